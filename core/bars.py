@@ -1,0 +1,109 @@
+"""A bar, its interval, and the order of its five numbers in an array."""
+
+import math
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import ConfigError
+
+OPEN: Final = 0
+HIGH: Final = 1
+LOW: Final = 2
+CLOSE: Final = 3
+VOLUME: Final = 4
+COLUMNS: Final = ("open", "high", "low", "close", "volume")
+
+BarArray = npt.NDArray[np.float64]
+"""(..., T, 5) float64: open, high, low, close, volume; oldest bar first."""
+
+TimeArray = npt.NDArray[np.int64]
+"""(...,) int64: Unix milliseconds, UTC."""
+
+_UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+# The Unix epoch was a Thursday; venues open their weeks on a Monday.
+_WEEK_ANCHOR_MS: Final = 4 * 86_400_000
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """The length of a bar. `name` is what venues call it ("1h"), `ms` its length in milliseconds."""
+
+    name: str
+    ms: int
+
+    @classmethod
+    def parse(cls, name: str) -> "Interval":
+        """Read "1m", "15m", "1h", "4h", "1d" or "1w".
+
+        Raises: ConfigError: not a whole number of seconds, minutes, hours, days or weeks.
+        """
+        count, unit = name[:-1], name[-1:]
+        if not count.isdecimal() or int(count) < 1 or unit not in _UNIT_MS:
+            raise ConfigError(f"interval {name!r} is not known; try: 1m, 15m, 1h, 4h, 1d or 1w (months vary in length)")
+        return cls(name, int(count) * _UNIT_MS[unit])
+
+    @property
+    def anchor_ms(self) -> int:
+        """An instant at which a bar of this interval opens: the epoch, or the first Monday for weeks."""
+        return _WEEK_ANCHOR_MS if self.ms % _UNIT_MS["w"] == 0 else 0
+
+    def floor(self, at_ms: int) -> int:
+        """The opening time of the bar that contains this instant."""
+        return at_ms - (at_ms - self.anchor_ms) % self.ms
+
+    def number(self, opened_at_ms: int) -> int:
+        """Count of whole intervals since the anchor: consecutive bars have consecutive numbers."""
+        return (opened_at_ms - self.anchor_ms) // self.ms
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """One bar of one symbol. Prices in the quote currency, volume in the base currency, times in UTC milliseconds."""
+
+    symbol: str
+    opened_at_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    closed: bool = True
+
+    @property
+    def row(self) -> tuple[float, float, float, float, float]:
+        """The five numbers in the order of COLUMNS."""
+        return (self.open, self.high, self.low, self.close, self.volume)
+
+
+class Origin(StrEnum):
+    """How a bar reached us."""
+
+    LIVE = "live"
+    BACKFILLED = "backfilled"
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A closed bar together with where it came from and when we had it."""
+
+    bar: Bar
+    venue: str
+    received_at_ms: int
+    origin: Origin = Origin.LIVE
+
+
+def inconsistency(bar: Bar) -> str | None:
+    """Why the numbers of this bar cannot be true, or None."""
+    for name, value in zip(COLUMNS, bar.row, strict=True):
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+    if bar.low <= 0:
+        return f"low {bar.low} is not above zero"
+    if bar.volume < 0:
+        return f"volume {bar.volume} is negative"
+    if bar.low > min(bar.open, bar.close):
+        return f"low {bar.low} is above open {bar.open} or close {bar.close}"
+    if bar.high < max(bar.open, bar.close):
+        return f"high {bar.high} is below open {bar.open} or close {bar.close}"
+    return None

@@ -1,0 +1,190 @@
+"""A bundle: the folder that carries a model from training to the daemon. Data with digests, never pickle.
+
+    NAME/VERSION/manifest.json    what it is; the sha256 of every other file
+                 model.onnx       normalisation inside, attention as named outputs, dynamic batch
+                 golden.npz       some bars, their features, and the outputs that every engine must reproduce
+                 reference.npz    how attention looked on unseen bars: what drift is measured against
+
+This file and barfile.py are the only ones in core that touch a disk.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import BundleError
+from core.outputs import Attention, Output
+
+SCHEMA: Final = 1
+MANIFEST: Final = "manifest.json"
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How many feature rows the model reads: always `length`, or from `minimum` up to `length` where it expands."""
+
+    kind: Literal["rolling", "expanding"]
+    length: int
+    minimum: int
+
+
+class Input(msgspec.Struct, frozen=True):
+    """One input of the graph: (batch, window, features) float32."""
+
+    name: str
+    source: Literal["symbol", "market"]
+    features: tuple[str, ...]
+    features_digest: str
+    lookback: int
+    window: Window
+
+    @property
+    def bars_needed(self) -> int:
+        """Bars before the first prediction: the window and what its first row looks back on."""
+        return self.window.length + self.lookback - 1
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    """One form of the model and how closely it reproduces the golden outputs."""
+
+    kind: str
+    file: str
+    tolerance: float
+    measured: dict[str, float]
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One measure of one predictor on the test span, with a 95 % block-bootstrap interval."""
+
+    output: str
+    measure: str
+    predictor: str
+    value: float
+    low: float
+    high: float
+
+
+class Training(msgspec.Struct, frozen=True):
+    """What the model was trained on: enough to know it again."""
+
+    bars_fingerprint: str
+    symbols: tuple[str, ...]
+    spans: dict[str, tuple[int, int]]
+    """Of "train", "validation" and "test": the opening times of the first and the last bar, in milliseconds."""
+    rows: dict[str, int]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle says of itself."""
+
+    name: str
+    version: str
+    family: str
+    interval: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    attentions: tuple[Attention, ...]
+    artefacts: tuple[Artefact, ...]
+    training: Training
+    scores: tuple[Score, ...]
+    recipe: dict[str, Any]
+    commit: str
+    created_at: str
+    files: dict[str, str] = {}
+    schema: int = SCHEMA
+
+    def artefact(self, kind: str) -> Artefact:
+        """The artefact of this kind.
+
+        Raises: BundleError: the bundle has none.
+        """
+        for artefact in self.artefacts:
+            if artefact.kind == kind:
+                return artefact
+        has = ", ".join(artefact.kind for artefact in self.artefacts)
+        raise BundleError(f"bundle {self.name} has no {kind} model, only {has}; try: gaze export RUN --to {kind}")
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A verified bundle on disk. `digest`: the first 16 hex digits of the manifest's sha256, naming all of it."""
+
+    folder: Path
+    manifest: Manifest
+    digest: str
+
+    def path(self, file: str) -> Path:
+        """Where one of its files lies."""
+        return self.folder / file
+
+    def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of golden.npz or reference.npz."""
+        with np.load(self.folder / file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle whole or not at all: into a folder beside, then moved into place over what was there."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = msgspec.structs.replace(manifest, files=digests)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    for name, content in files.items():
+        (beside / name).write_bytes(content)
+    (beside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    if folder.exists():
+        replaced = folder.with_name(f".{folder.name}.replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        folder.rename(replaced)
+        beside.rename(folder)
+        shutil.rmtree(replaced)
+    else:
+        beside.rename(folder)
+    return read(folder)
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle and verify every digest.
+
+    Raises: BundleError: no bundle, another schema, a file missing, changed or added.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}. try: gaze export RUN --out {folder}")
+    raw = path.read_bytes()
+    try:
+        schema = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
+    except msgspec.MsgspecError as error:
+        raise BundleError(f"{path} is not JSON ({error}); try: gaze export again") from error
+    if schema != SCHEMA:
+        older = isinstance(schema, int) and schema < SCHEMA
+        do = "export it again with this gaze" if older else "use a newer gaze"
+        raise BundleError(f"{path} has schema {schema!r}, this gaze reads {SCHEMA}; try: {do}")
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{path} does not fit its schema: {error}; try: gaze export again") from error
+    _verify(folder, manifest)
+    return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest()[:16])
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for name, digest in manifest.files.items():
+        if name not in there:
+            raise BundleError(f"{folder} lacks {name}, which its manifest lists; try: copy the bundle again")
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != digest:
+            raise BundleError(
+                f"{folder / name} was changed: its sha256 is {found[:12]}..., the manifest says {digest[:12]}...; "
+                "try: copy the bundle again"
+            )
+    added = sorted(there - manifest.files.keys())
+    if added:
+        raise BundleError(f"{folder} holds files its manifest does not list: {', '.join(added)}; try: remove them")

@@ -1,0 +1,117 @@
+"""The last bars of every symbol, in one array, and what becomes of each bar that arrives.
+
+A mirror of what the store keeps: a ring per symbol in which a bar's slot is its number modulo the capacity. A repeat
+lands on itself and a revision replaces, so nothing here can double a bar.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from core.bars import Bar, BarArray, Interval, TimeArray, inconsistency
+
+EMPTY: Final = -1
+"""The opening time of a slot that holds no bar."""
+
+
+class Fate(StrEnum):
+    """What becomes of a bar that arrives. Each has one policy, written beside it, and one counter."""
+
+    OPEN = "open"  # still forming: shown, never stored
+    FRESH = "fresh"  # the next closed bar: stored and predicted
+    FIRST = "first"  # the first bar of its symbol: stored
+    REPEATED = "repeated"  # same time, same numbers: ignored
+    REVISED = "revised"  # same time, other numbers: replaces, predicted with the next revision
+    FILLED = "filled"  # older than the newest, its slot was missing: stored and predicted as late
+    EARLY = "early"  # a bar before it is missing: held until history fills the gap
+    STALE = "stale"  # older than the ring remembers: ignored
+    FUTURE = "future"  # opens after now: refused
+    INCONSISTENT = "inconsistent"  # cannot be true: refused
+    OFF_GRID = "off_grid"  # does not open on the interval's grid: refused
+    UNKNOWN = "unknown"  # a symbol nobody subscribed: ignored
+
+
+STORED: Final = frozenset({Fate.FRESH, Fate.FIRST, Fate.REVISED, Fate.FILLED})
+
+
+class Windows:
+    """Rings of closed bars for a fixed list of symbols. Shapes: S symbols, C capacity, T steps."""
+
+    def __init__(self, interval: Interval, symbols: Sequence[str], capacity: int) -> None:
+        self.interval = interval
+        self.symbols = tuple(symbols)
+        self.capacity = capacity
+        self.index = {symbol: position for position, symbol in enumerate(self.symbols)}
+        self.opened_at_ms_SC: TimeArray = np.full((len(self.symbols), capacity), EMPTY, np.int64)
+        self.rows_SC5: BarArray = np.full((len(self.symbols), capacity, 5), np.nan)
+        self.revision_SC: npt.NDArray[np.int32] = np.zeros((len(self.symbols), capacity), np.int32)
+        self.newest_ms_S: TimeArray = np.full(len(self.symbols), EMPTY, np.int64)
+
+    def slot(self, opened_at_ms: int) -> int:
+        """Where in the ring a bar that opened then belongs."""
+        return self.interval.number(opened_at_ms) % self.capacity
+
+    def judge(self, bar: Bar, now_ms: int | None = None) -> Fate:
+        """Decide the fate of a bar without changing anything. `now_ms`: the venue's clock, where it is known."""
+        position = self.index.get(bar.symbol)
+        if position is None:
+            return Fate.UNKNOWN
+        if self.interval.floor(bar.opened_at_ms) != bar.opened_at_ms:
+            return Fate.OFF_GRID
+        if now_ms is not None and bar.opened_at_ms > now_ms:
+            return Fate.FUTURE
+        if not bar.closed:
+            return Fate.OPEN
+        if inconsistency(bar) is not None:
+            return Fate.INCONSISTENT
+        return self._judge_place(position, bar)
+
+    def _judge_place(self, position: int, bar: Bar) -> Fate:
+        newest = int(self.newest_ms_S[position])
+        if newest == EMPTY:
+            return Fate.FIRST
+        if bar.opened_at_ms > newest:
+            return Fate.FRESH if bar.opened_at_ms == newest + self.interval.ms else Fate.EARLY
+        if bar.opened_at_ms <= newest - self.capacity * self.interval.ms:
+            return Fate.STALE
+        slot = self.slot(bar.opened_at_ms)
+        if self.opened_at_ms_SC[position, slot] != bar.opened_at_ms:
+            return Fate.FILLED
+        return Fate.REPEATED if tuple(self.rows_SC5[position, slot]) == bar.row else Fate.REVISED
+
+    def put(self, bar: Bar) -> int:
+        """Store a closed bar in its slot and return its revision: 0, or one more than the bar it replaces."""
+        position, slot = self.index[bar.symbol], self.slot(bar.opened_at_ms)
+        again = self.opened_at_ms_SC[position, slot] == bar.opened_at_ms
+        revision = int(self.revision_SC[position, slot]) + 1 if again else 0
+        self.restore(position, bar.opened_at_ms, bar.row, revision)
+        return revision
+
+    def restore(self, position: int, opened_at_ms: int, row: Sequence[float], revision: int) -> None:
+        """Set a slot to what the store remembers of it."""
+        slot = self.slot(opened_at_ms)
+        self.opened_at_ms_SC[position, slot] = opened_at_ms
+        self.rows_SC5[position, slot] = row
+        self.revision_SC[position, slot] = revision
+        self.newest_ms_S[position] = max(self.newest_ms_S[position], opened_at_ms)
+
+    def gather(
+        self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int
+    ) -> tuple[BarArray, npt.NDArray[np.int64]]:
+        """The `length` bars that end at each given bar, and how many of them are unbroken.
+
+        Returns (N, length, 5), oldest first, NaN where a bar is missing, and (N,): the count of consecutive bars that
+        are there, counted back from the given one.
+        """
+        numbers_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms
+        back_T = np.arange(length - 1, -1, -1)
+        slots_NT = (numbers_N[:, None] - back_T) % self.capacity
+        expected_NT = opened_at_ms_N[:, None] - back_T * self.interval.ms
+        there_NT = self.opened_at_ms_SC[positions_N[:, None], slots_NT] == expected_NT
+        rows_NT5 = self.rows_SC5[positions_N[:, None], slots_NT]
+        rows_NT5[~there_NT] = np.nan
+        unbroken_N = np.logical_and.accumulate(there_NT[:, ::-1], axis=1).sum(axis=1)
+        return rows_NT5, unbroken_N

@@ -1,0 +1,94 @@
+"""What the daemon asks of a feed, an engine and a store. One page; each is implemented one file at a time."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.bars import Bar, Interval
+from core.windows import Windows
+
+Float32s = npt.NDArray[np.float32]
+
+
+class Socket(msgspec.Struct, frozen=True):
+    """One websocket to open: where, and what to say once it is open."""
+
+    url: str
+    hello: tuple[str, ...] = ()
+
+
+class Feed(Protocol):
+    """One venue's dialect, pure: what to open and say, how to read what comes, how to ask for history."""
+
+    name: str
+    silence_s: float
+    """A socket that brought nothing for so long is dead."""
+    heartbeat: tuple[float, str] | None
+    """Every so many seconds, send this; None where websocket pings suffice."""
+    history_limit: int
+    """Most bars in one history answer."""
+
+    def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
+        """The sockets that carry these symbols, within the venue's limits."""
+
+    def decode(self, frame: str | bytes) -> Sequence[Bar]:
+        """The bars in a frame, open ones included; none for acks, pings and other channels.
+
+        Raises: FrameError: not in this dialect, or a refusal by the venue.
+        """
+
+    def clock_url(self) -> str:
+        """Where the venue tells its time: whether a bar is closed is for its clock to say, not for ours."""
+
+    def decode_clock(self, body: bytes) -> int:
+        """The venue's time, Unix milliseconds."""
+
+    def history_url(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> str:
+        """Where to get the bars that open in [from_ms, to_ms), at most `history_limit` of them, oldest first."""
+
+    def decode_history(self, symbol: str, interval: Interval, body: bytes, now_ms: int) -> list[Bar]:
+        """The bars that had closed by the venue's `now_ms`, oldest first. The one still forming is left out."""
+
+
+class Engine(Protocol):
+    """Something that runs one model."""
+
+    name: str
+    device: str
+
+    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        """Every input (N, T, F) -> every output (N, ...). A row's bits do not depend on which rows are beside it."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One bar to keep, and the message to publish with it; `message` is None where there is nothing to publish."""
+
+    symbol: str
+    opened_at_ms: int
+    revision: int
+    row: tuple[float, float, float, float, float]
+    message: bytes | None = None
+
+
+class Store(Protocol):
+    """Where windows and predictions live. One process owns it at a time."""
+
+    async def open(self) -> None:
+        """Connect and take the lease. Raises: StoreError: it cannot be reached."""
+
+    async def load(self, windows: Windows) -> int:
+        """Fill the mirror from what is kept; returns how many bars. Rows of another time or broken ones are left."""
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        """Keep all bars and publish all messages in one atomic step, each once.
+
+        Returns for each entry whether its message went out now: False if it had gone out before, or has none.
+        Raises: StoreError: unknown whether it was written; repeating the same call is safe. FencedError: another
+        daemon has taken over.
+        """
+
+    async def close(self) -> None:
+        """Let go of it."""
