@@ -93,3 +93,23 @@ def top_steps(weights: Weights, count: int) -> npt.NDArray[np.int64]:
     # A stable sort over the reversed axis gives ties to the more recent step.
     order = np.argsort(-weights[..., ::-1], axis=-1, kind="stable")[..., : min(count, steps)]
     return np.asarray(steps - 1 - order, np.int64)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _mean(weights_NHT, out_NT):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    heads = weights_NHT.shape[1]
+    for row in range(weights_NHT.shape[0]):
+        for step in range(weights_NHT.shape[2]):
+            total = 0.0
+            for head in range(heads):
+                total += np.float64(weights_NHT[row, head, step])
+            out_NT[row, step] = total / heads
+
+
+def profile(weights: Weights) -> Weights:
+    """(N, ..., T) -> (N, T). The mean over heads, layers and whatever else lies between the batch and time."""
+    if weights.ndim == 2:  # noqa: PLR2004 - already a profile
+        return weights
+    out = np.empty((weights.shape[0], weights.shape[-1]), np.float32)
+    _mean(np.ascontiguousarray(weights.reshape(weights.shape[0], -1, weights.shape[-1])), out)
+    return out

@@ -1,0 +1,43 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo demo-live test test-slow check format clean
+
+help:
+	@echo "make demo       train, export and serve a model on simulated bars, offline, in about two minutes"
+	@echo "make demo-live  the same, and keep serving until Ctrl-C"
+	@echo "make test       every check and every test that needs only Python packages"
+	@echo "make test-slow  the tests that need Debian's tools or run long"
+
+.venv/ready: pyproject.toml requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/python examples/demo.py
+
+demo-live: .venv/ready
+	$(BIN)/python examples/demo.py --live
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: .venv/ready check
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo build *.egg-info

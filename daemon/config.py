@@ -1,0 +1,113 @@
+"""The daemon's settings: one TOML, frozen and typed, read once and handed down as values."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from core import settings
+from core.errors import ConfigError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+class BundleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which model, and what runs it."""
+
+    path: str
+    engine: str = "auto"
+
+
+class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where bars come from."""
+
+    symbols: tuple[str, ...]
+    venue: str = "binance"
+    websocket_url: str = ""
+    """Another address than the venue's own, such as a stand-in exchange."""
+    rest_url: str = ""
+    fill_wait_s: Positive = 30.0
+    """How long a bar waits for a missing one before it before its symbol goes on without."""
+    inbox: Count = 20_000
+    """Closed bars that may wait for the predictor; then the sockets are held back."""
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where windows and predictions are kept."""
+
+    url: str = ""
+    """redis://, rediss:// or unix://; empty starts a private server of our own in `directory`."""
+    directory: str = "state"
+    shard: str = "0"
+    stream_maxlen: Count = 1_000_000
+
+
+class PublishConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes out."""
+
+    late: Literal["publish", "skip"] = "publish"
+    """Predictions of bars that closed while the daemon was away."""
+    top: Count = 8
+    """How many of the heaviest attention steps each message names."""
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Probes, metrics and the status page."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
+
+
+class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which symbols have a gauge of their own; empty: the first 100 of the feed."""
+
+    symbols: tuple[str, ...] = ()
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    bundle: BundleConfig
+    feed: FeedConfig
+    store: StoreConfig = StoreConfig()
+    publish: PublishConfig = PublishConfig()
+    http: HttpConfig = HttpConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    log: LogConfig = LogConfig()
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file; relative paths in it are meant from its folder.
+
+    Raises: ConfigError: no such file, not TOML, a key unknown, missing or of another type, no or repeated symbols.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no configuration at {path}; try: gaze run CONFIG.toml, see docs/reference/config.md")
+    config = settings.decode(path.read_text(), Config, str(path), overrides)
+    symbols = config.feed.symbols
+    if not symbols:
+        raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")
+    twice = sorted(symbol for symbol, count in Counter(symbols).items() if count > 1)
+    if twice:
+        raise ConfigError(f"{path}: [feed] symbols names {', '.join(twice)} twice")
+    return _from_folder(config, path.parent)
+
+
+def _from_folder(config: Config, folder: Path) -> Config:
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        bundle=replace(config.bundle, path=str(folder / config.bundle.path)),
+        store=replace(config.store, directory=str(folder / config.store.directory)),
+    )

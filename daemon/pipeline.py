@@ -1,0 +1,195 @@
+"""From bars to a batch, and from a batch's outputs to messages: what lies between inbox, engine and store. Pure.
+
+Shapes: N predictions, L bars needed (window and lookback), T window steps, F features.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from core import attention
+from core.bars import Arrival, BarArray, Interval, Origin
+from core.bundle import Manifest
+from core.features import FeatureSet
+from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
+from core.windows import STORED, Fate, Windows
+from daemon.ports import Entry, Float32s
+
+_MOST_WEIGHTS = 1_024
+"""Attention of more numbers than this travels as its profile over time."""
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A bar that has its place in the windows, not yet in the store."""
+
+    arrival: Arrival
+    revision: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Bars taken in together. `predicted` has the rows of `inputs`, in order; `stored` has every bar to keep."""
+
+    stored: tuple[Stored, ...]
+    predicted: tuple[Stored, ...]
+    inputs: dict[str, Float32s]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What became of the bars that arrived: how many met each fate, and those whose predecessor is missing."""
+
+    batch: Batch
+    fates: Counter[Fate]
+    early: tuple[Arrival, ...]
+
+
+class Pipeline:
+    """One model's pure work. It changes the windows it is given, and nothing else."""
+
+    def __init__(self, manifest: Manifest, digest: str, *, publish_late: bool, top: int) -> None:
+        self._manifest = manifest
+        self._digest = digest
+        self._interval_ms = Interval.parse(manifest.interval).ms
+        self._publish_late = publish_late
+        self._top = top
+        self._features = {source.name: FeatureSet(source.features) for source in manifest.inputs}
+        self.bars_needed = max(source.bars_needed for source in manifest.inputs)
+
+    def prepare(self, windows: Windows, arrivals: Sequence[Arrival], since_ms: Mapping[str, int]) -> Admission:
+        """Give every bar its place, and compute the model's inputs for those to be predicted.
+
+        `since_ms`: per symbol, the opening time of the first bar to predict; earlier ones only fill windows.
+        """
+        fates: Counter[Fate] = Counter()
+        early: list[Arrival] = []
+        stored: list[Stored] = []
+        predicted: list[Stored] = []
+        bars_NL5: list[BarArray] = []
+        for turn in _turns(arrivals):
+            placed: list[Stored] = []
+            for arrival in turn:
+                fate = windows.judge(arrival.bar)
+                fates[fate] += 1
+                if fate is Fate.EARLY:
+                    early.append(arrival)
+                elif fate in STORED:
+                    placed.append(Stored(arrival, windows.put(arrival.bar)))
+            stored += placed
+            asked = [one for one in placed if self._asked(one.arrival, since_ms)]
+            whole, rows_NL5 = self._whole(windows, asked)
+            predicted += whole
+            bars_NL5.append(rows_NL5)
+        inputs = self._inputs(np.concatenate(bars_NL5)) if predicted else {}
+        return Admission(Batch(tuple(stored), tuple(predicted), inputs), fates, tuple(early))
+
+    def finish(
+        self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
+    ) -> tuple[list[Entry], list[Message]]:
+        """What to store and publish for this batch, and the messages themselves, in the order of `predicted`."""
+        numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs}
+        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions}
+        messages: list[Message] = []
+        raw: dict[tuple[str, int, int], bytes] = {}
+        for row, one in enumerate(batch.predicted):
+            values = {name: _value(column[row]) for name, column in numbers.items()}
+            looked = {name: rows[row] for name, rows in gazes.items()}
+            message = Message(self._prediction(one, values, looked), _context(one.arrival, drift, now_ms))
+            messages.append(message)
+            raw[one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision] = encode(message)
+        entries = []
+        for one in batch.stored:
+            bar = one.arrival.bar
+            key = (bar.symbol, bar.opened_at_ms, one.revision)
+            entries.append(Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw.get(key)))
+        return entries, messages
+
+    def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
+        if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
+            return False
+        return self._publish_late or arrival.origin is Origin.LIVE
+
+    def _whole(self, windows: Windows, asked: Sequence[Stored]) -> tuple[list[Stored], BarArray]:
+        positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in asked], np.int64)
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in asked], np.int64)
+        rows_NL5, unbroken_N = windows.gather(positions_N, opened_N, self.bars_needed)
+        whole_N = unbroken_N >= self.bars_needed
+        return [one for one, whole in zip(asked, whole_N, strict=True) if whole], rows_NL5[whole_N]
+
+    def _inputs(self, bars_NL5: BarArray) -> dict[str, Float32s]:
+        return {
+            source.name: self._features[source.name]
+            .rows(bars_NL5[:, -source.bars_needed :], source.window.length)
+            .astype(np.float32)
+            for source in self._manifest.inputs
+        }
+
+    def _prediction(
+        self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze]
+    ) -> Prediction:
+        bar, manifest = one.arrival.bar, self._manifest
+        return Prediction(
+            id=prediction_id(self._digest, bar.symbol, manifest.interval, bar.opened_at_ms, one.revision),
+            model=manifest.name,
+            version=manifest.version,
+            digest=self._digest,
+            symbol=bar.symbol,
+            interval=manifest.interval,
+            opened_at_ms=bar.opened_at_ms,
+            closed_at_ms=bar.opened_at_ms + self._interval_ms,
+            revision=one.revision,
+            close=bar.close,
+            outputs=outputs,
+            gaze=gaze,
+        )
+
+    def _gazes(self, weights: Float32s) -> list[Gaze]:
+        profile_NT = attention.profile(weights)
+        steps = profile_NT.shape[-1]
+        entropy_N = attention.normalised_entropy(profile_NT).tolist()
+        concentration_N = attention.concentration(profile_NT).tolist()
+        shares_NB = attention.shares(profile_NT, attention.bucket_edges(steps)).tolist()
+        top_NK = attention.top_steps(profile_NT, self._top)
+        heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
+        ago_NK = (steps - 1 - top_NK).tolist()
+        travels = weights if weights[0].size <= _MOST_WEIGHTS else profile_NT
+        sent = np.ascontiguousarray(travels, "<f4")
+        return [
+            Gaze(
+                entropy=entropy_N[row],
+                concentration=concentration_N[row],
+                shares=tuple(shares_NB[row]),
+                top=tuple(map(Step, ago_NK[row], heaviest_NK[row])),
+                weights=sent[row].tobytes(),
+                shape=sent.shape[1:],
+            )
+            for row in range(len(sent))
+        ]
+
+
+def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
+    """Split so that no turn holds a symbol twice: each prediction sees the bars up to its own, not later ones."""
+    turns: list[list[Arrival]] = []
+    seen: Counter[str] = Counter()
+    for arrival in arrivals:
+        turn = seen[arrival.bar.symbol]
+        seen[arrival.bar.symbol] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(arrival)
+    return turns
+
+
+def _value(column: float | list[float]) -> float | tuple[float, ...]:
+    return tuple(column) if isinstance(column, list) else column
+
+
+def _context(arrival: Arrival, drift: dict[str, float], now_ms: int) -> Context:
+    return Context(
+        venue=arrival.venue,
+        origin=arrival.origin,
+        late=arrival.origin is not Origin.LIVE,
+        received_at_ms=arrival.received_at_ms,
+        published_at_ms=now_ms,
+        drift=drift,
+    )

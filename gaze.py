@@ -1,0 +1,82 @@
+"""The command table: every command of Gaze, each living in its own room.
+
+The rooms' cli files import nothing heavy at their top, so that any --help answers at once and `gaze run` never loads
+torch.
+"""
+
+import sys
+from pathlib import Path
+
+import typer
+
+from core.errors import GazeError
+
+_EXTRAS = {
+    "torch": "train",
+    "polars": "data",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxslim": "export",
+    "onnxruntime": "cpu",
+    "matplotlib": "explain",
+    "plotly": "explain",
+}
+_ROOMS = ("core", "training", "export", "daemon")
+
+
+def _check_rooms() -> str | None:
+    """Why the import packages are not ours, or None: `daemon` is also the name of another package on PyPI."""
+    import importlib.util  # noqa: PLC0415 - only needed here
+
+    house = Path(__file__).resolve().parent
+    for room in _ROOMS:
+        found = importlib.util.find_spec(room)
+        where = Path(found.origin).resolve().parent if found and found.origin else None
+        if where != house / room:
+            return (
+                f"the package {room!r} should be at {house / room}, but Python finds {where}; another package "
+                f"of that name is installed. try: a new virtual environment"
+            )
+    return None
+
+
+def _table() -> typer.Typer:
+    from daemon import cli as daemon  # noqa: PLC0415 - after _check_rooms
+    from export import cli as export  # noqa: PLC0415
+    from training import cli as training  # noqa: PLC0415
+    from training.bars import cli as bars  # noqa: PLC0415
+
+    table = typer.Typer(
+        name="gaze",
+        help="Put an attention model on live market bars, and see where it looked.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+    table.add_typer(bars.app, name="bars")
+    for room in (training, export, daemon):
+        table.add_typer(room.app)
+    return table
+
+
+def main() -> None:
+    """Run the command line; problems a person can act on end in one line and their exit code."""
+    strange = _check_rooms()
+    if strange:
+        print(f"gaze: {strange}", file=sys.stderr)
+        sys.exit(78)
+    try:
+        _table()()
+    except GazeError as error:
+        print(f"gaze: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"gaze: this command needs {error.name}. try: pip install 'gazed[{extra}]'", file=sys.stderr)
+        sys.exit(69)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+import msgspec
+import pytest
+
+from core import settings
+from core.errors import ConfigError
+
+
+class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    length: int = 48
+
+
+class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    window: Inner = Inner()
+
+
+def test_toml_becomes_frozen_settings():
+    assert settings.decode('name = "x"\n[window]\nlength = 3', Outer, "f") == Outer("x", Inner(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('nmae = "x"', "unknown key 'nmae'; did you mean 'name'?"),
+        ('name = "x"\n[window]\nlenght = 3', "unknown key 'lenght' in [window]; did you mean 'length'?"),
+        ('name = "x"\n[window]\nzzz = 3', "unknown key 'zzz' in [window]; known are: length"),
+        ('name = "x"\n[window]\nlength = "a"', "Expected `int`, got `str` - at `.window.length`"),
+        ("", "missing required field `name`"),
+        ("= 3", "f is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_where_and_what_was_meant(text: str, said: str):
+    with pytest.raises(ConfigError) as caught:
+        settings.decode(text, Outer, "f")
+    assert said in str(caught.value)
+
+
+def test_overrides_win_and_bare_words_are_strings():
+    assert settings.decode('name = "x"', Outer, "f", ["name=y", "window.length=7"]) == Outer("y", Inner(7))
+
+
+@pytest.mark.parametrize("override", ["name", "=3", "name.x=3"])
+def test_an_override_that_sets_nothing_is_refused(override: str):
+    with pytest.raises(ConfigError):
+        settings.decode('name = "x"', Outer, "f", [override])

@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.bars import Bar, Interval
+from core.windows import EMPTY, Fate, Windows
+
+HOUR = Interval.parse("1h")
+
+
+def bar(number: int, close: float = 105.0, symbol: str = "A", **changes: object) -> Bar:
+    usual = {"open": 100.0, "high": 110.0, "low": 90.0, "close": close, "volume": 1.0}
+    return Bar(symbol, number * HOUR.ms, **(usual | changes))  # type: ignore[arg-type]
+
+
+def filled(*numbers: int, capacity: int = 8) -> Windows:
+    windows = Windows(HOUR, ["A", "B"], capacity)
+    for number in numbers:
+        windows.put(bar(number))
+    return windows
+
+
+@pytest.mark.parametrize(
+    ("arriving", "fate"),
+    [
+        (bar(11), Fate.FRESH),
+        (bar(10), Fate.REPEATED),
+        (bar(10, close=106.0), Fate.REVISED),
+        (bar(8), Fate.FILLED),
+        (bar(13), Fate.EARLY),
+        (bar(2), Fate.STALE),
+        (bar(11, closed=False), Fate.OPEN),
+        (bar(11, high=math.nan), Fate.INCONSISTENT),
+        (bar(11, low=-1.0), Fate.INCONSISTENT),
+        (bar(1, symbol="B"), Fate.FIRST),
+        (bar(1, symbol="C"), Fate.UNKNOWN),
+        (Bar("A", 11 * HOUR.ms + 1, 1, 1, 1, 1, 1), Fate.OFF_GRID),
+    ],
+)
+def test_every_bar_that_arrives_has_one_fate(arriving: Bar, fate: Fate):
+    assert filled(7, 9, 10).judge(arriving) is fate
+
+
+def test_a_bar_that_opens_after_the_venues_now_is_from_the_future():
+    assert filled(10).judge(bar(11), now_ms=11 * HOUR.ms - 1) is Fate.FUTURE
+    assert filled(10).judge(bar(11), now_ms=11 * HOUR.ms) is Fate.FRESH
+
+
+def test_judging_changes_nothing():
+    windows = filled(9, 10)
+    before = windows.rows_SC5.copy(), windows.opened_at_ms_SC.copy(), windows.newest_ms_S.copy()
+    windows.judge(bar(11))
+    windows.judge(bar(10, close=99.0))
+    after = windows.rows_SC5, windows.opened_at_ms_SC, windows.newest_ms_S
+    assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, after, strict=True))
+
+
+def test_each_replacement_of_a_bar_is_its_next_revision():
+    windows = filled(9)
+    assert windows.put(bar(10)) == 0
+    assert windows.put(bar(10, close=106.0)) == 1
+    assert windows.put(bar(10, close=107.0)) == 2
+    assert windows.put(bar(11)) == 0
+
+
+def test_a_gathered_window_ends_at_the_bar_asked_for_oldest_first():
+    windows = filled(*range(3, 11))
+    rows, unbroken = windows.gather(np.array([0]), np.array([9 * HOUR.ms]), 4)
+    assert unbroken.tolist() == [4]
+    assert rows[0].tolist() == [list(bar(number).row) for number in (6, 7, 8, 9)]
+
+
+def test_a_missing_bar_is_nan_and_breaks_the_count_there():
+    windows = filled(5, 6, 8, 9, 10)
+    rows, unbroken = windows.gather(np.array([0]), np.array([10 * HOUR.ms]), 6)
+    assert unbroken.tolist() == [3]
+    assert np.isnan(rows[0]).all(axis=1).tolist() == [False, False, True, False, False, False]
+
+
+def test_what_the_ring_has_overwritten_is_never_taken_for_a_bar():
+    windows = filled(*range(20), capacity=4)
+    _, unbroken = windows.gather(np.array([0]), np.array([19 * HOUR.ms]), 6)
+    assert unbroken.tolist() == [4]
+
+
+def test_an_empty_symbol_has_no_unbroken_bars():
+    rows, unbroken = filled(1).gather(np.array([1]), np.array([HOUR.ms]), 3)
+    assert unbroken.tolist() == [0]
+    assert np.isnan(rows).all()
+    assert filled(1).newest_ms_S[1] == EMPTY
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(4, 12))
+def test_windows_agree_with_a_dictionary_of_bars(numbers: list[int], capacity: int):
+    """Whatever order bars come in, a gathered window is what a plain dictionary of accepted bars says."""
+    windows, kept = Windows(HOUR, ["A"], capacity), {}
+    for number in numbers:
+        if windows.judge(bar(number)) in (Fate.STALE, Fate.REPEATED):
+            continue
+        windows.put(bar(number, close=float(100 + number % 10)))
+        kept[number] = float(100 + number % 10)
+    newest = max(kept)
+    rows, unbroken = windows.gather(np.array([0]), np.array([newest * HOUR.ms]), capacity)
+    expected = 0
+    while newest - expected in kept and expected < capacity:
+        expected += 1
+    assert unbroken[0] == expected
+    closes = rows[0, capacity - expected :, 3].tolist()
+    assert closes == [kept[number] for number in range(newest - expected + 1, newest + 1)]
