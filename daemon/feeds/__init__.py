@@ -1,0 +1,30 @@
+"""The venues Gaze can listen to. A new one is one file here and one line in FEEDS."""
+
+import pkgutil
+from difflib import get_close_matches
+from typing import Final
+
+from core.errors import ConfigError
+from daemon.ports import Feed
+
+FEEDS: Final = {
+    "binance": "daemon.feeds.binance:spot",
+    "binance_us": "daemon.feeds.binance:us",
+    "binance_usdm": "daemon.feeds.binance:usdm",
+}
+"""Name -> where its constructor is; imported only when that feed is asked for."""
+
+
+def feed(name: str, websocket_url: str | None = None, rest_url: str | None = None) -> Feed:
+    """Build a feed; the addresses are the venue's own unless given, without a path or with a prefix of one.
+
+    Raises: ConfigError: no such feed, or an address of another scheme.
+    """
+    if name not in FEEDS:
+        near = get_close_matches(name, FEEDS, n=1) or sorted(FEEDS)
+        raise ConfigError(f"no feed is called {name!r}; there are: {', '.join(sorted(FEEDS))}. try: {near[0]}")
+    for url, schemes in ((websocket_url, ("ws://", "wss://")), (rest_url, ("http://", "https://"))):
+        if url is not None and not url.startswith(schemes):
+            raise ConfigError(f"feed {name}: expected an address with {' or '.join(schemes)}, found {url!r}")
+    built: Feed = pkgutil.resolve_name(FEEDS[name])(websocket_url, rest_url)
+    return built

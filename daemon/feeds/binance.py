@@ -1,0 +1,241 @@
+"""Binance's dialect: spot, Binance US and USD-M futures differ in addresses and limits only.
+
+A kline says itself whether it is closed, so nothing here waits or guesses. The other side of the dialect, which the
+stand-in exchange speaks, is daemon/exchange/dialects/binance.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from core.bars import Bar, Interval
+from core.errors import FrameError
+from daemon.ports import Socket
+
+# Binance leaves a request of more than 4,096 bytes unanswered.
+_REQUEST_BYTES: Final = 4_000
+# Of the five messages a second that spot takes, one is left for the pong.
+_REQUESTS_A_SOCKET: Final = 4
+_EXCERPT: Final = 120
+
+
+class Market(msgspec.Struct, frozen=True):
+    """Where one of Binance's markets is, and its limits."""
+
+    name: str
+    websocket_url: str
+    rest_url: str
+    api: str
+    history_limit: int
+    streams_a_socket: int
+    silence_s: float
+
+
+SPOT: Final = Market("binance", "wss://stream.binance.com:9443", "https://api.binance.com", "/api/v3", 1_000, 1_024, 60)
+# Thinly traded: minutes pass without a trade in any of a few symbols.
+US: Final = Market("binance_us", "wss://stream.binance.us:9443", "https://api.binance.us", "/api/v3", 1_000, 1_024, 300)
+USDM: Final = Market(
+    "binance_usdm", "wss://fstream.binance.com/market", "https://fapi.binance.com", "/fapi/v1", 1_500, 200, 60
+)
+
+
+class Kline(msgspec.Struct, frozen=True, gc=False):
+    """The candle inside a kline event, by Binance's letters; what it has beyond these is passed over."""
+
+    t: int
+    T: int
+    i: str
+    o: float
+    h: float
+    l: float  # noqa: E741 - the venue's letter
+    c: float
+    v: float
+    x: bool
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What a stream pushes; only `kline` events have a `k` we read."""
+
+    e: str = ""
+    s: str = ""
+    k: Kline | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """How Binance says no."""
+
+    code: int = 0
+    msg: str = ""
+
+
+class Frame(Event, frozen=True, kw_only=True):
+    """Any text frame: an event alone, an event wrapped with its stream's name, an answer, or a refusal."""
+
+    data: Event | None = None
+    error: Refusal | None = None
+    code: int | None = None
+    msg: str = ""
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One row of REST history, by place; the columns after these are passed over."""
+
+    opened_at_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    closes_at_ms: int
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """The answer to /time."""
+
+    serverTime: int  # noqa: N815 - the venue's name
+
+
+_FRAMES: Final = msgspec.json.Decoder(Frame, strict=False)
+_ROWS: Final = msgspec.json.Decoder(list[Row], strict=False)
+_CLOCK: Final = msgspec.json.Decoder(Clock)
+_REFUSAL: Final = msgspec.json.Decoder(Refusal)
+# Beyond bad JSON: a lone surrogate, and brackets nested deeper than the parser's stack.
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def stream(symbol: str, interval: Interval) -> str:
+    """The name of the stream that carries this symbol's klines."""
+    return f"{symbol.lower()}@kline_{interval.name}"
+
+
+class Binance:
+    """One of Binance's markets as a Feed. `sockets` fixes the interval; a kline of another one is then refused."""
+
+    heartbeat = None
+
+    def __init__(self, market: Market, websocket_url: str | None = None, rest_url: str | None = None) -> None:
+        self.market = market
+        self.name = market.name
+        self.silence_s = market.silence_s
+        self.history_limit = market.history_limit
+        self._websocket_url = (websocket_url or market.websocket_url).rstrip("/")
+        self._rest_url = (rest_url or market.rest_url).rstrip("/") + market.api
+        self._interval: Interval | None = None
+
+    def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
+        """As few sockets as the venue's limits on streams and on requests a second allow."""
+        self._interval = interval
+        url = f"{self._websocket_url}/stream"
+        requests = _requests([stream(symbol, interval) for symbol in symbols], self.market.streams_a_socket)
+        sockets: list[Socket] = []
+        hello: list[list[str]] = []
+        for request in requests:
+            carried = sum(map(len, hello))
+            if hello and (len(hello) == _REQUESTS_A_SOCKET or carried + len(request) > self.market.streams_a_socket):
+                sockets.append(_socket(url, hello))
+                hello = []
+            hello.append(request)
+        return [*sockets, _socket(url, hello)] if hello else sockets
+
+    def decode(self, frame: str | bytes) -> Sequence[Bar]:
+        """The bar of a kline event; nothing for any other event and for acks."""
+        try:
+            told = _FRAMES.decode(frame)
+        except _UNREADABLE as error:
+            raise FrameError(f"{self.name}: {error}, in {_excerpt(frame)}") from error
+        if told.error is not None or told.code is not None:
+            refusal = told.error or Refusal(told.code or 0, told.msg)
+            raise FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:_EXCERPT]}")
+        event = told.data or told
+        if event.e != "kline":
+            return ()
+        kline, asked = event.k, self._interval
+        if kline is None or not event.s:
+            raise FrameError(f"{self.name}: a kline event without its kline or symbol, in {_excerpt(frame)}")
+        if asked is not None and (kline.i != asked.name or kline.T - kline.t != asked.ms - 1):
+            raise FrameError(
+                f"{self.name}: {event.s} kline of {kline.i} from {kline.t} to {kline.T}, asked for {asked.name}"
+            )
+        return (Bar(event.s, kline.t, kline.o, kline.h, kline.l, kline.c, kline.v, kline.x),)
+
+    def clock_url(self) -> str:
+        """Weight 1."""
+        return f"{self._rest_url}/time"
+
+    def decode_clock(self, body: bytes) -> int:
+        """The venue's time. Raises: FrameError: no such answer, or a refusal."""
+        try:
+            return _CLOCK.decode(body).serverTime
+        except _UNREADABLE as error:
+            raise self._not_history(body, error) from error
+
+    def history_url(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> str:
+        """Weight 2 on spot; endTime is inclusive there, `to_ms` is not."""
+        query = {
+            "symbol": symbol.upper(),
+            "interval": interval.name,
+            "startTime": from_ms,
+            "endTime": to_ms - 1,
+            "limit": self.history_limit,
+        }
+        return f"{self._rest_url}/klines?{urlencode(query)}"
+
+    def decode_history(self, symbol: str, interval: Interval, body: bytes, now_ms: int) -> list[Bar]:
+        """The closed rows. Raises: FrameError: no such answer, or a refusal."""
+        try:
+            rows = _ROWS.decode(body)
+        except _UNREADABLE as error:
+            raise self._not_history(body, error) from error
+        return [
+            Bar(symbol.upper(), row.opened_at_ms, row.open, row.high, row.low, row.close, row.volume)
+            for row in rows
+            # Some rows of old outages end early: neither time alone says that a bar is whole.
+            if max(row.closes_at_ms + 1, row.opened_at_ms + interval.ms) <= now_ms
+        ]
+
+    def _not_history(self, body: bytes, error: Exception) -> FrameError:
+        try:
+            refusal = _REFUSAL.decode(body)
+        except _UNREADABLE:
+            return FrameError(f"{self.name}: {error}, in {_excerpt(body)}")
+        if not refusal.msg:
+            return FrameError(f"{self.name}: {error}, in {_excerpt(body)}")
+        return FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:_EXCERPT]}")
+
+
+def _requests(streams: Sequence[str], most: int) -> Iterator[list[str]]:
+    """Cut streams into lists that each fit a SUBSCRIBE, and a socket."""
+    request: list[str] = []
+    size = 0
+    for name in streams:
+        length = len(msgspec.json.encode(name)) + 1
+        if request and (size + length > _REQUEST_BYTES - 64 or len(request) == most):
+            yield request
+            request, size = [], 0
+        request.append(name)
+        size += length
+    if request:
+        yield request
+
+
+def _socket(url: str, requests: Sequence[Sequence[str]]) -> Socket:
+    return Socket(
+        url,
+        tuple(
+            msgspec.json.encode({"method": "SUBSCRIBE", "params": params, "id": number}).decode()
+            for number, params in enumerate(requests, start=1)
+        ),
+    )
+
+
+def _excerpt(frame: str | bytes) -> str:
+    text = frame[:_EXCERPT].decode(errors="replace") if isinstance(frame, bytes) else frame[:_EXCERPT]
+    return ascii(text)
+
+
+spot = partial(Binance, SPOT)
+us = partial(Binance, US)
+usdm = partial(Binance, USDM)
