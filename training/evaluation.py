@@ -1,0 +1,113 @@
+"""A model judged on windows it was not trained on, beside the baselines, with intervals and a verdict in words."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from core.bundle import Score
+from core.outputs import Output
+from training import baselines
+from training.baselines import BASELINES, Learned
+from training.dataset import Samples
+from training.intervals import Bootstrap, bootstrap, bounds
+from training.model import Model
+from training.scores import MEASURES, Forecasts
+from training.windows import Windows
+
+Floats = npt.NDArray[np.float64]
+Said = dict[str, npt.NDArray[np.float32]]
+
+MODEL: Final = "model"
+BATCH: Final = 1_024
+COMPARED: Final = (("mse", "zero"), ("direction", "majority"))
+"""The comparisons a verdict rests on: measure and baseline."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The model against a baseline in one measure, both over the same draws: model minus baseline."""
+
+    output: str
+    measure: str
+    baseline: str
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """Better, worse, or not distinguishable."""
+        if self.low <= 0 <= self.high:
+            return "not distinguishable from"
+        better = (self.difference < 0) == MEASURES[self.measure].lower_is_better
+        return "better than" if better else "worse than"
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """Everything `gaze evaluate` reports. `span`: opening times of the first and the last bar used."""
+
+    bars_fingerprint: str
+    span: tuple[int, int]
+    windows: int
+    symbols: int
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def predict(model: Model, samples: Samples) -> Said:
+    """Every output and attention of the model for every window, in order, on the model's device."""
+    windows = Windows(samples.panel, next(model.parameters()).device)
+    ends_N = torch.from_numpy(samples.ends_N)
+    with torch.inference_mode():
+        parts = [model.eval()(windows.features(ends)) for ends in torch.split(ends_N, BATCH)]
+    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+
+
+def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str) -> Evaluation:
+    """Score the model's outputs and the baselines' on these windows."""
+    _, moment_N = np.unique(samples.opened_at_ms, return_inverse=True)
+    scores: list[Score] = []
+    comparisons: list[Comparison] = []
+    for output in samples.panel.outputs:
+        predictions = {MODEL: said[output.name].astype(np.float64)}
+        predictions |= {name: baselines.foretell(name, learned, samples, output) for name in BASELINES}
+        draws = bootstrap(int(moment_N.max()) + 1, output.horizon)
+        values = {
+            (measure, predictor): _values(measure, Forecasts(predicted_N, samples.target(output), moment_N), draws)
+            for predictor, predicted_N in predictions.items()
+            for measure in _measures(predictor)
+        }
+        scores += _scores(output, values)
+        comparisons += _comparisons(output, values)
+    span, symbols = samples.span, len(np.unique(samples.panel.symbol_R[samples.ends_N]))
+    return Evaluation(bars_fingerprint, span, len(samples), symbols, tuple(scores), tuple(comparisons))
+
+
+def _measures(predictor: str) -> tuple[str, ...]:
+    return (BASELINES[predictor].measures if predictor != MODEL else ()) or tuple(MEASURES)
+
+
+def _values(measure: str, forecasts: Forecasts, draws: Bootstrap) -> Floats:
+    """(D,): the measure of the sample itself, then of each draw."""
+    return MEASURES[measure].value(draws.sums(MEASURES[measure].terms(forecasts)))
+
+
+def _scores(output: Output, values: dict[tuple[str, str], Floats]) -> list[Score]:
+    """A measure that is not defined on this sample, such as IC with few symbols, gives no score."""
+    return [
+        Score(output.name, measure, predictor, float(value_D[0]), *bounds(value_D[1:]))
+        for (measure, predictor), value_D in values.items()
+        if np.isfinite(value_D[0])
+    ]
+
+
+def _comparisons(output: Output, values: dict[tuple[str, str], Floats]) -> list[Comparison]:
+    found = []
+    for measure, baseline in COMPARED:
+        difference_D = values[measure, MODEL] - values[measure, baseline]
+        if np.isfinite(difference_D[0]):
+            comparison = (output.name, measure, baseline, float(difference_D[0]), *bounds(difference_D[1:]))
+            found.append(Comparison(*comparison))
+    return found

@@ -1,0 +1,200 @@
+"""A recipe: everything that decides what a training gives, read from TOML, frozen and typed."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from core.errors import ConfigError
+
+BUILT_IN: Final = Path(__file__).with_name("recipes")
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Data(msgspec.Struct, frozen=True):
+    """Which bars, and what is computed of them. No symbols means every symbol of the file."""
+
+    interval: str
+    features: str
+    symbols: tuple[str, ...] = ()
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How many feature rows the model reads. Training and validation windows end at every `stride`-th bar."""
+
+    length: Annotated[int, msgspec.Meta(ge=2)]
+    kind: Literal["rolling"] = "rolling"
+    stride: Count = 1
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What is to be foretold: a kind of training.labels.LABELS, over each of the horizons, in bars."""
+
+    kind: str = "return"
+    horizons: tuple[Count, ...] = (1,)
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Shares of the time span; the test part is the rest. `embargo`: bars left out on top of the purge."""
+
+    train: Share = 0.7
+    validation: Share = 0.15
+    embargo: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A family of training.families.FAMILIES and its options."""
+
+    family: str
+    options: dict[str, Any] = {}
+
+
+class Optimiser(msgspec.Struct, frozen=True):
+    """How the weights are found. `clip`: the largest norm of a gradient. `threads` 0 lets torch choose."""
+
+    kind: str = "adam"
+    loss: str = "mse"
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.0
+    batch: Count = 256
+    epochs: Count = 20
+    clip: Positive = 1.0
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """Stop after `patience` epochs whose validation loss was not lower than the best by `min_delta`."""
+
+    patience: Count = 5
+    min_delta: NotNegative = 1e-4
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """One training, whole. `profiles` are named sets of dotted keys, as --set would give them."""
+
+    name: str
+    data: Data
+    window: Window
+    model: Model
+    seed: int = 0
+    label: Label = Label()
+    split: Split = Split()
+    optimiser: Optimiser = Optimiser()
+    stopping: Stopping = Stopping()
+    profiles: dict[str, dict[str, Any]] = {}
+
+    def toml(self) -> str:
+        """The recipe as TOML, every key said."""
+        return "\n".join(_lines(msgspec.to_builtins(self), "")) + "\n"
+
+
+def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe from a path, or a built-in one by its bare name, then its profile, then `key=value` changes.
+
+    Raises: ConfigError: no such recipe, not TOML, a key or a value that does not fit.
+    """
+    path = find(name)
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}; try: an example such as {BUILT_IN / 'demo.toml'}") from error
+    if profile is not None:
+        profiles = table.get("profiles", {})
+        if profile not in profiles:
+            has = ", ".join(sorted(profiles)) or "none"
+            raise ConfigError(f"{path} has no profile {profile!r}, it has: {has}. try: without --profile")
+        for key, value in profiles[profile].items():
+            _set(table, key, value)
+    for change in changes:
+        key, told, text = change.partition("=")
+        if not told:
+            raise ConfigError(f"--set {change!r} has no '='; try: --set optimiser.epochs=5")
+        _set(table, key.strip(), _value(text.strip()))
+    return fit(Recipe, table, str(path))
+
+
+def find(name: str) -> Path:
+    """The file of a recipe.
+
+    Raises: ConfigError: neither a file nor a built-in recipe.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    built_in = BUILT_IN / f"{name}.toml"
+    if "/" not in name and built_in.is_file():
+        return built_in
+    names = sorted(recipe.stem for recipe in BUILT_IN.glob("*.toml"))
+    near = difflib.get_close_matches(path.stem, names, n=1)
+    raise ConfigError(f"no recipe at {name}; built in are {', '.join(names)}. try: {near[0] if near else names[0]}")
+
+
+def fit(kind: type[S], table: Mapping[str, Any], where: str) -> S:
+    """A table as a typed struct; its keys and values are checked.
+
+    Raises: ConfigError: an unknown key, with the nearest known one; a key that is missing; a value of another type.
+    """
+    _refuse_unknown(kind, table, where, "")
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        told = str(error).replace("`$.", "`").replace(" - at `$`", "")
+        raise ConfigError(f"{where}: {told}; try: --set KEY=VALUE, or change it there") from error
+
+
+def _refuse_unknown(kind: type[msgspec.Struct], table: Mapping[str, Any], where: str, prefix: str) -> None:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"{prefix}{near[0]}" if near else f"one of {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: {prefix}{key} is not a known key. try: {hint}")
+        inner = known[key]
+        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            _refuse_unknown(inner, value, where, f"{prefix}{key}.")
+
+
+def _set(table: dict[str, Any], dotted: str, value: object) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {dotted}: {section} is not a section; try: --set optimiser.epochs=5")
+    table[key] = value
+
+
+def _value(text: str) -> object:
+    """A value as TOML reads it; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"{_key(key)} = {_literal(value)}" for key, value in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            name = f"{prefix}{_key(key)}"
+            lines += ["", f"[{name}]", *_lines(value, f"{name}.")]
+    return lines
+
+
+def _key(key: str) -> str:
+    bare = key.replace("_", "").replace("-", "").isalnum() and key.isascii()
+    return key if bare else _literal(key)
+
+
+def _literal(value: object) -> str:
+    # JSON's strings, numbers, booleans and arrays are TOML's too.
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,64 @@
+"""Training, validation and test: three stretches of time, in that order, that share no bar.
+
+A window that ends at bar e reads bars e - needed + 1 to e, and its label bars up to e + horizon. So between the last
+end of one part and the first end of the next lie at least needed + horizon bars: the purge.
+"""
+
+import msgspec
+import numpy as np
+
+from core.errors import DataError
+from training.dataset import Panel, Rows, Samples
+from training.recipe import Recipe
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The three parts, each in order of time. `gap`: bars from the last end of a part to the first of the next."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+    gap: int
+
+
+MINIMUM = 32
+"""Fewest windows of a part."""
+
+
+def split(panel: Panel, recipe: Recipe) -> Parts:
+    """Cut a panel's windows by time, the same instants for all symbols.
+
+    Raises: DataError: a part has too few windows.
+    """
+    shares = recipe.split
+    times_N = panel.opened_at_ms_R[panel.ends_N]
+    first, last = int(times_N.min()), int(times_N.max())
+    validation_from = panel.interval.floor(first + round((last - first) * shares.train))
+    test_from = panel.interval.floor(first + round((last - first) * min(shares.train + shares.validation, 1.0)))
+    gap = panel.bars_needed + panel.horizon + shares.embargo
+    purge_ms = gap * panel.interval.ms
+    parts = {
+        "training": times_N <= validation_from - purge_ms,
+        "validation": (times_N >= validation_from) & (times_N <= test_from - purge_ms),
+        "test": times_N >= test_from,
+    }
+    for name, chosen in parts.items():
+        if (found := int(chosen.sum())) < MINIMUM:
+            raise DataError(
+                f"the {name} part has {found} windows of the {len(times_N)} there are, it needs {MINIMUM}; "
+                f"{gap} bars are left out between parts. try: more bars, or --set window.length=24"
+            )
+    train, validation, test = (
+        Samples(panel, _in_order(panel, panel.ends_N[chosen], stride))
+        for chosen, stride in zip(parts.values(), (recipe.window.stride, recipe.window.stride, 1), strict=True)
+    )
+    return Parts(train, validation, test, gap)
+
+
+def _in_order(panel: Panel, ends_N: Rows, stride: int) -> Rows:
+    """By time, then by symbol; with a stride only the bars whose number it divides, the same for all symbols."""
+    times_N = panel.opened_at_ms_R[ends_N]
+    number_N = (times_N - panel.interval.anchor_ms) // panel.interval.ms
+    kept = number_N % stride == 0
+    order = np.lexsort((panel.symbol_R[ends_N][kept], times_N[kept]))
+    return np.asarray(ends_N[kept][order])
