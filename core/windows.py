@@ -16,6 +16,9 @@ from core.bars import Bar, BarArray, Interval, TimeArray, inconsistency
 EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
 
+NEVER: Final = -1
+"""The published revision of a bar whose prediction has not gone out."""
+
 
 class Fate(StrEnum):
     """What becomes of a bar that arrives. Each has one policy, written beside it, and one counter."""
@@ -48,6 +51,7 @@ class Windows:
         self.opened_at_ms_SC: TimeArray = np.full((len(self.symbols), capacity), EMPTY, np.int64)
         self.rows_SC5: BarArray = np.full((len(self.symbols), capacity, 5), np.nan)
         self.revision_SC: npt.NDArray[np.int32] = np.zeros((len(self.symbols), capacity), np.int32)
+        self.published_SC: npt.NDArray[np.int32] = np.full((len(self.symbols), capacity), NEVER, np.int32)
         self.newest_ms_S: TimeArray = np.full(len(self.symbols), EMPTY, np.int64)
 
     def slot(self, opened_at_ms: int) -> int:
@@ -87,16 +91,57 @@ class Windows:
         position, slot = self.index[bar.symbol], self.slot(bar.opened_at_ms)
         again = self.opened_at_ms_SC[position, slot] == bar.opened_at_ms
         revision = int(self.revision_SC[position, slot]) + 1 if again else 0
-        self.restore(position, bar.opened_at_ms, bar.row, revision)
+        published = int(self.published_SC[position, slot]) if again else NEVER
+        self.restore(position, bar.opened_at_ms, bar.row, revision, published)
         return revision
 
-    def restore(self, position: int, opened_at_ms: int, row: Sequence[float], revision: int) -> None:
+    def restore(
+        self, position: int, opened_at_ms: int, row: Sequence[float], revision: int, published: int = NEVER
+    ) -> None:
         """Set a slot to what the store remembers of it."""
         slot = self.slot(opened_at_ms)
         self.opened_at_ms_SC[position, slot] = opened_at_ms
         self.rows_SC5[position, slot] = row
         self.revision_SC[position, slot] = revision
+        self.published_SC[position, slot] = published
         self.newest_ms_S[position] = max(self.newest_ms_S[position], opened_at_ms)
+
+    def publish(self, symbol: str, opened_at_ms: int, revision: int) -> None:
+        """Remember that this revision's prediction has gone out."""
+        position, slot = self.index[symbol], self.slot(opened_at_ms)
+        if self.opened_at_ms_SC[position, slot] == opened_at_ms:
+            self.published_SC[position, slot] = max(self.published_SC[position, slot], revision)
+
+    def unpublished(self, symbol: str, from_ms: int) -> list[tuple[Bar, int]]:
+        """The bars that open at or after `from_ms` and whose latest revision has not gone out, oldest first."""
+        position = self.index[symbol]
+        opened_C = self.opened_at_ms_SC[position]
+        waiting_C = (opened_C >= max(from_ms, 0)) & (self.published_SC[position] < self.revision_SC[position])
+        slots = np.flatnonzero(waiting_C)
+        slots = slots[np.argsort(opened_C[slots])]
+        return [
+            (
+                Bar(symbol, int(opened_C[slot]), *self.rows_SC5[position, slot].tolist()),
+                int(self.revision_SC[position, slot]),
+            )
+            for slot in slots
+        ]
+
+    def wanted_from(self, symbol: str, length: int) -> int | None:
+        """The opening time of the first bar that is missing from the last `length`, the next one included.
+
+        None where the symbol has no bars at all.
+        """
+        position = self.index[symbol]
+        newest = int(self.newest_ms_S[position])
+        if newest == EMPTY:
+            return None
+        first = int(self.opened_at_ms_SC[position][self.opened_at_ms_SC[position] != EMPTY].min())
+        start = max(first, newest - (length - 1) * self.interval.ms)
+        for opened in range(start, newest, self.interval.ms):
+            if self.opened_at_ms_SC[position, self.slot(opened)] != opened:
+                return opened
+        return newest + self.interval.ms
 
     def gather(
         self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int

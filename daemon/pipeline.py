@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -56,10 +56,17 @@ class Pipeline:
         self._features = {source.name: FeatureSet(source.features) for source in manifest.inputs}
         self.bars_needed = max(source.bars_needed for source in manifest.inputs)
 
-    def prepare(self, windows: Windows, arrivals: Sequence[Arrival], since_ms: Mapping[str, int]) -> Admission:
+    def prepare(
+        self,
+        windows: Windows,
+        arrivals: Sequence[Arrival],
+        since_ms: Mapping[str, int],
+        broken: Collection[str] = (),
+    ) -> Admission:
         """Give every bar its place, and compute the model's inputs for those to be predicted.
 
         `since_ms`: per symbol, the opening time of the first bar to predict; earlier ones only fill windows.
+        `broken`: symbols that no longer wait for a missing bar and go on without it.
         """
         fates: Counter[Fate] = Counter()
         early: list[Arrival] = []
@@ -68,15 +75,18 @@ class Pipeline:
         bars_NL5: list[BarArray] = []
         for turn in _turns(arrivals):
             placed: list[Stored] = []
+            healed: list[Stored] = []
             for arrival in turn:
                 fate = windows.judge(arrival.bar)
                 fates[fate] += 1
-                if fate is Fate.EARLY:
+                if fate is Fate.EARLY and arrival.bar.symbol not in broken:
                     early.append(arrival)
-                elif fate in STORED:
+                elif fate in STORED or fate is Fate.EARLY:
                     placed.append(Stored(arrival, windows.put(arrival.bar)))
-            stored += placed
-            asked = [one for one in placed if self._asked(one.arrival, since_ms)]
+                    if fate is Fate.FILLED:
+                        healed += _healed(windows, arrival)
+            stored += placed + healed
+            asked = [one for one in placed + healed if self._asked(one.arrival, since_ms)]
             whole, rows_NL5 = self._whole(windows, asked)
             predicted += whole
             bars_NL5.append(rows_NL5)
@@ -178,6 +188,14 @@ def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
             turns.append([])
         turns[turn].append(arrival)
     return turns
+
+
+def _healed(windows: Windows, filler: Arrival) -> list[Stored]:
+    """Later bars that went unpredicted because this one was missing: they are whole now, and late."""
+    return [
+        Stored(Arrival(bar, filler.venue, filler.received_at_ms, Origin.BACKFILLED), revision)
+        for bar, revision in windows.unpublished(filler.bar.symbol, filler.bar.opened_at_ms + 1)
+    ]
 
 
 def _value(column: float | list[float]) -> float | tuple[float, ...]:

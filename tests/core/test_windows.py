@@ -110,3 +110,28 @@ def test_windows_agree_with_a_dictionary_of_bars(numbers: list[int], capacity: i
     assert unbroken[0] == expected
     closes = rows[0, capacity - expected :, 3].tolist()
     assert closes == [kept[number] for number in range(newest - expected + 1, newest + 1)]
+
+
+def test_what_has_not_gone_out_is_known_by_symbol_and_time():
+    windows = filled(5, 6, 7)
+    windows.publish("A", 5 * HOUR.ms, 0)
+    windows.publish("A", 6 * HOUR.ms, 0)
+    windows.put(bar(6, close=107.0))
+    assert windows.unpublished("A", 0) == [(bar(6, close=107.0), 1), (bar(7), 0)]
+    assert windows.unpublished("A", 7 * HOUR.ms) == [(bar(7), 0)]
+    assert windows.unpublished("B", 0) == []
+
+
+def test_a_bar_that_takes_an_old_ones_slot_has_not_gone_out():
+    windows = filled(1, capacity=4)
+    windows.publish("A", HOUR.ms, 0)
+    windows.put(bar(5))
+    assert windows.unpublished("A", 0) == [(bar(5), 0)]
+
+
+@pytest.mark.parametrize(
+    ("there", "length", "wanted"),
+    [((5, 6, 7), 3, 8), ((5, 7, 8), 4, 6), ((3, 5, 6, 7), 3, 8), ((2, 9), 4, 6), ((), 4, None)],
+)
+def test_the_first_missing_bar_is_where_history_is_wanted_from(there: tuple[int, ...], length: int, wanted: int | None):
+    assert filled(*there).wanted_from("A", length) == (None if wanted is None else wanted * HOUR.ms)
