@@ -1,0 +1,107 @@
+"""Every metric of the daemon but the process's own: what Prometheus sees, in one table.
+
+`model` is the manifest's name. `output` is the kind of output ("return"), with its level where it has several
+("quantiles_0.05"); `horizon` is counted in bars, and gaze_bar_interval_seconds says how long a bar is.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from core.outputs import Kind
+
+STAGES: Final = ("decode", "prepare", "infer", "finish", "commit")
+BUCKETS: Final = ("historical", "mid", "recent")
+
+_LATENESS: Final = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3_600)
+_LATENCY: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+_RATIO: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
+_DECLINES: Final = (-0.2, -0.1, -0.05, -0.02, -0.01, -0.005, -0.002, -0.001)
+_RETURN: Final = (*_DECLINES, 0, *(-bound for bound in reversed(_DECLINES)))
+_PROBABILITY: Final = (0.1, 0.2, 0.3, 0.4, 0.45, 0.475, 0.5, 0.525, 0.55, 0.6, 0.7, 0.8, 0.9, 1)
+_TREND: Final = (-0.8, -0.6, -0.4, -0.2, -0.1, 0, 0.1, 0.2, 0.4, 0.6, 0.8, 1)
+_DEVIATION: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+BOUNDS: Final[Mapping[Kind, tuple[float, ...]]] = {
+    Kind.RETURN: _RETURN,
+    Kind.QUANTILES: _RETURN,
+    Kind.PROBABILITY: _PROBABILITY,
+    Kind.DIRECTION: _PROBABILITY,
+    Kind.ORDINAL: _PROBABILITY,
+    Kind.TREND: _TREND,
+    Kind.DEVIATION: _DEVIATION,
+}
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One metric: what it is called, what it is, its labels, and what it tells."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    bounds: tuple[float, ...] = ()
+
+
+MODEL: Final = ("model",)
+_LOOK: Final = ("model", "attention")
+_VALUE: Final = ("model", "horizon", "output")
+
+# fmt: off
+TABLE: Final = (
+    Told("gaze_build_info", "gauge", ("version", "python"), "This program: always 1."),
+    Told("gaze_model_info", "gauge", ("model", "version", "digest", "family", "engine", "device"),
+         "The model that serves and what runs it: always 1."),
+    Told("gaze_bar_interval_seconds", "gauge", MODEL, "Length of the model's bars: a horizon times this is its time."),
+
+    Told("gaze_feed_up", "gauge", ("venue",), "1 while every socket of the venue is open."),
+    Told("gaze_feed_frames_total", "counter", ("venue",), "Frames received."),
+    Told("gaze_feed_frames_refused_total", "counter", ("venue",), "Frames dropped: not in the venue's dialect."),
+    Told("gaze_feed_reconnects_total", "counter", ("venue",), "Times a socket was opened again."),
+    Told("gaze_feed_last_frame_timestamp_seconds", "gauge", ("venue",), "When the last frame came; 0 before any."),
+
+    Told("gaze_bars_total", "counter", ("fate",), "Closed bars by what became of them."),
+    Told("gaze_bars_backfilled_total", "counter", (), "Bars fetched from the venue's history."),
+    Told("gaze_bar_lateness_seconds", "histogram", (), "From a live bar's close to having received it.", _LATENESS),
+    Told("gaze_inbox_bars", "gauge", (), "Bars that wait for the predictor."),
+    Told("gaze_held_bars", "gauge", (), "Bars that wait for a missing one before them."),
+    Told("gaze_batch_bars", "histogram", (), "Bars predicted together.", tuple(2**power for power in range(15))),
+    Told("gaze_stage_seconds", "histogram", ("stage",), "Time of one batch in each stage.", _LATENCY),
+    Told("gaze_bar_to_prediction_seconds", "histogram", MODEL,
+         "From having received a live bar to its prediction being out.", _LATENCY),
+
+    Told("gaze_predictions_total", "counter", MODEL, "Predictions published."),
+    Told("gaze_predictions_late_total", "counter", MODEL, "Those of them for bars that came by backfill."),
+    Told("gaze_prediction", "gauge", ("model", "symbol", "horizon", "output"),
+         "The newest prediction of each listed symbol; absent before its first."),
+    Told("gaze_prediction_bar_close_timestamp_seconds", "gauge", ("model", "symbol"),
+         "When the bar of that prediction closed."),
+    Told("gaze_prediction_value", "histogram", _VALUE, "Predicted values over all symbols."),
+
+    Told("gaze_attention_entropy_ratio", "histogram", _LOOK,
+         "Entropy of attention over that of even weights: 1 looks evenly, 0 at one step.", _RATIO),
+    Told("gaze_attention_concentration_ratio", "histogram", _LOOK,
+         "Normalised Herfindahl index of attention: 0 looks evenly, 1 at one step.", _RATIO),
+    Told("gaze_attention_share_ratio", "histogram", (*_LOOK, "bucket"),
+         "Attention on the historical half, the mid quarter and the recent quarter of the window.", _RATIO),
+    Told("gaze_attention_drift_distance", "gauge", _LOOK,
+         "Jensen-Shannon distance of the running mean profile from the bundle's reference: 0 the same, 1 disjoint."),
+
+    Told("gaze_symbols", "gauge", (), "Symbols subscribed."),
+    Told("gaze_symbols_ready", "gauge", (), "Those of them whose window is full."),
+    Told("gaze_ready", "gauge", (), "1 while /readyz answers 200."),
+    Told("gaze_store_up", "gauge", (), "1 while the store answers."),
+    Told("gaze_store_errors_total", "counter", (), "Times the store could not be reached or refused to write."),
+)
+# fmt: on
+
+
+def reference() -> str:
+    """TABLE as the page docs/reference/metrics.md."""
+    head = (__doc__ or "").strip()
+    rows = [
+        f"| `{told.name}` | {told.kind} | {', '.join(f'`{label}`' for label in told.labels)} | {told.help} |"
+        for told in TABLE
+    ]
+    top = ["# Metrics", "", head, "", "| metric | type | labels | what it tells |", "|---|---|---|---|"]
+    return "\n".join([*top, *rows, ""])
