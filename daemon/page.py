@@ -39,7 +39,8 @@ _SCRIPT: Final = f"""
 setInterval(async () => {{
   try {{
     const page = await (await fetch(location.href, {{cache: "no-store"}})).text();
-    document.querySelector("main").replaceWith(new DOMParser().parseFromString(page, "text/html").querySelector("main"));
+    const fresh = new DOMParser().parseFromString(page, "text/html");
+    document.querySelector("main").replaceWith(fresh.querySelector("main"));
     document.title = document.querySelector("h1").textContent;
   }} catch {{ document.title = "away: " + document.title.replace(/^away: /, ""); }}
 }}, {_REFRESH_S * 1000});
@@ -106,7 +107,7 @@ def _row(message: Message, now_ms: int) -> Iterable[str]:
     for name, gaze in prediction.gaze.items():
         yield f"{gaze.entropy:.3f}"
         yield _bars(gaze)
-        yield f"{context.drift[name]:.3f}" if name in context.drift else "–"
+        yield f"{context.drift[name]:.3f}" if name in context.drift else "-"
     yield f"{max(0, now_ms - context.published_at_ms) / 1_000:.0f} s"
 
 
