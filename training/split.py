@@ -4,6 +4,8 @@ A window that ends at bar e reads bars e - needed + 1 to e, and its label bars u
 end of one part and the first end of the next lie at least needed + horizon bars: the purge.
 """
 
+from typing import Final
+
 import msgspec
 import numpy as np
 
@@ -21,7 +23,7 @@ class Parts(msgspec.Struct, frozen=True):
     gap: int
 
 
-MINIMUM = 32
+MINIMUM: Final = 32
 """Fewest windows of a part."""
 
 

@@ -1,0 +1,78 @@
+"""The commands of training: `gaze train` and `gaze evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.evaluation import Evaluation
+
+app = typer.Typer(no_args_is_help=True)
+
+Bars = Annotated[Path, typer.Option(help="Parquet file of bars.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or a built-in recipe by name: demo, bitcoin_hourly.")],
+    bars: Bars,
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set optimiser.epochs=5.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as cpu.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Train a model on bars and judge it beside baselines.
+
+    Example: gaze train demo --bars bars.parquet --out runs/demo
+    """
+    from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
+
+    from training import recipe as recipes  # noqa: PLC0415
+    from training import report, run  # noqa: PLC0415
+    from training.job import Job  # noqa: PLC0415
+    from training.progress import EpochBar  # noqa: PLC0415
+
+    told = recipes.read(recipe, profile, change or ())
+    run.refuse_taken(out, replace=replace)
+    job = Job(told, bars)
+    console = Console(stderr=as_json)
+    console.print(report.summary(job.model), report.parts(job.parts), sep="\n")
+    with EpochBar(console, told.optimiser.epochs) as bar:
+        trained = job.run(out, bar.watch, bar.ended)
+    _tell(console, trained.evaluation, as_json=as_json)
+    console.print(f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}")
+    console.print(f"next: gaze export {out} --out bundles/{told.name}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
+    bars: Bars,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Judge a run on bars it was not trained on: those from its test part on.
+
+    Example: gaze evaluate runs/demo --bars bars.parquet
+    """
+    from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
+
+    from training import job, run  # noqa: PLC0415
+
+    _tell(Console(stderr=as_json), job.evaluate(run.load(run_folder), bars), as_json=as_json)
+
+
+def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> None:
+    import msgspec  # noqa: PLC0415 - as above
+
+    from training import report  # noqa: PLC0415
+
+    if as_json:
+        print(msgspec.json.encode(evaluation).decode())
+        return
+    console.print(report.scores(evaluation))
+    for sentence in report.verdicts(evaluation):
+        console.print(sentence, highlight=False)

@@ -1,0 +1,124 @@
+"""One training from a file of bars to a run folder, and one evaluation of such a run."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from core import attention, barfile
+from core.bundle import Training
+from core.errors import DataError
+from training import baselines, families, loop, run
+from training.dataset import Panel, Samples, panel
+from training.evaluation import Evaluation, Said, judge, predict
+from training.history import Epoch
+from training.loop import Watch
+from training.model import Model
+from training.recipe import Recipe
+from training.run import Arrays, Facts, Run
+from training.split import Parts, split
+
+SAMPLE_WINDOWS: Final = 32
+REFERENCE_WINDOWS: Final = 4_096
+
+
+class Job:
+    """A training that is ready to go: everything that can be refused has been looked at."""
+
+    def __init__(self, recipe: Recipe, bars: Path) -> None:
+        """Raises: ConfigError, DataError: the recipe or the bars do not allow a training."""
+        if recipe.optimiser.threads:
+            torch.set_num_threads(recipe.optimiser.threads)
+        self.recipe = recipe
+        file = barfile.read(bars, recipe.data.interval)
+        self.fingerprint = file.fingerprint
+        self.panel: Panel = panel(file, recipe)
+        self.parts: Parts = split(self.panel, recipe)
+        torch.manual_seed(recipe.seed)
+        width = len(self.panel.features.names)
+        self.model: Model = families.build(
+            recipe.model.family, recipe.model.options, width, recipe.window.length, self.panel.outputs
+        )
+
+    def run(self, out: Path, watch: Watch, ended: Callable[[Epoch], None]) -> Run:
+        """Train, judge on the test part once, and write the run folder. `ended` is told of each epoch."""
+        started = time.perf_counter()
+        loop.set_up(self.model, self.parts)
+        history: list[Epoch] = []
+        for epoch in loop.fit(self.model, self.parts, self.recipe, watch):
+            history.append(epoch)
+            ended(epoch)
+        facts = Facts(
+            (self.panel.input,),
+            self.model.outputs,
+            self.model.attentions,
+            self._training(),
+            sum(weights.numel() for weights in self.model.parameters()),
+            max(epoch.number for epoch in history if epoch.best),
+            time.perf_counter() - started,
+            str(torch.__version__),
+        )
+        learned = baselines.learn(self.parts.train)
+        said = predict(self.model, self.parts.test)
+        evaluation = judge(said, learned, self.parts.test, self.fingerprint)
+        reference = _reference(self.model, predict(self.model, self.parts.validation))
+        sample = _sample(self.parts.test)
+        run.write(out, self.recipe, facts, self.model, tuple(history), evaluation, learned, sample, reference)
+        return run.load(out)
+
+    def _training(self) -> Training:
+        parts = {"train": self.parts.train, "validation": self.parts.validation, "test": self.parts.test}
+        spans = {name: part.span for name, part in parts.items()}
+        return Training(self.fingerprint, self.panel.symbols, spans, {name: len(part) for name, part in parts.items()})
+
+
+def evaluate(trained: Run, bars: Path) -> Evaluation:
+    """Judge a run on every window of a file that lies wholly after the bars it was trained and chosen on.
+
+    Raises: DataError: there is no such window, or the features are no longer those of the run.
+    """
+    file = barfile.read(bars, trained.recipe.data.interval)
+    made = panel(file, trained.recipe)
+    if made.input != trained.inputs[0]:
+        raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
+    test_from = trained.training.spans["test"][0]
+    first_end = test_from + (made.bars_needed - 1) * made.interval.ms
+    ends_N = made.ends_N[made.opened_at_ms_R[made.ends_N] >= first_end]
+    if not len(ends_N):
+        raise DataError(
+            f"{bars} has no whole window from {np.datetime64(test_from, 'ms')} on, where the test part of "
+            f"{trained.folder} begins; what lies before was trained on. try: a file of later bars"
+        )
+    samples = Samples(made, ends_N[np.argsort(made.opened_at_ms_R[ends_N], kind="stable")])
+    return judge(predict(trained.model, samples), trained.baselines, samples, file.fingerprint)
+
+
+def _sample(samples: Samples) -> Arrays:
+    """Bars of some windows spread evenly over the part, oldest first."""
+    which = _spread(len(samples), SAMPLE_WINDOWS)
+    names = np.array(samples.panel.symbols)
+    return {
+        "bars": samples.bars(which),
+        "opened_at_ms": samples.opened_at_ms[which],
+        "symbol": names[samples.panel.symbol_R[samples.ends_N[which]]],
+    }
+
+
+def _reference(model: Model, said: Said) -> Arrays:
+    """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows."""
+    kept: Arrays = {}
+    for output in model.attentions:
+        weights = said[output.name]
+        some = weights[_spread(len(weights), REFERENCE_WINDOWS)]
+        kept[f"{output.name}.profile"] = weights.reshape(-1, weights.shape[-1]).mean(axis=0, dtype=np.float64)
+        kept[f"{output.name}.entropy"] = attention.normalised_entropy(some).reshape(-1)
+        kept[f"{output.name}.concentration"] = attention.concentration(some).reshape(-1)
+    return kept
+
+
+def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
+    return np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64)
