@@ -1,0 +1,87 @@
+"""One client of the stand-in exchange: its socket, what it subscribed to, and whether it still answers."""
+
+import asyncio
+import itertools
+
+from aiohttp import WSMsgType, web
+
+from daemon.exchange.dialects import Session
+
+
+class Client:
+    """A websocket with a session. Sending to one that has gone is no error: its reader notices and removes it."""
+
+    def __init__(
+        self, number: int, socket: web.WebSocketResponse, session: Session, transport: asyncio.Transport | None
+    ) -> None:
+        self.number = number
+        self.session = session
+        self.symbols = session.symbols
+        self._socket = socket
+        self._transport = transport
+        self._pings = itertools.count()
+        self._owed: dict[bytes, asyncio.Future[None]] = {}
+
+    async def send(self, frame: bytes) -> None:
+        """Send a text frame; waits while the client does not read."""
+        try:
+            await self._socket.send_frame(frame, WSMsgType.TEXT)
+        except ConnectionError:
+            self.gone()
+
+    async def hear(self, request: str) -> None:
+        """Take a request and answer it."""
+        answer = self.session.hear(request)
+        if answer is not None:
+            await self.send(answer)
+        # What is told reaches the client only after the answer to its subscription.
+        self.symbols = self.session.symbols
+
+    async def answer_ping(self, payload: bytes) -> None:
+        """Answer the client's own ping."""
+        try:
+            await self._socket.pong(payload)
+        except ConnectionError:
+            self.gone()
+
+    async def taken(self, within_s: float) -> None:
+        """Wait until the client has read all that was sent, which its answer to a ping shows; else cut it."""
+        payload = str(next(self._pings)).encode()
+        self._owed[payload] = asyncio.get_running_loop().create_future()
+        try:
+            await self._socket.ping(payload)
+            await asyncio.wait_for(self._owed[payload], within_s)
+        except (ConnectionError, TimeoutError):
+            self.cut()
+        finally:
+            self._owed.pop(payload, None)
+
+    async def ping_forever(self, every_s: float, within_s: float) -> None:
+        """Ping as the venue does. Ends by cancellation."""
+        while True:
+            await asyncio.sleep(every_s)
+            await self.taken(within_s)
+
+    def ponged(self, payload: bytes) -> None:
+        """The client has answered a ping."""
+        owed = self._owed.pop(bytes(payload), None)
+        if owed is not None and not owed.done():
+            owed.set_result(None)
+
+    def gone(self) -> None:
+        """Nobody waits for it any more."""
+        self.symbols = ()
+        for payload in list(self._owed):
+            self.ponged(payload)
+
+    def cut(self) -> None:
+        """Break the connection without a word."""
+        self.gone()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def leave(self, farewell: bytes | None, code: int) -> None:
+        """Say good-bye and close."""
+        if farewell is not None:
+            await self.send(farewell)
+        await self._socket.close(code=code)

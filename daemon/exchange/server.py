@@ -1,0 +1,196 @@
+"""The stand-in exchange itself: one port for websocket and REST, fed by the market, in the words of a dialect."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from daemon.exchange.client import Client
+from daemon.exchange.clock import VenueClock
+from daemon.exchange.dialects import Dialect
+from daemon.exchange.faults import Disorder, Faults
+from daemon.exchange.market import Market, Update
+
+# Clients subscribe in several messages over several sockets: the clock waits until nothing came for so long.
+_SETTLED_S: Final = 0.2
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What was told, from when to when; `dropped`: sockets broken on purpose."""
+
+    from_ms: int
+    to_ms: int
+    closed_bars: int
+    frames: int
+    clients: int
+    dropped: int
+
+
+class Exchange:
+    """A venue on `host:port` that lives through a market once `subscribers` clients have subscribed.
+
+    Opened with `async with`, it answers REST at once; `replay` tells the market to its end. A leaping clock goes on
+    to the next period only when every client has taken the last one, and stands while a client is missing.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        dialect: Dialect,
+        clock: VenueClock,
+        faults: Faults | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        subscribers: int = 1,
+    ) -> None:
+        self.clock = clock
+        self._market = market
+        self._dialect = dialect
+        self._faults = faults or Faults()
+        self._host = host
+        self._port = port
+        self._subscribers = subscribers
+        self._clients: list[Client] = []
+        self._numbers = itertools.count()
+        self._subscribed = asyncio.Event()
+        self._closing = False
+        self._from_ms = clock.now_ms()
+        self._closed_bars = self._frames = self._accepted = self._dropped = 0
+        app = web.Application()
+        app.router.add_route("GET", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    @property
+    def websocket_url(self) -> str:
+        """Where its websockets are."""
+        return f"ws://{self._host}:{self._port}"
+
+    @property
+    def rest_url(self) -> str:
+        """Where its REST is."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def summary(self) -> Summary:
+        """What has been told until now."""
+        return Summary(
+            self._from_ms, self.clock.now_ms(), self._closed_bars, self._frames, self._accepted, self._dropped
+        )
+
+    async def __aenter__(self) -> Self:
+        """Listen; a port of 0 is replaced by the one found."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say good-bye, close every socket and stop listening."""
+        self._closing = True
+        self.clock.stop()
+        farewell = self._dialect.farewell(self.clock.now_ms())
+        async with asyncio.TaskGroup() as tasks:
+            for client in self._clients:
+                tasks.create_task(client.leave(farewell, WSCloseCode.GOING_AWAY), name=f"leave:{client.number}")
+        await self._runner.cleanup()
+
+    async def replay(self) -> Summary:
+        """Tell the market from the clock's time to its end; then the clock stands."""
+        length = self._market.interval.ms
+        first_ms = self._market.interval.floor(self._from_ms)
+        disorder = Disorder(self._faults)
+        await self._gathered()
+        self.clock.start()
+        # Two more than there are bars: the last one closes in the next period, or, told late, in the one after.
+        for period_ms in range(first_ms, self._market.last_ms + 3 * length, length):
+            if self.clock.speed is None:
+                await self._gathered()
+            told = disorder(
+                update
+                for update in self._market.period(period_ms)
+                if update.bar.opened_at_ms >= first_ms and update.at_ms >= self._from_ms
+            )
+            if told:
+                await self._tell(period_ms, told)
+        self.clock.stop()
+        return self.summary
+
+    async def _tell(self, period_ms: int, period: Sequence[Update]) -> None:
+        """Tell a period to every client there, breaking the sockets that the faults choose."""
+        breaks = {client: self._faults.drops_after(client.number, period_ms, len(period)) for client in self._clients}
+        for place, update in enumerate(period):
+            await self.clock.reach(update.at_ms)
+            told = self._dialect.tell(update)
+            for client in list(self._clients):
+                if breaks.get(client) == place:
+                    self._dropped += 1
+                    self._leave(client)
+                    client.cut()
+                elif update.bar.symbol in client.symbols:
+                    await client.send(client.session.wrap(update.bar.symbol, told))
+                    self._frames += 1
+            self._closed_bars += update.bar.closed
+        if self.clock.speed is None:
+            for client in list(self._clients):
+                await client.taken(self._dialect.cut_after_s)
+
+    async def _gathered(self) -> None:
+        """Wait until enough clients have subscribed and none has asked for more lately."""
+        waited = False
+        while sum(bool(client.symbols) for client in self._clients) < self._subscribers:
+            waited = True
+            self._subscribed.clear()
+            await self._subscribed.wait()
+        while waited:
+            self._subscribed.clear()
+            try:
+                await asyncio.wait_for(self._subscribed.wait(), _SETTLED_S)
+            except TimeoutError:
+                waited = False
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._serve(request)
+        answer = self._dialect.answer(request.path, request.query, self.clock.now_ms())
+        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """One websocket, until either side ends it."""
+        session = self._dialect.session(request.path, request.query)
+        if session is None or self._closing:
+            return web.Response(status=503 if self._closing else 404)
+        # Pings are answered below, so that the answers to ours can be seen; compression is not offered, as there.
+        socket = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0)
+        await socket.prepare(request)
+        client = Client(next(self._numbers), socket, session, request.transport)
+        self._clients.append(client)
+        self._accepted += 1
+        self._subscribed.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                every_s, within_s = self._dialect.ping_every_s, self._dialect.cut_after_s
+                pings = tasks.create_task(client.ping_forever(every_s, within_s), name=f"ping:{client.number}")
+                async for message in socket:
+                    if message.type is WSMsgType.TEXT:
+                        await client.hear(message.data)
+                        self._subscribed.set()
+                    elif message.type is WSMsgType.PING:
+                        await client.answer_ping(message.data)
+                    elif message.type is WSMsgType.PONG:
+                        client.ponged(message.data)
+                pings.cancel()
+        finally:
+            self._leave(client)
+        return socket
+
+    def _leave(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.remove(client)
+        client.gone()
