@@ -1,0 +1,56 @@
+"""The names of everything Gaze keeps in Redis; docs/reference/redis.md tells them to users.
+
+Whatever one script touches shares the hash tag of its shard, so that it lies on one node of a cluster.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from core.errors import ConfigError
+
+LAYOUT: Final = 1
+"""The version of a ring's rows. Another layout has other keys, so two versions of Gaze never misread each other."""
+
+_WORD: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The names for one model in one shard. Raises: ConfigError: a name that would make another key of it."""
+
+    model: str
+    shard: str = "0"
+
+    def __post_init__(self) -> None:
+        for kind, name in (("model", self.model), ("shard", self.shard)):
+            if not _WORD.fullmatch(name):
+                raise ConfigError(f"{kind} {name!r} cannot be part of a Redis key; try: letters, digits, '.', '_', '-'")
+
+    @property
+    def epoch(self) -> str:
+        """Counts how often the lease was taken."""
+        return f"gaze:{{{self.shard}}}:epoch:{self.model}"
+
+    @property
+    def lease(self) -> str:
+        """The token of the one daemon that may write."""
+        return f"gaze:{{{self.shard}}}:lease:{self.model}"
+
+    @property
+    def stream(self) -> str:
+        """The record of every message."""
+        return f"gaze:{{{self.shard}}}:predictions:{self.model}"
+
+    @property
+    def channel(self) -> str:
+        """Where every message is announced; the same for all shards."""
+        return f"gaze:predictions:{self.model}"
+
+    def latest(self, symbol: str) -> str:
+        """The message of the newest bar of a symbol."""
+        return f"gaze:{{{self.shard}}}:latest:{self.model}:{symbol}"
+
+    def ring(self, interval: str, capacity: int, symbol: str) -> str:
+        """The bars of a symbol. Interval and capacity decide a bar's slot, so a change of either is another ring."""
+        return f"gaze:{{{self.shard}}}:ring:{LAYOUT}:{self.model}:{interval}:{capacity}:{symbol}"
