@@ -14,10 +14,11 @@ Float32s = npt.NDArray[np.float32]
 
 
 class Socket(msgspec.Struct, frozen=True):
-    """One websocket to open: where, and what to say once it is open."""
+    """One websocket to open: where, what to say once it is open, and whose bars it carries (empty: all asked for)."""
 
     url: str
     hello: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
 
 
 class Feed(Protocol):

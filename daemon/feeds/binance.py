@@ -6,6 +6,7 @@ stand-in exchange speaks, is daemon/exchange/dialects/binance.py.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
@@ -95,7 +96,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Clock(msgspec.Struct, frozen=True):
     """The answer to /time."""
 
-    serverTime: int  # noqa: N815 - the venue's name
+    serverTime: int
 
 
 _FRAMES: Final = msgspec.json.Decoder(Frame, strict=False)
@@ -130,15 +131,16 @@ class Binance:
         self._interval = interval
         url = f"{self._websocket_url}/stream"
         requests = _requests([stream(symbol, interval) for symbol in symbols], self.market.streams_a_socket)
+        left = iter(symbols)
         sockets: list[Socket] = []
         hello: list[list[str]] = []
         for request in requests:
             carried = sum(map(len, hello))
             if hello and (len(hello) == _REQUESTS_A_SOCKET or carried + len(request) > self.market.streams_a_socket):
-                sockets.append(_socket(url, hello))
+                sockets.append(_socket(url, hello, left))
                 hello = []
             hello.append(request)
-        return [*sockets, _socket(url, hello)] if hello else sockets
+        return [*sockets, _socket(url, hello, left)] if hello else sockets
 
     def decode(self, frame: str | bytes) -> Sequence[Bar]:
         """The bar of a kline event; nothing for any other event and for acks."""
@@ -221,13 +223,15 @@ def _requests(streams: Sequence[str], most: int) -> Iterator[list[str]]:
         yield request
 
 
-def _socket(url: str, requests: Sequence[Sequence[str]]) -> Socket:
+def _socket(url: str, requests: Sequence[Sequence[str]], left: Iterator[str]) -> Socket:
+    """A socket for the next of the symbols that are left."""
     return Socket(
         url,
         tuple(
             msgspec.json.encode({"method": "SUBSCRIBE", "params": params, "id": number}).decode()
             for number, params in enumerate(requests, start=1)
         ),
+        tuple(islice(left, sum(map(len, requests)))),
     )
 
 

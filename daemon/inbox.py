@@ -1,0 +1,87 @@
+"""The bounded hand-over from the listeners to the one predictor loop."""
+
+import asyncio
+from collections import deque
+
+from core.bars import Arrival, Bar
+
+
+class Inbox:
+    """Closed bars wait in the order they were put and are never dropped: full, it lets its putters wait.
+
+    Of open bars only the latest of each symbol is kept. `capacity`: how many closed bars may wait, and open ones.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.closed_bars = 0
+        """Closed bars ever put."""
+        self.open_bars = 0
+        """Open bars ever put."""
+        self.open_dropped = 0
+        """Open bars that a newer one, their own close or a lack of room made void before they were taken."""
+        self._closed: deque[Arrival] = deque()
+        self._open: dict[str, Bar] = {}
+        self._putting = 0
+        self._ended = False
+        # One putter at a time, in the order they came: nobody overtakes a bar that waits for room.
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._arrived = asyncio.Event()
+
+    @property
+    def depth(self) -> int:
+        """Closed bars that wait."""
+        return len(self._closed)
+
+    async def put_closed(self, arrival: Arrival) -> None:
+        """Hand over a closed bar, once there is room."""
+        self._putting += 1
+        try:
+            async with self._turn:
+                while len(self._closed) >= self.capacity and not self._ended:
+                    self._room.clear()
+                    await self._room.wait()
+                self._closed.append(arrival)
+        finally:
+            self._putting -= 1
+            self._arrived.set()
+        self.closed_bars += 1
+        shown = self._open.get(arrival.bar.symbol)
+        if shown is not None and shown.opened_at_ms <= arrival.bar.opened_at_ms:
+            del self._open[arrival.bar.symbol]
+            self.open_dropped += 1
+
+    def put_open(self, bar: Bar) -> None:
+        """Show a bar that is still forming."""
+        self.open_bars += 1
+        if bar.symbol in self._open:
+            self.open_dropped += 1
+        elif len(self._open) >= self.capacity:
+            self.open_dropped += 1
+            return
+        self._open[bar.symbol] = bar
+
+    async def take(self, limit: int) -> list[Arrival]:
+        """Wait for a closed bar, then take all that are there, oldest first, up to `limit`; cancelling loses none.
+
+        Empty only when the inbox is closed and nothing is left.
+        """
+        while not self._closed and (self._putting or not self._ended):
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken = [self._closed.popleft() for _ in range(min(limit, len(self._closed)))]
+        self._room.set()
+        return taken
+
+    def take_open(self) -> list[Bar]:
+        """The latest open bar of each symbol that has a new one."""
+        taken = list(self._open.values())
+        self._open.clear()
+        return taken
+
+    def close(self) -> None:
+        """Let in whoever waits for room; take() then gives out what is left, and ends."""
+        self._ended = True
+        self._room.set()
+        self._arrived.set()
