@@ -1,7 +1,7 @@
 """The features: what each is called, how far it looks back, what it is measured in, and the named sets of them.
 
-To add a feature: write its value function in the file of its family and add its line to FEATURES. The tests of same
-bits, of lookback and of lookahead then cover it.
+To add a feature: write its value function in the file of its family and add its line to the table below it. The tests
+of same bits, of lookback and of lookahead then cover it. `python -m core.features` prints the table as a page.
 """
 
 import hashlib
@@ -10,48 +10,42 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from core.bars import BarArray
+from core.bars import BarArray, TimeArray
 from core.errors import ConfigError
-from core.features.kernel import Kernel, Value
-from core.features.returns import log_return
-from core.features.volatility import realised_volatility
-from core.features.volume import relative_volume
-
-
-class Feature(msgspec.Struct, frozen=True):
-    """A number at each bar that depends on the last `lookback` bars, the bar itself included, and on nothing else."""
-
-    name: str
-    value: Value
-    parameters: tuple[float, ...]
-    lookback: int
-    unit: str
-    source: str
-
+from core.features.calendar import CALENDAR
+from core.features.feature import Feature
+from core.features.kernel import Floats, Kernel
+from core.features.market import MARKET
+from core.features.momentum import MOMENTUM
+from core.features.returns import RETURNS
+from core.features.sets import SETS
+from core.features.trend import TREND
+from core.features.volatility import VOLATILITY
+from core.features.volume import VOLUME_FEATURES
 
 FEATURES: Final[dict[str, Feature]] = {
     feature.name: feature
-    for feature in (
-        Feature("log_return_1", log_return, (1,), 2, "log return", "close[t] / close[t-1]"),
-        Feature("realised_volatility_24", realised_volatility, (24,), 25, "log return", "closes of 25 bars"),
-        Feature("relative_volume_24", relative_volume, (24,), 24, "log ratio", "volumes of 24 bars"),
-    )
+    for family in (RETURNS, VOLATILITY, VOLUME_FEATURES, MOMENTUM, TREND, CALENDAR, MARKET)
+    for feature in family
 }
 
-SETS: Final[dict[str, tuple[str, ...]]] = {
-    "btc_3": ("log_return_1", "relative_volume_24", "realised_volatility_24"),
-}
+__all__ = ("FEATURES", "SETS", "Feature", "FeatureSet")
 
 
 class FeatureSet:
-    """Some features in a fixed order, compiled together."""
+    """Some features in a fixed order, compiled together.
+
+    `timed` sets hold features of the calendar, which read the bars' opening times; the others ignore them.
+
+    Raises: ConfigError: no feature has this name.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.features = tuple(_named(name) for name in names)
         self.names = tuple(feature.name for feature in self.features)
         self.lookback = max(feature.lookback for feature in self.features)
+        self.timed = any(feature in CALENDAR for feature in self.features)
         self._kernel = Kernel([f.value for f in self.features], [f.parameters for f in self.features])
 
     @classmethod
@@ -61,31 +55,43 @@ class FeatureSet:
         Raises: ConfigError: no set has this name.
         """
         if name not in SETS:
-            raise ConfigError(f"no feature set is called {name!r}; there are: {', '.join(sorted(SETS))}")
+            raise ConfigError(f"no feature set is called {name!r}; try: {', '.join(sorted(SETS))}")
         return cls(SETS[name])
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change when a name, a parameter or a lookback changes."""
+        """Sixteen hex digits that change when a name, a parameter, a lookback or a unit changes."""
         told = [(f.name, f.parameters, f.lookback, f.unit) for f in self.features]
         return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
-    def rows(self, bars_NT5: BarArray, count: int) -> npt.NDArray[np.float64]:
-        """(N, T, 5) bars -> (N, count, F): the features of the last `count` bars. Needs T >= count + lookback - 1."""
+    def rows(self, bars_NT5: BarArray, count: int, opened_at_ms_NT: TimeArray | None = None) -> Floats:
+        """(N, T, 5) bars -> (N, count, F): the features of the last `count` bars. Needs T >= count + lookback - 1.
+
+        Raises: ValueError: too few bars; a timed set without (N, T) opening times.
+        """
         needed = count + self.lookback - 1
         if bars_NT5.shape[1] < needed:
             raise ValueError(f"{count} feature rows need {needed} bars, got {bars_NT5.shape[1]}")
-        return self._kernel(bars_NT5, count)
+        if not self.timed:
+            return self._kernel(bars_NT5[:, -needed:], count)
+        if opened_at_ms_NT is None or opened_at_ms_NT.shape != bars_NT5.shape[:2]:
+            found = "none" if opened_at_ms_NT is None else f"shape {opened_at_ms_NT.shape}"
+            raise ValueError(
+                f"calendar features need the opening time of each bar, shape {bars_NT5.shape[:2]}, got {found}; "
+                "try: rows(bars, count, opened_at_ms), or a set without hours and sessions"
+            )
+        return self._kernel(bars_NT5[:, -needed:], count, opened_at_ms_NT[:, -needed:])
 
-    def history(self, bars_T5: BarArray) -> npt.NDArray[np.float64]:
+    def history(self, bars_T5: BarArray, opened_at_ms_T: TimeArray | None = None) -> Floats:
         """(T, 5) bars of one symbol -> (T, F); NaN where there are fewer than `lookback` bars."""
         out = np.full((len(bars_T5), len(self.features)), np.nan)
         if len(bars_T5) >= self.lookback:
-            out[self.lookback - 1 :] = self.rows(bars_T5[None], len(bars_T5) - self.lookback + 1)[0]
+            times = None if opened_at_ms_T is None else opened_at_ms_T[None]
+            out[self.lookback - 1 :] = self.rows(bars_T5[None], len(bars_T5) - self.lookback + 1, times)[0]
         return out
 
 
 def _named(name: str) -> Feature:
     if name not in FEATURES:
-        raise ConfigError(f"no feature is called {name!r}; there are: {', '.join(sorted(FEATURES))}")
+        raise ConfigError(f"no feature is called {name!r}; try: {', '.join(sorted(FEATURES))}")
     return FEATURES[name]

@@ -1,59 +1,107 @@
 """How a feature is computed: one plain loop over the last K bars, compiled, the same code for every use.
 
-A feature's value is a function `value(bars, end, parameters)` of the rows up to and including `end` of one symbol's
-(T, 5) bars. It sums in a fixed order and never calls a numpy reduction, whose result depends on memory layout; so a
-value has the same bits whatever history lies before it, however the batch is cut, and on any number of threads.
+A feature's value is a function `value(series, end, parameters)` of one symbol's (7, T) series up to and including
+`end`. It adds in a fixed order and never calls a numpy reduction, whose result depends on memory layout; so a value has
+the same bits whatever history lies before it, however the batch is cut, and on any number of threads.
+
+The series has one row for each of the five numbers of a bar, in the order of core.bars, and two more:
+LOG_RETURN, because half of all features want the logarithm and it is dear, and OPENED_AT_MS for the calendar.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
+from numba import config, njit, types
+from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaExperimentalFeatureWarning
+from numba.core.types.function_type import CompileResultWAP
 from numba.typed import List
 
-from core.bars import BarArray
+from core.bars import CLOSE, BarArray, TimeArray
+from core.errors import ConfigError
 
-Value = Callable[[BarArray, int, npt.NDArray[np.float64]], float]
+LOG_RETURN: Final = 5
+"""Log return of the close over the one bar before; NaN at the first bar of a series, which has none before it."""
+OPENED_AT_MS: Final = 6
+"""Opening time, Unix milliseconds UTC, exact as a float until the year 287,000; NaN where no times were given."""
+ROWS: Final = 7
+
+Floats = npt.NDArray[np.float64]
+Value = Callable[[Floats, int, Floats], float]
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 _SIGNATURE: Final = types.float64(
     types.Array(types.float64, 2, "C", readonly=False), types.int64, types.Array(types.float64, 1, "C")
 )
-# Symbols per block: their bars stay in the cache while every feature passes over them.
-_BLOCK: Final = 32
+# Symbols and feature rows per block: their bars stay in the cache while every feature passes over them.
+_SYMBOLS: Final = 16
+_STEPS: Final = 512
 
 
 def value(function: Value) -> Value:
-    """Compile a feature's value function. All share one signature, so one driver runs them all."""
-    compiled: Value = njit(_SIGNATURE, cache=True, error_model="numpy")(function)
+    """Compile a feature's value function, when it is first used. All share one signature, so one driver runs all."""
+    compiled: Value = njit(cache=True, error_model="numpy")(function)
     return compiled
 
 
-def part(function: Callable[..., Any]) -> Callable[..., Any]:
+def part(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """Compile a helper that value functions call."""
-    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy")(function)
+    compiled: Callable[_Arguments, _Result] = njit(cache=True, error_model="numpy")(function)
     return compiled
+
+
+def _compiled(function: Value) -> Any:
+    """A value function's machine code, all of one type: a dispatcher has a type, and a list to compile, of its own."""
+    if isinstance(function, Dispatcher):
+        return CompileResultWAP(function.get_compile_result(_SIGNATURE))
+    return function  # plain Python, under NUMBA_DISABLE_JIT
+
+
+@njit(cache=True, error_model="numpy")
+def _prepare(bars_T5, opened_at_ms_T, series_7T):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    timed = len(opened_at_ms_T) > 0
+    for step in range(len(bars_T5)):
+        for column in range(5):
+            series_7T[column, step] = bars_T5[step, column]
+        series_7T[LOG_RETURN, step] = math.log(bars_T5[step, CLOSE] / bars_T5[step - 1, CLOSE]) if step else np.nan
+        series_7T[OPENED_AT_MS, step] = opened_at_ms_T[step] if timed else np.nan
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _run(functions, parameters_FP, bars_NT5, rows, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _run(functions, parameters_FP, bars_NT5, opened_at_ms_NT, rows, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     count, length = bars_NT5.shape[0], bars_NT5.shape[1]
-    for block in range(0, count, _BLOCK):
-        for column in range(len(functions)):
-            function = functions[column]
-            parameters = parameters_FP[column]
-            for symbol in range(block, min(block + _BLOCK, count)):
-                for row in range(rows):
-                    out_NRF[symbol, row, column] = function(bars_NT5[symbol], length - rows + row, parameters)
+    series_B7T = np.empty((min(_SYMBOLS, count), ROWS, length))
+    for first in range(0, count, _SYMBOLS):
+        here = min(_SYMBOLS, count - first)
+        for symbol in range(here):
+            _prepare(bars_NT5[first + symbol], opened_at_ms_NT[first + symbol], series_B7T[symbol])
+        for start in range(0, rows, _STEPS):
+            for column in range(len(functions)):
+                function = functions[column]
+                parameters = parameters_FP[column]
+                for symbol in range(here):
+                    series_7T = series_B7T[symbol]
+                    for row in range(start, min(start + _STEPS, rows)):
+                        out_NRF[first + symbol, row, column] = function(series_7T, length - rows + row, parameters)
 
 
 class Kernel:
-    """Several compiled value functions, ready to run over many symbols in one call."""
+    """Several value functions, compiled and ready to run over many symbols in one call.
+
+    Raises: ConfigError: numba would use Intel's SVML, whose logarithm has other last bits inside a loop than alone.
+    """
 
     def __init__(self, functions: Sequence[Value], parameters: Sequence[Sequence[float]]) -> None:
+        if getattr(config, "USING_SVML", False):
+            raise ConfigError(
+                "features keep their bits only without Intel SVML; try: export NUMBA_DISABLE_INTEL_SVML=1"
+            )
         width = max((len(row) for row in parameters), default=0) or 1
         self._parameters_FP = np.zeros((len(functions), width))
         for position, row in enumerate(parameters):
@@ -62,14 +110,17 @@ class Kernel:
             # Calling a compiled function through a typed list is what keeps one cached driver for any set of features.
             warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
             self._functions = List.empty_list(types.FunctionType(_SIGNATURE))
-            for function in functions:
+            # The list holds addresses only: what they point to must live as long.
+            self._compiled = [_compiled(function) for function in functions]
+            for function in self._compiled:
                 self._functions.append(function)
 
-    def __call__(self, bars_NT5: BarArray, rows: int) -> npt.NDArray[np.float64]:
-        """(N, T, 5) bars -> (N, rows, F): every feature at the last `rows` bars."""
+    def __call__(self, bars_NT5: BarArray, rows: int, opened_at_ms_NT: TimeArray | None = None) -> Floats:
+        """(N, T, 5) bars, (N, T) opening times -> (N, rows, F): every feature at the last `rows` bars."""
         bars = np.ascontiguousarray(bars_NT5, dtype=np.float64)
+        times = np.zeros((len(bars), 0)) if opened_at_ms_NT is None else opened_at_ms_NT
         out = np.empty((len(bars), rows, len(self._parameters_FP)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-            _run(self._functions, self._parameters_FP, bars, rows, out)
+            _run(self._functions, self._parameters_FP, bars, np.ascontiguousarray(times, np.int64), rows, out)
         return out
