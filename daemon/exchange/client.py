@@ -47,10 +47,11 @@ class Client:
     async def taken(self, within_s: float) -> None:
         """Wait until the client has read all that was sent, which its answer to a ping shows; else cut it."""
         payload = str(next(self._pings)).encode()
-        self._owed[payload] = asyncio.get_running_loop().create_future()
+        owed = self._owed[payload] = asyncio.get_running_loop().create_future()
         try:
             await self._socket.ping(payload)
-            await asyncio.wait_for(self._owed[payload], within_s)
+            async with asyncio.timeout(within_s):
+                await owed
         except (ConnectionError, TimeoutError):
             self.cut()
         finally:

@@ -9,6 +9,7 @@ from typing import Final, Self
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from core.errors import UsageError
 from daemon.exchange.client import Client
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import Dialect
@@ -63,7 +64,7 @@ class Exchange:
         self._closed_bars = self._frames = self._accepted = self._dropped = 0
         app = web.Application()
         app.router.add_route("GET", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
 
     @property
     def websocket_url(self) -> str:
@@ -83,9 +84,13 @@ class Exchange:
         )
 
     async def __aenter__(self) -> Self:
-        """Listen; a port of 0 is replaced by the one found."""
+        """Listen; a port of 0 is replaced by the one found. Raises: UsageError: it cannot be listened on."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UsageError(f"cannot listen on {self._host}:{self._port} ({error.strerror}); try: --port 0") from error
         self._port = self._runner.addresses[0][1]
         return self
 
@@ -151,7 +156,8 @@ class Exchange:
         while waited:
             self._subscribed.clear()
             try:
-                await asyncio.wait_for(self._subscribed.wait(), _SETTLED_S)
+                async with asyncio.timeout(_SETTLED_S):
+                    await self._subscribed.wait()
             except TimeoutError:
                 waited = False
 
