@@ -41,10 +41,10 @@ def _check_rooms() -> str | None:
 
 
 def _table() -> typer.Typer:
-    from daemon import cli as daemon  # noqa: PLC0415 - after _check_rooms
-    from export import cli as export  # noqa: PLC0415
-    from training import cli as training  # noqa: PLC0415
-    from training.bars import cli as bars  # noqa: PLC0415
+    import daemon.cli  # noqa: PLC0415 - after _check_rooms
+    import export.cli  # noqa: PLC0415
+    import training.bars.cli  # noqa: PLC0415
+    import training.cli  # noqa: PLC0415
 
     table = typer.Typer(
         name="gaze",
@@ -53,8 +53,8 @@ def _table() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    table.add_typer(bars.app, name="bars")
-    for room in (training, export, daemon):
+    table.add_typer(training.bars.cli.app, name="bars")
+    for room in (training.cli, export.cli, daemon.cli):
         table.add_typer(room.app)
     return table
 

@@ -4,7 +4,7 @@ A mirror of what the store keeps: a ring per symbol in which a bar's slot is its
 lands on itself and a revision replaces, so nothing here can double a bar.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -143,6 +143,13 @@ class Windows:
                 return opened
         return newest + self.interval.ms
 
+    def full(self, symbols: Iterable[str], length: int) -> set[str]:
+        """Those of these symbols whose last `length` bars are all there."""
+        asked = list(symbols)
+        positions_N = np.array([self.index[symbol] for symbol in asked], np.int64)
+        _, there_NT = self._there(positions_N, self.newest_ms_S[positions_N], length)
+        return {asked[row] for row in np.flatnonzero(there_NT.all(axis=1))}
+
     def gather(
         self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int
     ) -> tuple[BarArray, npt.NDArray[np.int64]]:
@@ -151,12 +158,19 @@ class Windows:
         Returns (N, length, 5), oldest first, NaN where a bar is missing, and (N,): the count of consecutive bars that
         are there, counted back from the given one.
         """
-        numbers_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms
-        back_T = np.arange(length - 1, -1, -1)
-        slots_NT = (numbers_N[:, None] - back_T) % self.capacity
-        expected_NT = opened_at_ms_N[:, None] - back_T * self.interval.ms
-        there_NT = self.opened_at_ms_SC[positions_N[:, None], slots_NT] == expected_NT
+        slots_NT, there_NT = self._there(positions_N, opened_at_ms_N, length)
         rows_NT5 = self.rows_SC5[positions_N[:, None], slots_NT]
         rows_NT5[~there_NT] = np.nan
         unbroken_N = np.logical_and.accumulate(there_NT[:, ::-1], axis=1).sum(axis=1)
         return rows_NT5, unbroken_N
+
+    def _there(
+        self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        numbers_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms
+        back_T = np.arange(length - 1, -1, -1)
+        slots_NT = (numbers_N[:, None] - back_T) % self.capacity
+        expected_NT = opened_at_ms_N[:, None] - back_T * self.interval.ms
+        # EMPTY is no opening time, whatever it is compared with.
+        there_NT = (self.opened_at_ms_SC[positions_N[:, None], slots_NT] == expected_NT) & (expected_NT != EMPTY)
+        return slots_NT, there_NT

@@ -62,11 +62,13 @@ class Pipeline:
         arrivals: Sequence[Arrival],
         since_ms: Mapping[str, int],
         broken: Collection[str] = (),
+        now_ms: int | None = None,
     ) -> Admission:
         """Give every bar its place, and compute the model's inputs for those to be predicted.
 
         `since_ms`: per symbol, the opening time of the first bar to predict; earlier ones only fill windows.
-        `broken`: symbols that no longer wait for a missing bar and go on without it.
+        `broken`: symbols that no longer wait for a missing bar and go on without it. `now_ms`: the
+        venue's clock where it was asked: what opens after it is refused.
         """
         fates: Counter[Fate] = Counter()
         early: list[Arrival] = []
@@ -77,7 +79,7 @@ class Pipeline:
             placed: list[Stored] = []
             healed: list[Stored] = []
             for arrival in turn:
-                fate = windows.judge(arrival.bar)
+                fate = windows.judge(arrival.bar, now_ms)
                 fates[fate] += 1
                 if fate is Fate.EARLY and arrival.bar.symbol not in broken:
                     early.append(arrival)
@@ -95,24 +97,17 @@ class Pipeline:
 
     def finish(
         self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
-    ) -> tuple[list[Entry], list[Message]]:
-        """What to store and publish for this batch, and the messages themselves, in the order of `predicted`."""
-        numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs}
-        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions}
-        messages: list[Message] = []
-        raw: dict[tuple[str, int, int], bytes] = {}
+    ) -> list[tuple[Entry, Message | None]]:
+        """What to store for every bar of this batch, and the message that goes out with it."""
+        numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
+        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions if outputs}
+        messages: dict[tuple[str, int, int], Message] = {}
         for row, one in enumerate(batch.predicted):
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in gazes.items()}
-            message = Message(self._prediction(one, values, looked), _context(one.arrival, drift, now_ms))
-            messages.append(message)
-            raw[one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision] = encode(message)
-        entries = []
-        for one in batch.stored:
-            bar = one.arrival.bar
-            key = (bar.symbol, bar.opened_at_ms, one.revision)
-            entries.append(Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw.get(key)))
-        return entries, messages
+            context = _context(one.arrival, drift, now_ms)
+            messages[_key(one)] = Message(self._prediction(one, values, looked), context)
+        return [_entry(one, messages.get(_key(one))) for one in batch.stored]
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
         if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
@@ -196,6 +191,16 @@ def _healed(windows: Windows, filler: Arrival) -> list[Stored]:
         Stored(Arrival(bar, filler.venue, filler.received_at_ms, Origin.BACKFILLED), revision)
         for bar, revision in windows.unpublished(filler.bar.symbol, filler.bar.opened_at_ms + 1)
     ]
+
+
+def _key(one: Stored) -> tuple[str, int, int]:
+    return one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision
+
+
+def _entry(one: Stored, message: Message | None) -> tuple[Entry, Message | None]:
+    bar = one.arrival.bar
+    raw = None if message is None else encode(message)
+    return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw), message
 
 
 def _value(column: float | list[float]) -> float | tuple[float, ...]:

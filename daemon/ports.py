@@ -83,6 +83,12 @@ class Store(Protocol):
     async def load(self, windows: Windows) -> int:
         """Fill the mirror from what is kept; returns how many bars. Rows of another time or broken ones are left."""
 
+    async def follow(self, symbols: Sequence[str], from_ms: int) -> dict[str, int]:
+        """The opening time of each symbol's first bar to predict: `from_ms` for a symbol never followed before.
+
+        Once set it stays, so that a daemon killed while it warmed up predicts the same bars as one that was not.
+        """
+
     async def commit(self, entries: Sequence[Entry]) -> list[bool]:
         """Keep all bars and publish all messages in one atomic step, each once.
 

@@ -47,6 +47,11 @@ class Keys(msgspec.Struct, frozen=True):
         """Where every message is announced; the same for all shards."""
         return f"gaze:predictions:{self.model}"
 
+    @property
+    def since(self) -> str:
+        """Per symbol, the opening time of the first bar that was to be predicted."""
+        return f"gaze:{{{self.shard}}}:since:{self.model}"
+
     def latest(self, symbol: str) -> str:
         """The message of the newest bar of a symbol."""
         return f"gaze:{{{self.shard}}}:latest:{self.model}:{symbol}"

@@ -32,6 +32,7 @@ log = logging.getLogger("gaze.store")
 _ENTRIES_A_CALL: Final = 250
 """Other clients wait for a script to end: as many entries take the server about 5 ms."""
 _RINGS_A_CALL: Final = 100
+_SYMBOLS_A_CALL: Final = 1_000
 _ANSWER_S: Final = 5.0
 _READ_BYTES: Final = 1 << 17
 _KEPT_MS: Final = 7 * 86_400_000
@@ -50,6 +51,7 @@ def _command(*words: bytes | str | int) -> bytes:
 _LOAD_COMMIT: Final = _command("SCRIPT", "LOAD", _COMMIT)
 
 _ADVICE: Final = {
+    "username-password": "set the right user and password in store.url",
     "authentication": "set the right user and password in store.url",
     "permission": "give its user the rights listed in docs/reference/redis.md",
     "read only replica": "point store.url at the primary",
@@ -136,6 +138,16 @@ class RedisStore:
             [rings] = self._accepted(await self._ask([_command("MGET", *names)]))
             bars += ring.restore(windows, first, rings)
         return bars
+
+    async def follow(self, symbols: Sequence[str], from_ms: int) -> dict[str, int]:
+        """The opening time of each symbol's first bar to predict: `from_ms` for a symbol never followed before."""
+        since_ms: dict[str, int] = {}
+        for first in range(0, len(symbols), _SYMBOLS_A_CALL):
+            some = symbols[first : first + _SYMBOLS_A_CALL]
+            news = [_command("HSETNX", self._keys.since, symbol, from_ms) for symbol in some]
+            *_, kept = self._accepted(await self._ask([*news, _command("HMGET", self._keys.since, *some)]))
+            since_ms |= {symbol: int(told) for symbol, told in zip(some, kept, strict=True)}
+        return since_ms
 
     async def commit(self, entries: Sequence[Entry]) -> list[bool]:
         """Keep all bars and publish all messages, each bar with its message in one atomic step, each once.

@@ -135,3 +135,10 @@ def test_a_bar_that_takes_an_old_ones_slot_has_not_gone_out():
 )
 def test_the_first_missing_bar_is_where_history_is_wanted_from(there: tuple[int, ...], length: int, wanted: int | None):
     assert filled(*there).wanted_from("A", length) == (None if wanted is None else wanted * HOUR.ms)
+
+
+def test_a_symbol_is_full_when_its_last_bars_are_all_there():
+    windows = filled(5, 6, 8, 9, 10)
+    assert windows.full(["A", "B"], 3) == {"A"}
+    assert windows.full(["A", "B"], 4) == set()
+    assert windows.full([], 3) == set()

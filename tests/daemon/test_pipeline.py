@@ -112,10 +112,11 @@ def test_messages_say_what_the_model_said_and_where_it_looked():
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED + 1), {}).batch
     looked = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], np.float32)
     outputs = {"return_1": np.array([0.5, -0.25], np.float32), "attention": looked}
-    entries, messages = pipeline.finish(batch, outputs, {"attention": 0.01}, now_ms=7)
-    assert [entry.message is not None for entry in entries] == [False] * (NEEDED - 1) + [True, True]
-    sent = prediction.decode(entries[-1].message or b"")
-    assert sent == messages[1]
+    entries = pipeline.finish(batch, outputs, {"attention": 0.01}, now_ms=7)
+    assert [entry.message is not None for entry, _ in entries] == [False] * (NEEDED - 1) + [True, True]
+    entry, message = entries[-1]
+    sent = prediction.decode(entry.message or b"")
+    assert sent == message
     assert sent.prediction.outputs == {"return_1": -0.25}
     assert sent.prediction.closed_at_ms == (NEEDED + 2) * HOUR.ms
     assert sent.prediction.gaze["attention"].top == (
@@ -132,8 +133,10 @@ def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
     pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED), {}).batch
     heads = np.array([[[1, 0, 0, 0], [0, 0, 0, 1]]], np.float32)
-    _, messages = pipeline.finish(batch, {"return_1": np.zeros(1, np.float32), "attention": heads}, {}, now_ms=0)
-    gaze = messages[0].prediction.gaze["attention"]
+    entries = pipeline.finish(batch, {"return_1": np.zeros(1, np.float32), "attention": heads}, {}, now_ms=0)
+    message = entries[-1][1]
+    assert message is not None
+    gaze = message.prediction.gaze["attention"]
     assert gaze.shape == (2, 4)
     assert gaze.entropy == pytest.approx(0.5)
     assert gaze.top == (prediction.Step(0, 0.5),)
@@ -150,7 +153,7 @@ def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_i
             if batch.predicted:
                 rows = batch.inputs["bars"]
                 outputs = {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
-                messages += pipeline.finish(batch, outputs, {}, now_ms)[1]
+                messages += [message for _, message in pipeline.finish(batch, outputs, {}, now_ms) if message]
         return [message.prediction for message in messages]
 
     whole = arrivals(1, NEEDED + 5)

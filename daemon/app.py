@@ -1,0 +1,209 @@
+"""Builds the daemon from its settings and runs it until it is told to stop. The only file that knows all others."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from core import bundle as bundles
+from core.bars import Interval
+from core.bundle import REFERENCE, Bundle
+from core.errors import FeedError
+from core.windows import Windows
+from daemon.config import Config
+from daemon.engines import OpenEngine, open_engine
+from daemon.engines.proof import prove, warm
+from daemon.feeds import feed as open_feed
+from daemon.fills import Fills
+from daemon.held import Held
+from daemon.history import History
+from daemon.http import serve as serve_http
+from daemon.inbox import Inbox
+from daemon.listener import Listener
+from daemon.log import redact
+from daemon.metrics import Metrics
+from daemon.notify import Notifier
+from daemon.pipeline import Pipeline
+from daemon.predictor import Predictor
+from daemon.profile import RunningProfile
+from daemon.seam import Seam
+from daemon.status import Status
+from daemon.stores.embedded import EmbeddedServer
+from daemon.stores.keys import Keys
+from daemon.stores.redis import RedisStore
+
+log = logging.getLogger("gaze.app")
+
+_SPARE_BARS: Final = 64
+"""Ring slots beyond what a window needs: how late a bar may come and still find its place."""
+_GAUGED: Final = 100
+"""Symbols with a gauge of their own where the settings name none."""
+_TICK_S: Final = 1.0
+_DRAIN_S: Final = 20.0
+
+
+def wall_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then predict and publish what was received.
+
+    `started` is told once where the daemon listens. Raises: ConfigError, BundleError, EngineError: it cannot start.
+    StoreError: no store. FencedError: another daemon took over.
+    """
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    bundle = bundles.read(Path(config.bundle.path))
+    engine = _proven(config, bundle)
+    async with AsyncExitStack() as stack:
+        daemon = await _build(config, bundle, engine, stack)
+        started({"http": daemon.url})
+        await daemon.run(stop)
+
+
+def _proven(config: Config, bundle: Bundle) -> OpenEngine:
+    engine = open_engine(config.bundle.engine, bundle)
+    proof = prove(engine, bundle)
+    warm(engine, bundle)
+    log.info(
+        "the engine reproduces the golden outputs",
+        extra={"engine": engine.name, "device": engine.device, "why": engine.reason, "rows": proof.rows},
+    )
+    return engine
+
+
+class Daemon:
+    """One bundle on one feed: its tasks, and the order in which they stop."""
+
+    def __init__(self, url: str, listener: Listener, inbox: Inbox, predictor: Predictor, notifier: Notifier) -> None:
+        self.url = url
+        self._listener = listener
+        self._inbox = inbox
+        self._predictor = predictor
+        self._notifier = notifier
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then listen no more, and publish what was received."""
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(self._listener.listen_forever(), name="listen")
+            predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
+            watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
+            told = tasks.create_task(self._tell_when_ready(), name="ready")
+            await stop.wait()
+            log.info("stopping: what was received is still published")
+            self._notifier.stopping("draining")
+            listening.cancel()
+            told.cancel()
+            self._inbox.close()
+            _, late = await asyncio.wait([predicting], timeout=_DRAIN_S)
+            if late:
+                log.error("the store did not take the rest in time; it is fetched again at the next start")
+                predicting.cancel()
+            watched.cancel()
+
+    async def _tell_when_ready(self) -> None:
+        while not self._listener.live:  # noqa: ASYNC110 - a fact about many sockets, which no single event tells
+            await asyncio.sleep(_TICK_S)
+        log.info("ready", extra={"url": self.url})
+        self._notifier.ready(f"serving, status page {self.url}/")
+
+
+async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: AsyncExitStack) -> Daemon:
+    manifest, symbols = bundle.manifest, config.feed.symbols
+    interval = Interval.parse(manifest.interval)
+    venue = config.feed.venue
+    metrics = Metrics(manifest, bundle.digest, config.metrics.symbols or symbols[:_GAUGED], [venue])
+    metrics.loaded(engine.name, engine.device)
+    pipeline = Pipeline(manifest, bundle.digest, publish_late=config.publish.late == "publish", top=config.publish.top)
+    windows = Windows(interval, symbols, pipeline.bars_needed + _SPARE_BARS)
+    status = Status(metrics, _about(config, bundle, engine), len(symbols))
+    store = await _store(config, manifest.name, interval, windows.capacity, stack)
+    status.store_back()
+    server = await serve_http(config.http.host, config.http.port, status, metrics)
+    stack.push_async_callback(server.close)
+    kept = await store.load(windows)
+    log.info("windows are back", extra={"bars": kept, "store": store.address})
+    feed = open_feed(venue, config.feed.websocket_url or None, config.feed.rest_url or None)
+    session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+    history = History(feed, session)
+    since_ms = await store.follow(symbols, await _last_closed_ms(history, interval))
+    inbox = Inbox(config.feed.inbox)
+    seam = Seam(
+        venue,
+        interval,
+        inbox,
+        history,
+        lambda symbol: windows.wanted_from(symbol, pipeline.bars_needed),
+        metrics,
+        now=time.time,
+        warmup_bars=pipeline.bars_needed + 1,
+    )
+    fills = Fills(seam, history, interval)
+    listener = Listener(feed, symbols, interval, seam, fills, metrics, now=time.time)
+    status.feed_is(lambda: listener.live)
+    predictor = Predictor(
+        pipeline,
+        windows,
+        engine,
+        store,
+        inbox,
+        Held(config.feed.fill_wait_s),
+        since_ms=since_ms,
+        profiles=_profiles(bundle),
+        request_fill=fills.request_fill,
+        venue_time_ms=history.venue_time_ms,
+        watcher=status,
+        wall_ms=wall_ms,
+        clock_s=time.monotonic,
+    )
+    notifier = Notifier(os.environ)
+    stack.callback(notifier.close)
+    return Daemon(server.url, listener, inbox, predictor, notifier)
+
+
+async def _store(config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack) -> RedisStore:
+    url = config.store.url
+    if not url:
+        server = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
+        url = server.url
+    keys = Keys(model, config.store.shard)
+    store = RedisStore(url, keys, interval, capacity, stream_maxlen=config.store.stream_maxlen)
+    stack.push_async_callback(store.close)
+    await store.open()
+    return store
+
+
+async def _last_closed_ms(history: History, interval: Interval) -> int:
+    """The opening time of the last closed bar: the first to predict for a symbol that nobody followed before."""
+    try:
+        now_ms = await history.venue_time_ms()
+    except FeedError as error:
+        now_ms = wall_ms()
+        log.warning("the venue's clock cannot be had, ours decides where predictions begin", extra={"why": str(error)})
+    return interval.floor(now_ms) - interval.ms
+
+
+def _profiles(bundle: Bundle) -> dict[str, RunningProfile]:
+    reference = bundle.arrays(REFERENCE)
+    return {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.attentions}
+
+
+def _about(config: Config, bundle: Bundle, engine: OpenEngine) -> dict[str, str]:
+    manifest = bundle.manifest
+    return {
+        "model": f"{manifest.name} {manifest.version} ({manifest.family})",
+        "digest": bundle.digest,
+        "engine": f"{engine.name} on {engine.device}",
+        "feed": f"{config.feed.venue}, {len(config.feed.symbols)} symbols, {manifest.interval} bars",
+        "store": redact(config.store.url) or f"a server of our own in {config.store.directory}",
+    }

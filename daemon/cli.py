@@ -1,0 +1,71 @@
+"""The daemon's commands: run, watch, bundle, exchange, doctor. Nothing heavy is imported before one of them runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon import bundle_cli
+from daemon.doctor_cli import doctor
+from daemon.exchange.cli import exchange
+from daemon.watch_cli import watch
+
+app = typer.Typer()
+app.add_typer(bundle_cli.app, name="bundle")
+app.command()(exchange)
+app.command()(watch)
+app.command()(doctor)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The daemon's settings.")],
+    bundle: Annotated[str, typer.Option(metavar="DIR", help="[bundle] path: which model.")] = "",
+    engine: Annotated[str, typer.Option(help="[bundle] engine: auto, onnxruntime or onnxruntime-cuda.")] = "",
+    feed: Annotated[str, typer.Option(metavar="VENUE", help="[feed] venue: binance, binance_us, binance_usdm.")] = "",
+    symbols: Annotated[str, typer.Option(metavar="A,B", help="[feed] symbols, with commas between.")] = "",
+    store: Annotated[str, typer.Option(metavar="URL", help="[store] url: redis://, rediss:// or unix://.")] = "",
+    metrics_port: Annotated[int | None, typer.Option(help="[http] port; 0 takes a free one.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, by its dotted key.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say in one line of JSON where it listens.")] = False,  # noqa: FBT002
+) -> None:
+    """Serve a bundle on live bars until SIGTERM; what was received is still predicted and published.
+
+    Example: gaze run gaze.toml --symbols BTCUSDT,ETHUSDT --metrics-port 9464
+    """
+    import asyncio  # noqa: PLC0415 - help is shown without it
+    import json  # noqa: PLC0415
+
+    from core.errors import ConfigError  # noqa: PLC0415
+    from daemon import config as configs  # noqa: PLC0415
+    from daemon import log  # noqa: PLC0415
+    from daemon.app import serve  # noqa: PLC0415
+
+    told = {
+        "bundle.path": bundle and str(Path(bundle).absolute()),
+        "bundle.engine": engine,
+        "feed.venue": feed,
+        "store.url": store,
+        "http.port": "" if metrics_port is None else metrics_port,
+        "feed.symbols": symbols and json.dumps(symbols.split(",")),
+    }
+    overrides = [f"{key}={value}" for key, value in told.items() if value != ""]
+    read = configs.read(config, [*overrides, *(changes or [])])
+    log.configure(read.log.level, read.log.format)
+
+    def started(where: dict[str, str]) -> None:
+        print(json.dumps(where) if as_json else f"status page {where['http']}/", flush=True)
+
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ModuleNotFoundError:
+        runner = asyncio.Runner()
+    with runner:
+        try:
+            runner.run(serve(read, started))
+        except* ConfigError as group:
+            raise group.exceptions[0] from None

@@ -1,0 +1,193 @@
+"""The one loop that owns the windows: takes the bars that came, predicts, and hands everything to the store at once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from core import attention
+from core.bars import Arrival
+from core.errors import FeedError, StoreError
+from core.prediction import Message
+from core.windows import Fate, Windows
+from daemon.held import Held
+from daemon.inbox import Inbox
+from daemon.pipeline import Admission, Batch, Pipeline
+from daemon.ports import Engine, Entry, Float32s, Store
+from daemon.profile import RunningProfile
+
+log = logging.getLogger("gaze.predictor")
+
+_MOST_BARS = 4_096
+"""Bars taken at once: what is predicted and committed together."""
+
+
+class Watcher(Protocol):
+    """What the loop tells of its work, for metrics, probes and the status page."""
+
+    def admitted(self, fates: Mapping[Fate, int], batch: Batch, waiting: int, held: int) -> None:
+        """Bars of these fates were taken in; so many wait in the inbox, so many for a missing one."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One stage of one batch took so long."""
+
+    def published_now(self, messages: list[Message]) -> None:
+        """These went out."""
+
+    def filled(self, ready: int) -> None:
+        """So many of the symbols have a full window."""
+
+    def store_failed(self, error: StoreError) -> None:
+        """The store refused or was away; the batch is kept and tried again."""
+
+    def store_back(self) -> None:
+        """The store took the batch."""
+
+
+class Predictor:
+    """Owns the windows and what is held. `wall_ms` and `clock_s`: the wall clock, and one that never goes back."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        windows: Windows,
+        engine: Engine,
+        store: Store,
+        inbox: Inbox,
+        held: Held,
+        *,
+        since_ms: Mapping[str, int],
+        profiles: Mapping[str, RunningProfile],
+        request_fill: Callable[[str, int, int], None],
+        venue_time_ms: Callable[[], Awaitable[int]],
+        watcher: Watcher,
+        wall_ms: Callable[[], int],
+        clock_s: Callable[[], float],
+        retry_s: float = 1.0,
+    ) -> None:
+        self._pipeline = pipeline
+        self._windows = windows
+        self._engine = engine
+        self._store = store
+        self._inbox = inbox
+        self._held = held
+        self._since_ms = since_ms
+        self._profiles = profiles
+        self._request_fill = request_fill
+        self._venue_time_ms = venue_time_ms
+        self._watcher = watcher
+        self._wall_ms = wall_ms
+        self._clock_s = clock_s
+        self._retry_s = retry_s
+        self._full = windows.full(windows.symbols, pipeline.bars_needed)
+        watcher.filled(len(self._full))
+
+    async def predict_until_closed(self) -> None:
+        """Work until the inbox is closed and empty; what waits for a missing bar then goes on without it."""
+        while True:
+            arrivals = await self._take()
+            if arrivals is None:
+                break
+            await self._work(arrivals, self._held.overdue(self._clock_s()))
+        await self._work([], frozenset(self._held.symbols()))
+
+    async def _take(self) -> list[Arrival] | None:
+        """What came, or nothing when a wait for a missing bar is over; None when the inbox is closed and empty."""
+        try:
+            async with asyncio.timeout(self._held.next_due_s(self._clock_s())):
+                return await self._inbox.take(_MOST_BARS) or None
+        except TimeoutError:
+            return []
+
+    async def _work(self, arrivals: list[Arrival], broken: frozenset[str]) -> None:
+        self._hold(await self._predict(arrivals))
+        while followers := self._followers():
+            self._hold(await self._predict(followers))
+        if broken:
+            await self._go_on_without(broken)
+
+    async def _go_on_without(self, broken: frozenset[str]) -> None:
+        """Take what these symbols hold, though a bar before it is missing; the venue says what is from the future."""
+        arrivals = self._held.release(broken)
+        if not arrivals:
+            return
+        log.warning("a missing bar did not come, going on without it", extra={"symbols": sorted(broken)[:10]})
+        try:
+            now_ms = await self._venue_time_ms()
+        except FeedError:
+            now_ms = self._wall_ms()
+        self._full -= broken
+        await self._predict(arrivals, broken, now_ms)
+
+    def _hold(self, admission: Admission) -> None:
+        self._held.hold(admission.early, self._clock_s())
+        step = self._windows.interval.ms
+        for arrival in admission.early:
+            newest = int(self._windows.newest_ms_S[self._windows.index[arrival.bar.symbol]])
+            self._request_fill(arrival.bar.symbol, newest + step, arrival.bar.opened_at_ms)
+
+    def _followers(self) -> list[Arrival]:
+        """Held bars whose predecessor has come meanwhile."""
+        step = self._windows.interval.ms
+        ready = [
+            symbol
+            for symbol in self._held.symbols()
+            if (self._held.first_ms(symbol) or 0) <= self._windows.newest_ms_S[self._windows.index[symbol]] + step
+        ]
+        return self._held.release(ready)
+
+    async def _predict(
+        self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
+    ) -> Admission:
+        begun = self._clock_s()
+        admission = self._pipeline.prepare(self._windows, arrivals, self._since_ms, broken, now_ms)
+        held = len(self._held) + len(admission.early)
+        self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
+        prepared = self._stage("prepare", begun)
+        batch, outputs = admission.batch, {}
+        if batch.predicted:
+            outputs = await asyncio.to_thread(self._engine.run, batch.inputs)
+        inferred = self._stage("infer", prepared)
+        drift = self._drift(outputs)
+        entries = self._pipeline.finish(batch, outputs, drift, self._wall_ms())
+        finished = self._stage("finish", inferred)
+        if entries:
+            await self._commit(batch, entries)
+        self._stage("commit", finished)
+        self._fill(batch)
+        return admission
+
+    def _fill(self, batch: Batch) -> None:
+        filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
+        if filling:
+            self._full |= self._windows.full(filling, self._pipeline.bars_needed)
+            self._watcher.filled(len(self._full))
+
+    def _stage(self, name: str, begun: float) -> float:
+        now = self._clock_s()
+        self._watcher.stage(name, now - begun)
+        return now
+
+    def _drift(self, outputs: dict[str, Float32s]) -> dict[str, float]:
+        drift: dict[str, float] = {}
+        for name, running in self._profiles.items():
+            if name in outputs:
+                running.update(attention.profile(outputs[name]))
+                drift[name] = running.distance()
+        return drift
+
+    async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+        """Until the store has it: the call is safe to repeat, and going on without it would lose the batch."""
+        while True:
+            try:
+                went_out = await self._store.commit([entry for entry, _ in entries])
+                break
+            except StoreError as error:
+                self._watcher.store_failed(error)
+                log.warning("the store refused, trying again", extra={"error": str(error), "bars": len(entries)})
+                await asyncio.sleep(self._retry_s)
+        self._watcher.store_back()
+        for one in batch.predicted:
+            self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
+        sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
+        self._watcher.published_now(sent)
