@@ -12,17 +12,20 @@ SESSIONS: Final = "sessions"
 
 _RARELY: Final = 0.5
 _USUALLY: Final = 0.9
+_CLOSING_TIME: Final = 1 / 8
+"""Share of the week: a weekend is 2/7 of it."""
 _HOUR_MS: Final = 3_600_000
 
 
 def trading(times: pl.Series, interval: Interval) -> str:
-    """Whether every hour of the week that the file spans is traded about as often as the busiest, or some are not.
+    """Whether the market closes: whether many hours of the week are seldom traded beside the busiest one.
 
-    An exchange that is closed at night or on Sunday has hours without any bar; a thin market misses bars at any hour.
+    An exchange that is closed at night or at weekends has hours without any bar; a thin market misses bars at any hour,
+    and an outage of some hours is no closing time.
     """
-    grid = _grid(times, interval)
-    share = _share_by_slot(grid, times, interval)["share"].to_numpy()
-    return ROUND_THE_CLOCK if share.min() >= _RARELY * share.max() else SESSIONS
+    share = _share_by_slot(_grid(times, interval), times, interval)["share"].to_numpy()
+    closed = (share < _RARELY * share.max()).mean()
+    return SESSIONS if closed >= _CLOSING_TIME else ROUND_THE_CLOCK
 
 
 def missing(table: pl.DataFrame, interval: Interval, kind: str) -> pl.DataFrame:
