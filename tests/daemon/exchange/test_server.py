@@ -133,6 +133,10 @@ async def test_the_clock_stands_until_enough_have_subscribed_and_both_get_everyt
     ):
         await first.send('{"method":"LIST_SUBSCRIPTIONS","id":1}')
         assert msgspec.json.decode(await first.recv()) == {"result": ["btcusdt@kline_1h"], "id": 1}
+        with pytest.raises(TimeoutError):
+            # Longer than the clock lets subscriptions settle.
+            async with asyncio.timeout(0.5):
+                await first.recv()
         assert exchange.clock.now_ms() == WEEK_MS
         second = tasks.create_task(heard(exchange, ["ETHUSDT"], week))
         raw = [msgspec.json.decode(frame) async for frame in first]
