@@ -11,6 +11,7 @@ import errno
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from aiohttp import web
 
 from core.errors import ConfigError
 from daemon import page
-from daemon.health import StatusSource
+from daemon.health import Condition, StatusSource
 from daemon.metrics import Metrics
 
 _USUAL_LIMIT: Final = 100
@@ -74,10 +75,11 @@ def _application(status: StatusSource, metrics: Metrics) -> web.Application:
 
     async def readyz(_: web.Request) -> web.Response:
         conditions = status.conditions()
-        ready = all(condition.met for condition in conditions)
+        ready = _ready(conditions)
         return _json({"ready": ready, "conditions": conditions}, 200 if ready else 503)
 
     async def exposition(request: web.Request) -> web.Response:
+        metrics.ready(now=_ready(status.conditions()))
         body, content_type = await metrics.render(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
@@ -113,6 +115,10 @@ async def _guard(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+
+
+def _ready(conditions: Sequence[Condition]) -> bool:
+    return all(condition.met for condition in conditions)
 
 
 def _json(value: object, status: int) -> web.Response:

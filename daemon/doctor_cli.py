@@ -1,0 +1,34 @@
+"""The command `gaze doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_STATE = Path("state")
+
+
+def doctor(
+    *,
+    redis: Annotated[str, typer.Option(metavar="URL", help="Look at this Redis instead of a store of our own.")] = "",
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the store of our own would be.")] = _STATE,
+    host: Annotated[str, typer.Option(help="Address for probes and metrics.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port for probes and metrics.")] = 9464,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of checks as JSON.")] = False,
+) -> None:
+    """See what this machine has of what Gaze needs; ends with status 1 where the daemon could not run.
+
+    Example: gaze doctor --redis redis://127.0.0.1:6379
+    """
+    import msgspec  # noqa: PLC0415 - help is shown without it
+    from rich.console import Console  # noqa: PLC0415
+
+    from daemon.doctor import Verdict, examine, report  # noqa: PLC0415
+
+    checks = list(examine(redis, state, host, port))
+    if as_json:
+        print(msgspec.json.encode(checks).decode())
+    else:
+        Console().print(report(checks))
+    if any(check.verdict is Verdict.MISSING for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,140 @@
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from daemon import doctor
+from daemon.doctor import Verdict
+from daemon.doctor_cli import doctor as command
+from daemon.stores.embedded import EmbeddedServer
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    async with EmbeddedServer(tmp_path / "state") as running:
+        yield running
+
+
+def invoked(*arguments: str) -> tuple[int, str]:
+    app = Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.output
+
+
+def distribution(folder: Path, name: str, version: str) -> None:
+    """A distribution that is installed as far as its metadata goes."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_here_the_daemon_can_run_and_every_check_is_in_the_report(tmp_path: Path):
+    status, told = invoked("--json", "--port", "0", "--state", str(tmp_path / "state"))
+    checks = {check["name"]: check for check in json.loads(told)}
+    assert status == 0, told
+    assert set(checks) >= {"python", "package core", "package daemon", "engine", "GPU", "own store", "port", "disk"}
+    assert checks["clock"]["verdict"] == "unchecked"
+    assert checks["own store"]["found"]
+    assert {check["verdict"] for check in checks.values()} <= set(Verdict)
+
+
+def test_for_people_it_is_a_table_with_marks(tmp_path: Path):
+    status, told = invoked("--port", "0", "--state", str(tmp_path))
+    assert status == 0
+    assert "✓" in told
+    assert "package daemon" in told
+
+
+def test_both_engines_together_are_found_out_and_fail_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    distribution(tmp_path, "onnxruntime-gpu", "1.31.1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check = doctor.engine()
+    assert check.verdict is Verdict.MISSING
+    assert "overwrite each other" in check.found
+    assert "pip uninstall" in check.fix
+    assert invoked("--port", "0")[0] == 1
+
+
+def test_without_an_engine_it_says_which_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(PackageNotFoundError):
+        doctor.importlib.metadata.version("onnxruntime")
+    check = doctor.engine()
+    assert check.verdict is Verdict.MISSING
+    assert "gazed[cpu]" in check.fix
+
+
+def test_a_foreign_package_of_our_name_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "export"]:
+        monkeypatch.delitem(sys.modules, name)
+    checks = {check.name: check for check in doctor.rooms()}
+    assert checks["package export"].verdict is Verdict.MISSING
+    assert checks["package export"].found == str(tmp_path / "export")
+    assert "another package is called export" in checks["package export"].fix
+    assert checks["package core"].verdict is Verdict.GOOD
+
+
+def test_a_taken_port_is_found_and_a_free_one_too():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert doctor.http_port("127.0.0.1", port).verdict is Verdict.ABSENT
+    assert doctor.http_port("127.0.0.1", port).verdict is Verdict.GOOD
+
+
+def test_a_folder_for_compiled_features_is_judged_by_whether_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "still" / "to" / "come"))
+    assert doctor.numba_cache().verdict is Verdict.GOOD
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/self/nothing")
+    check = doctor.numba_cache()
+    assert check.verdict is Verdict.ABSENT
+    assert "NUMBA_CACHE_DIR" in check.fix
+
+
+async def test_a_redis_that_answers_is_told_with_its_version(server: EmbeddedServer):
+    check = doctor.answering(server.url)
+    assert check.verdict is Verdict.GOOD
+    assert "answers, version " in check.found
+
+
+def test_a_redis_that_is_away_fails_it_without_telling_its_password(tmp_path: Path):
+    status, told = invoked("--json", "--port", "0", "--redis", f"unix://gaze:hunter2@{tmp_path}/none.sock")
+    assert status == 1
+    assert "hunter2" not in told
+    checks = {check["name"]: check for check in json.loads(told)}
+    assert checks["store"]["verdict"] == "missing"
+    assert "redis-cli" in checks["store"]["fix"]
+
+
+def test_disk_space_is_that_of_where_the_state_will_be(tmp_path: Path):
+    check = doctor.disk(tmp_path / "not" / "there" / "yet")
+    assert str(tmp_path) in check.found
+    assert check.verdict in (Verdict.GOOD, Verdict.MISSING)
+
+
+def test_no_graphics_driver_is_no_failure():
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("this machine has an NVIDIA driver")
+    assert doctor.gpu().verdict is Verdict.ABSENT
+
+
+def test_the_model_that_proves_a_gpu_runs_on_any_engine():
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(doctor._IDENTITY, providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {"x": np.array([3.5], np.float32)})
+    assert output.tolist() == [3.5]
