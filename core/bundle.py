@@ -9,8 +9,10 @@ This file and barfile.py are the only ones in core that touch a disk.
 """
 
 import hashlib
+import io
 import shutil
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +25,8 @@ from core.outputs import Attention, Output
 
 SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
+GOLDEN: Final = "golden.npz"
+REFERENCE: Final = "reference.npz"
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -48,9 +52,24 @@ class Input(msgspec.Struct, frozen=True):
         """Bars before the first prediction: the window and what its first row looks back on."""
         return self.window.length + self.lookback - 1
 
+    def fits(self, shape: Sequence[object]) -> bool:
+        """Whether a graph's input of this shape takes any number of rows of (window, features).
+
+        Exporters freeze an axis without a word; a dynamic one is a name or None, a frozen one an integer.
+        """
+        return len(shape) == 3 and not isinstance(shape[0], int) and tuple(shape[1:]) == self.row  # noqa: PLR2004
+
+    @property
+    def row(self) -> tuple[int, int]:
+        """The shape of one row of a batch: (window, features)."""
+        return (self.window.length, len(self.features))
+
 
 class Artefact(msgspec.Struct, frozen=True):
-    """One form of the model and how closely it reproduces the golden outputs."""
+    """One form of the model and how closely it reproduces the golden outputs.
+
+    `tolerance` and `measured` are largest differences as shares of an output's largest golden value.
+    """
 
     kind: str
     file: str
@@ -98,6 +117,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     schema: int = SCHEMA
 
+    @property
+    def graph_outputs(self) -> tuple[str, ...]:
+        """What the graph gives, by name: the outputs, then the attentions."""
+        return (*(one.name for one in self.outputs), *(one.name for one in self.attentions))
+
     def artefact(self, kind: str) -> Artefact:
         """The artefact of this kind.
 
@@ -122,31 +146,63 @@ class Bundle(msgspec.Struct, frozen=True):
         return self.folder / file
 
     def arrays(self, file: str) -> dict[str, npt.NDArray[Any]]:
-        """The arrays of golden.npz or reference.npz."""
-        with np.load(self.folder / file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        """The arrays of golden.npz or reference.npz.
+
+        Raises: BundleError: the file holds no plain arrays.
+        """
+        try:
+            with np.load(io.BytesIO(self.path(file).read_bytes()), allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{self.folder / file} holds no arrays ({error}); try: gaze export again") from error
 
 
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
-    """Write a bundle whole or not at all: into a folder beside, then moved into place over what was there."""
+    """Write a bundle whole or not at all: into a folder beside, then moved into place over the bundle that was there.
+
+    Raises: BundleError: something else is at this place, or the files are not those the manifest speaks of.
+    """
+    folder = folder.resolve()
+    refuse_taken(folder)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     manifest = msgspec.structs.replace(manifest, files=digests)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    for name, content in files.items():
-        (beside / name).write_bytes(content)
-    (beside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    if folder.exists():
-        replaced = folder.with_name(f".{folder.name}.replaced")
-        shutil.rmtree(replaced, ignore_errors=True)
-        folder.rename(replaced)
-        beside.rename(folder)
-        shutil.rmtree(replaced)
-    else:
-        beside.rename(folder)
+    try:
+        beside.mkdir()
+        for name, content in files.items():
+            (beside / name).write_bytes(content)
+        (beside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        read(beside)
+        _move(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return read(folder)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse to write a bundle over anything but a bundle.
+
+    Raises: BundleError: the place holds something else, or a bundle that is damaged.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        read(folder)
+    except BundleError as error:
+        raise BundleError(f"{folder} is there and is not a whole bundle; try: another --out, or remove it") from error
+
+
+def _move(beside: Path, folder: Path) -> None:
+    if not folder.exists():
+        beside.rename(folder)
+        return
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    folder.rename(replaced)
+    beside.rename(folder)
+    shutil.rmtree(replaced)
 
 
 def read(folder: Path) -> Bundle:
@@ -160,7 +216,9 @@ def read(folder: Path) -> Bundle:
     raw = path.read_bytes()
     try:
         schema = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
-    except msgspec.MsgspecError as error:
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{path} is no manifest ({error}); try: gaze export again") from error
+    except msgspec.DecodeError as error:
         raise BundleError(f"{path} is not JSON ({error}); try: gaze export again") from error
     if schema != SCHEMA:
         older = isinstance(schema, int) and schema < SCHEMA
@@ -175,7 +233,10 @@ def read(folder: Path) -> Bundle:
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
-    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    there = {path.name for path in folder.iterdir() if path.is_file()} - {MANIFEST}
+    for name in (*(artefact.file for artefact in manifest.artefacts), GOLDEN, REFERENCE):
+        if name not in manifest.files:
+            raise BundleError(f"the manifest of {folder} has no digest of {name}; try: gaze export again")
     for name, digest in manifest.files.items():
         if name not in there:
             raise BundleError(f"{folder} lacks {name}, which its manifest lists; try: copy the bundle again")
@@ -185,6 +246,6 @@ def _verify(folder: Path, manifest: Manifest) -> None:
                 f"{folder / name} was changed: its sha256 is {found[:12]}..., the manifest says {digest[:12]}...; "
                 "try: copy the bundle again"
             )
-    added = sorted(there - manifest.files.keys())
+    added = sorted({path.name for path in folder.iterdir()} - manifest.files.keys() - {MANIFEST})
     if added:
         raise BundleError(f"{folder} holds files its manifest does not list: {', '.join(added)}; try: remove them")

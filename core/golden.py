@@ -1,43 +1,86 @@
-"""Do these outputs match the golden ones? The one answer that export, the daemon and `gaze bundle verify` share."""
+"""Does what is computed here match the golden arrays? The one answer that export, the daemon and verify share.
+
+golden.npz: bars (N, L, 5) float64, opened_at_ms (N,) of each last bar, symbol (N,); `input.NAME` (N, T, F) float32, the
+features of these bars where the model was exported; `output.NAME`, what PyTorch said to them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from core.bars import BarArray
+from core.bundle import Input
 from core.errors import BundleError
+from core.features import FeatureSet
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+INPUT: Final = "input."
+OUTPUT: Final = "output."
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def largest_difference(golden: Arrays, found: Arrays) -> dict[str, float]:
-    """The largest absolute difference of each output.
+def features(inputs: tuple[Input, ...], bars_NL5: BarArray) -> dict[str, npt.NDArray[np.float32]]:
+    """What each input of the graph is given for windows that end at the last of these bars: (N, T, F) float32.
 
-    Raises: BundleError: an output is missing, has another shape, or is not finite where the golden one is.
+    Raises: BundleError: this gaze computes some feature otherwise than the one that trained.
     """
-    differences: dict[str, float] = {}
+    made: dict[str, npt.NDArray[np.float32]] = {}
+    for one in inputs:
+        known = FeatureSet(one.features)
+        if (known.digest, known.lookback) != (one.features_digest, one.lookback):
+            raise BundleError(
+                f"the features of input {one.name!r} have digest {known.digest} here and {one.features_digest} in the "
+                "bundle: their definitions changed. try: the gaze that trained it, or gaze train again"
+            )
+        made[one.name] = known.rows(bars_NL5[:, -one.bars_needed :], one.window.length).astype(np.float32)
+    return made
+
+
+def named(prefix: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """The arrays whose names begin with INPUT or OUTPUT, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def differences(golden: Arrays, found: Arrays, what: str) -> dict[str, float]:
+    """The largest difference of each array, as a share of its largest golden value.
+
+    A share, because a return of 0.001 and a probability of 0.5 cannot be held to one absolute bound.
+
+    Raises: BundleError: an array is missing, has another shape, or a value that is not finite.
+    """
+    shares: dict[str, float] = {}
     for name, expected in golden.items():
         if name not in found:
-            raise BundleError(f"output {name!r} is missing; found: {', '.join(sorted(found))}")
+            has = ", ".join(sorted(found)) or "nothing"
+            raise BundleError(f"{what} gives no {name!r}, only {has}; try: gaze export again")
         got = found[name]
         if got.shape != expected.shape:
-            raise BundleError(f"output {name!r} has shape {got.shape}, expected {expected.shape}")
-        difference = np.abs(got.astype(np.float64) - expected.astype(np.float64))
-        if not np.isfinite(difference).all():
-            raise BundleError(f"output {name!r} has values that are not finite where the golden ones are")
-        differences[name] = float(difference.max(initial=0.0))
-    return differences
+            raise BundleError(
+                f"{what} gives {name!r} in shape {got.shape}, expected is {expected.shape}; try: gaze export again"
+            )
+        if not (np.isfinite(got).all() and np.isfinite(expected).all()):
+            raise BundleError(f"{what} or the bundle has {name!r} with values that are not finite; try: another engine")
+        away = np.abs(got.astype(np.float64) - expected.astype(np.float64)).max(initial=0.0)
+        scale = np.abs(expected.astype(np.float64)).max(initial=0.0)
+        shares[name] = float(away / (scale or 1.0))
+    return shares
 
 
 def check(golden: Arrays, found: Arrays, tolerance: float, what: str) -> dict[str, float]:
-    """As `largest_difference`, and refuse what is further off than the tolerance.
+    """As `differences`, and refuse what is further off than the tolerance.
 
-    Raises: BundleError: some output differs by more; the message names the worst and what to do.
+    Raises: BundleError: some array differs by more, or there is nothing to compare; the message names the worst.
     """
-    differences = largest_difference(golden, found)
-    worst = max(differences, key=lambda name: differences[name])
-    if differences[worst] > tolerance:
+    shares = differences(golden, found, what)
+    if not shares:
+        raise BundleError(f"{what} has no golden values to be held against; try: gaze export again")
+    worst = max(shares, key=lambda name: shares[name])
+    if shares[worst] > tolerance:
         raise BundleError(
-            f"{what} does not reproduce its golden outputs: {worst!r} is off by {differences[worst]:.3g}, allowed is "
-            f"{tolerance:.3g}; the file is damaged or this engine computes otherwise. try: gaze export again, "
-            "or another engine"
+            f"{what} does not reproduce its golden values: {worst!r} is off by {shares[worst]:.2g} of its largest "
+            f"value, allowed is {tolerance:.2g}; the file is damaged or this machine computes otherwise. "
+            "try: gaze export again, or another engine"
         )
-    return differences
+    return shares
