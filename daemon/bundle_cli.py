@@ -1,0 +1,144 @@
+"""The commands `gaze bundle show` and `gaze bundle verify`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from core.bundle import Bundle, Manifest
+    from daemon.engines import OpenEngine
+    from daemon.engines.proof import Proof
+
+app = typer.Typer(no_args_is_help=True, help="Look into a bundle, and prove it on this machine.")
+
+Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder, as gaze export writes it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(folder: Folder, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Show what a bundle is, what it needs, what it was trained on and how it scored.
+
+    Example: gaze bundle show bundles/demo
+    """
+    import msgspec  # noqa: PLC0415 - a help text needs none of these
+    from rich.console import Console  # noqa: PLC0415
+
+    from core import bundle as bundles  # noqa: PLC0415
+
+    bundle = bundles.read(folder)
+    if as_json:
+        told = {"digest": bundle.digest, "manifest": bundle.manifest}
+        print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        return
+    console = Console()
+    console.print(_facts(bundle))
+    if bundle.manifest.scores:
+        console.print(_scores(bundle.manifest))
+
+
+@app.command()
+def verify(
+    folder: Folder,
+    engine: Annotated[str, typer.Option(help="auto, onnxruntime or onnxruntime-cuda.")] = "auto",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Check every digest, and whether this machine reproduces the bundle's golden features and outputs.
+
+    Example: gaze bundle verify bundles/demo --engine onnxruntime
+    """
+    import msgspec  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415
+
+    from core import bundle as bundles  # noqa: PLC0415
+    from daemon.engines import open_engine  # noqa: PLC0415
+    from daemon.engines.proof import prove  # noqa: PLC0415
+
+    bundle = bundles.read(folder)
+    opened = open_engine(engine, bundle)
+    proof = prove(opened, bundle)
+    if as_json:
+        told = {"digest": bundle.digest, "engine": opened.name, "device": opened.device, "reason": opened.reason}
+        print(msgspec.json.format(msgspec.json.encode(told | {"proof": proof}), indent=2).decode())
+        return
+    Console().print(_verdict(bundle, opened, proof))
+
+
+def _facts(bundle: "Bundle") -> "Table":
+    table = _grid()
+    for label, value in _lines(bundle):
+        table.add_row(label, value)
+    return table
+
+
+def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
+    manifest = bundle.manifest
+    yield "model", f"{manifest.name} {manifest.version}, {manifest.family}, digest {bundle.digest}"
+    yield "made", f"{manifest.created_at}, commit {manifest.commit[:12]}"
+    for one in manifest.inputs:
+        yield "reads", f"{one.name}: {one.window.kind} window of {one.window.length} bars of {manifest.interval}"
+        yield "", f"{', '.join(one.features)} (digest {one.features_digest})"
+        yield "needs", f"{one.bars_needed} bars before its first prediction"
+    for output in manifest.outputs:
+        yield "says", f"{output.name}: {output.kind} over {output.horizon} bars{output.unit and f', {output.unit}'}"
+    for attention in manifest.attentions:
+        yield "looks", f"{attention.name} over {' x '.join(attention.axes)}"
+    yield "trained on", _trained_on(manifest)
+    for part, (first_ms, last_ms) in manifest.training.spans.items():
+        yield "", f"{part}: {_day(first_ms)} to {_day(last_ms)}, {manifest.training.rows.get(part, 0):,} windows"
+    for artefact in manifest.artefacts:
+        worst = max(artefact.measured.values(), default=0.0)
+        yield "proven", f"{artefact.kind}: off by {worst:.1g} where it was made, {artefact.tolerance:.1g} is allowed"
+    for name, digest in manifest.files.items():
+        yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
+
+
+def _trained_on(manifest: "Manifest") -> str:
+    symbols = manifest.training.symbols
+    some = ", ".join(symbols[:5]) + (", ..." if len(symbols) > 5 else "")  # noqa: PLR2004 - as many as fit a line
+    return f"{len(symbols)} symbols: {some}; bars {manifest.training.bars_fingerprint[:12]}"
+
+
+def _day(at_ms: int) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415 - as above
+
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _scores(manifest: "Manifest") -> "Table":
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table("output", "measure", "predictor", "value", "95 % interval", title="scores on the test span")
+    for score in manifest.scores:
+        interval = f"{score.low:.4g} to {score.high:.4g}"
+        table.add_row(score.output, score.measure, score.predictor, f"{score.value:.4g}", interval)
+    return table
+
+
+def _verdict(bundle: "Bundle", engine: "OpenEngine", proof: "Proof") -> "Table":
+    table = _grid()
+    table.add_row("bundle", f"{bundle.manifest.name} {bundle.manifest.version}, digest {bundle.digest}")
+    table.add_row("files", f"{len(bundle.manifest.files)} as their digests say")
+    table.add_row("engine", f"{engine.name} on {engine.device} ({engine.reason})")
+    worst = max(proof.features.values())
+    table.add_row("features", "the same bits" if proof.same_feature_bits else f"off by at most {worst:.1g}")
+    for name, share in proof.outputs.items():
+        table.add_row(name, f"off by {share:.1g} of its largest value, {proof.tolerance:.1g} is allowed")
+    table.add_row(
+        "a row alone", "the same bits as in a batch" if proof.same_bits_alone else "other bits than in a batch"
+    )
+    table.add_row("verdict", f"this machine reproduces all {proof.rows} golden rows")
+    return table
+
+
+def _grid() -> "Table":
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    return table

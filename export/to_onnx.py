@@ -1,0 +1,110 @@
+"""A model as one ONNX file: normalisation inside, outputs and attention by name, any number of rows, fixed T and F."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import onnxslim
+import torch
+from torch import Tensor, nn
+
+from core.bundle import Manifest
+from core.errors import BundleError
+from core.golden import Arrays
+
+OPSET = 20
+
+
+class _Named(nn.Module):
+    """The model with its outputs in a fixed order, as an exporter wants them."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+
+    def forward(self, *x_NTF: Tensor) -> tuple[Tensor, ...]:
+        said = self.model(*x_NTF)
+        return tuple(said[name] for name in self.names)
+
+
+def convert(model: nn.Module, manifest: Manifest, inputs: Arrays) -> bytes:
+    """The graph, traced on these inputs; the same bytes for the same weights.
+
+    Raises: BundleError: PyTorch cannot convert the model, or the graph came out with another axis frozen or free.
+    """
+    names = [one.name for one in manifest.inputs]
+    example = tuple(torch.from_numpy(inputs[name]) for name in names)
+    wrapped = _Named(model, manifest.graph_outputs).eval()
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)  # it warns of torchvision's operators, which nobody here has
+    try:
+        with warnings.catch_warnings():
+            # The exporter trips over its own deprecations; what matters is whether the graph agrees with the model.
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                wrapped,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                external_data=False,
+                input_names=names,
+                output_names=list(manifest.graph_outputs),
+                dynamic_shapes=(tuple({0: torch.export.Dim("batch")} for _ in names),),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise BundleError(f"PyTorch cannot convert this model to ONNX: {reason}; try: another family") from error
+    finally:
+        registration.setLevel(level)
+    assert program is not None
+    graph = onnxslim.slim(program.model_proto)
+    _refuse_other_shapes(graph, manifest)
+    _strip(graph)
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
+
+
+def run(content: bytes, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+    """What ONNX Runtime on the CPU makes of these inputs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _refuse_other_shapes(graph: onnx.ModelProto, manifest: Manifest) -> None:
+    shapes = {
+        value.name: [
+            axis.dim_value if axis.HasField("dim_value") else None for axis in value.type.tensor_type.shape.dim
+        ]
+        for value in graph.graph.input
+    }
+    for one in manifest.inputs:
+        shape = shapes.get(one.name)
+        if shape is None or not one.fits(shape):
+            raise BundleError(
+                f"the ONNX graph takes input {one.name!r} in shape {shape}, expected is any batch of {one.row}; "
+                "the exporter froze or freed an axis. try: a forward() whose Python code depends on no size"
+            )
+
+
+def _size(axis: onnx.TensorShapeProto.Dimension) -> int | None:
+    return axis.dim_value if axis.HasField("dim_value") else None
+
+
+def _strip(graph: onnx.ModelProto) -> None:
+    """Take out what the exporter notes for debugging: paths of this machine are not the model's business."""
+    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]

@@ -1,0 +1,105 @@
+"""ONNX Runtime gives every row its own bits, refuses graphs that are not the bundle's, and never falls back."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from bundles import a_bundle, rewritten, scaled, weights
+
+from core.bundle import Bundle
+from core.errors import BundleError, EngineError
+from daemon.engines import open_engine
+from daemon.engines.onnxruntime import OnnxRuntime
+from daemon.engines.proof import prove
+from daemon.ports import Float32s
+
+HAS_CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> OnnxRuntime:
+    """The size that is served: 128 hidden units over 48 steps."""
+    return OnnxRuntime(a_bundle(tmp_path_factory.mktemp("wide") / "wide", hidden=128))
+
+
+@pytest.fixture(scope="module")
+def windows() -> Float32s:
+    """(200, 48, 3) features of usual sizes."""
+    drawn = np.random.default_rng(1).normal(size=(200, 48, 3)) * [5e-3, 0.5, 5e-3]
+    return drawn.astype(np.float32)
+
+
+def test_a_row_has_the_same_bits_in_a_batch_of_any_size(wide: OnnxRuntime, windows: Float32s):
+    whole = wide.run({"bars": windows})
+    for rows in range(1, len(windows) + 1):
+        part = wide.run({"bars": windows[:rows]})
+        for name in whole:
+            assert part[name].tobytes() == whole[name][:rows].tobytes(), (rows, name)
+
+
+def test_a_row_has_the_same_bits_in_any_place_and_beside_any_other(wide: OnnxRuntime, windows: Float32s):
+    whole = wide.run({"bars": windows})
+    order = np.random.default_rng(2).permutation(len(windows))
+    shuffled = wide.run({"bars": windows[order]})
+    beside_nan = np.full((3, 48, 3), np.nan, np.float32)
+    beside_nan[1] = windows[7]
+    alone = wide.run({"bars": beside_nan})
+    for name in whole:
+        assert shuffled[name].tobytes() == whole[name][order].tobytes()
+        assert alone[name][1].tobytes() == whole[name][7].tobytes()
+
+
+def test_views_of_an_array_are_as_good_as_copies(wide: OnnxRuntime, windows: Float32s):
+    every_second = wide.run({"bars": windows[::2]})
+    copied = wide.run({"bars": windows[::2].copy()})
+    assert all(every_second[name].tobytes() == copied[name].tobytes() for name in copied)
+
+
+@pytest.mark.skipif(HAS_CUDA_BUILD, reason="this onnxruntime is built for CUDA")
+def test_a_gpu_asked_of_a_build_without_cuda_is_refused_loudly(exported: Bundle):
+    with pytest.raises(EngineError, match=r"onnxruntime-cuda was asked for, but .* is built without CUDA; try: ") as no:
+        open_engine("onnxruntime-cuda", exported)
+    assert "gazed[gpu]" in str(no.value)
+    assert no.value.exit_code == 78
+
+
+@pytest.mark.skipif(HAS_CUDA_BUILD, reason="this onnxruntime is built for CUDA")
+def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(exported: Bundle):
+    engine = open_engine("auto", exported)
+    assert (engine.name, engine.device) == ("onnxruntime", "cpu")
+    assert engine.reason.startswith("auto; onnxruntime-cuda: onnxruntime-cuda was asked for, but this onnxruntime")
+
+
+def test_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path):
+    accepted = set()
+    for name, values in weights(exported).items():
+        wrong = rewritten(exported, tmp_path / "wrong", "model.onnx", scaled(name, 1.01))
+        try:
+            prove(OnnxRuntime(wrong), wrong)
+        except BundleError as error:
+            assert "model.onnx on onnxruntime does not reproduce its golden values" in str(error)  # noqa: PT017
+        else:
+            accepted |= {name} if values.any() else set()
+    # A softmax does not see what is added to all its scores: this weight says nothing.
+    assert accepted == {"model.score.bias"}
+
+
+def test_a_file_that_is_no_graph_is_refused(exported: Bundle, tmp_path: Path):
+    broken = rewritten(exported, tmp_path / "broken", "model.onnx", lambda content: content[: len(content) // 2])
+    with pytest.raises(BundleError, match=r"cannot load .*model\.onnx .*; try: gaze export again"):
+        OnnxRuntime(broken)
+
+
+def test_an_empty_file_is_refused(exported: Bundle, tmp_path: Path):
+    with pytest.raises(BundleError, match="cannot load"):
+        OnnxRuntime(rewritten(exported, tmp_path / "empty", "model.onnx", lambda _: b""))
+
+
+def test_nothing_is_printed_when_a_graph_is_refused(
+    exported: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    broken = rewritten(exported, tmp_path / "broken", "model.onnx", lambda _: b"no graph")
+    with pytest.raises(BundleError):
+        OnnxRuntime(broken)
+    assert capfd.readouterr() == ("", "")
