@@ -44,8 +44,11 @@ def train(
     with EpochBar(console, told.optimiser.epochs) as bar:
         trained = job.run(out, bar.watch, bar.ended)
     _tell(console, trained.evaluation, as_json=as_json)
-    console.print(f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}")
-    console.print(f"next: gaze export {out} --out bundles/{told.name}", highlight=False)
+    console.print(
+        f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}",
+        soft_wrap=True,
+    )
+    console.print(f"next: gaze export {out} --out bundles/{told.name}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -75,4 +78,4 @@ def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> Non
         return
     console.print(report.scores(evaluation))
     for sentence in report.verdicts(evaluation):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, soft_wrap=True)

@@ -76,8 +76,9 @@ def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str)
         draws = bootstrap(int(moment_N.max()) + 1, output.horizon)
         values = {
             (measure, predictor): _values(measure, Forecasts(predicted_N, samples.target(output), moment_N), draws)
+            for measure in MEASURES
             for predictor, predicted_N in predictions.items()
-            for measure in _measures(predictor)
+            if measure in _measures(predictor)
         }
         scores += _scores(output, values)
         comparisons += _comparisons(output, values)

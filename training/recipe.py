@@ -58,7 +58,10 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Optimiser(msgspec.Struct, frozen=True):
-    """How the weights are found. `clip`: the largest norm of a gradient. `threads` 0 lets torch choose."""
+    """How the weights are found. `clip`: the largest norm of a gradient.
+
+    `threads`: a second one gains a third on an idle machine and loses far more on a busy one; 0 lets torch choose.
+    """
 
     kind: str = "adam"
     loss: str = "mse"
@@ -68,7 +71,7 @@ class Optimiser(msgspec.Struct, frozen=True):
     epochs: Count = 20
     clip: Positive = 1.0
     device: Literal["cpu", "cuda"] = "cpu"
-    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 1
 
 
 class Stopping(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
 """What a person reads of a training: the model, each epoch, scores beside baselines, a verdict."""
 
 from datetime import UTC, datetime
+from itertools import groupby
 
 from rich.table import Table
 
-from core.bundle import Score
 from training.evaluation import Comparison, Evaluation
 from training.model import Model
 from training.scores import MEASURES
@@ -40,18 +40,21 @@ def parts(of: Parts) -> Table:
 
 
 def scores(of: Evaluation) -> Table:
-    """Every measure, of the model and of each baseline, with its interval."""
-    predictors = list(dict.fromkeys(score.predictor for score in of.scores))
+    """Every measure, of the model and then of each baseline, with its interval."""
     title = f"Test: {of.windows:,} windows of {of.symbols} symbols, {_when(of.span[0])} to {_when(of.span[1])}"
-    table = Table(title=title, title_justify="left", caption="95 % intervals, bootstrap over blocks of time")
+    table = Table(title=title, title_justify="left", caption="95 % intervals: bootstrap over blocks of time")
     table.add_column("output")
     table.add_column("measure")
-    for predictor in predictors:
-        table.add_column(predictor, justify="right")
-    told = {(score.output, score.measure, score.predictor): score for score in of.scores}
-    for output, measure in dict.fromkeys((score.output, score.measure) for score in of.scores):
-        cells = [_cell(told.get((output, measure, predictor))) for predictor in predictors]
-        table.add_row(output, MEASURES[measure].title + _unit(measure), *cells)
+    table.add_column("predictor")
+    table.add_column("score", justify="right")
+    table.add_column("95 % interval")
+    for (output, measure), rows in groupby(of.scores, key=lambda score: (score.output, score.measure)):
+        table.add_section()
+        names, scale = (output, MEASURES[measure].title + _unit(measure)), _scale(measure)
+        for score in rows:
+            interval = f"{score.low * scale:.4g} to {score.high * scale:.4g}"
+            table.add_row(*names, score.predictor, f"{score.value * scale:.4g}", interval)
+            names = ("", "")
     return table
 
 
@@ -63,16 +66,8 @@ def verdicts(of: Evaluation) -> list[str]:
 def _sentence(of: Comparison) -> str:
     against = {"zero": "forecasting zero", "majority": "always naming the more frequent direction"}[of.baseline]
     scale = _scale(of.measure)
-    margin = f"{of.difference * scale:+.4g} ({of.low * scale:+.4g} to {of.high * scale:+.4g}){_unit(of.measure)}"
-    return f"{of.output}: {of.verdict} {against}; {MEASURES[of.measure].title} differs by {margin}"
-
-
-def _cell(score: Score | None) -> str:
-    if score is None:
-        return "-"
-    scale = _scale(score.measure)
-    spread = "" if score.low == score.high else f" [{score.low * scale:.4g}, {score.high * scale:.4g}]"
-    return f"{score.value * scale:.4g}{spread}"
+    margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
+    return f"{of.output} is {of.verdict} {against}: {MEASURES[of.measure].title}{_unit(of.measure)}, {margin}."
 
 
 def _scale(measure: str) -> float:

@@ -1,12 +1,13 @@
 """A run: the folder that a training leaves behind, written whole or not at all.
 
-RUN/recipe.toml      the recipe, every key said
-    run.json         what went in and what the model says: inputs, outputs, attentions, spans, fingerprint, seconds
-    checkpoint.pt    the weights of the best epoch, the normalisation among them; read with weights_only
-    history.json     the losses of every epoch
-    metrics.json     scores on the test part beside the baselines, with intervals
-    sample.npz       bars of some test windows, to prove exports on
-    reference.npz    how attention looked on the validation part: what drift is measured against
+recipe.toml      the recipe, every key said
+run.json         what went in and what the model says: inputs, outputs, attentions, spans, fingerprint, seconds
+checkpoint.pt    the weights of the best epoch, the normalisation among them; read with weights_only
+history.json     the losses of every epoch
+metrics.json     scores on the test part beside the baselines, with intervals
+baselines.npz    what the baselines learned from the training part
+sample.npz       bars of some test windows, to prove exports on
+reference.npz    how attention looked on the validation part: what drift is measured against
 """
 
 import io

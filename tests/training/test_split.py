@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs import a_recipe, some_bars
+
+from core.errors import DataError
+from training.dataset import panel
+from training.split import split
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    length=st.integers(2, 20),
+    horizon=st.integers(1, 12),
+    embargo=st.integers(0, 10),
+    train=st.floats(0.4, 0.7),
+    missing=st.sets(st.integers(0, 999), max_size=4),
+)
+def test_no_bar_is_read_or_looked_at_by_two_parts(
+    length: int, horizon: int, embargo: int, train: float, missing: set[int]
+):
+    """Whatever the window, the horizon and the gaps: the spans of bars that the parts touch do not overlap."""
+    recipe = a_recipe(
+        f"window.length={length}",
+        f"label.horizons=[1, {horizon + 1}]",
+        f"split.embargo={embargo}",
+        f"split.train={train}",
+    )
+    made = panel(some_bars(bars=1_000, missing=tuple(missing)), recipe)
+    parts = split(made, recipe)
+    for earlier, later in ((parts.train, parts.validation), (parts.validation, parts.test)):
+        first_read = made.opened_at_ms_R[later.ends_N - made.bars_needed + 1].min()
+        last_seen = made.opened_at_ms_R[earlier.ends_N + made.horizon].max()
+        assert first_read > last_seen + embargo * made.interval.ms
+        assert later.span[0] == first_read
+        assert earlier.span[1] == last_seen
+
+
+def test_the_parts_follow_in_time_and_have_about_their_shares():
+    recipe = a_recipe()
+    parts = split(panel(some_bars(symbols=1, bars=2_000), recipe), recipe)
+    times = [part.opened_at_ms for part in (parts.train, parts.validation, parts.test)]
+    assert times[0].max() < times[1].min() < times[1].max() < times[2].min()
+    assert [round(len(part) / 2_000, 1) for part in (parts.train, parts.validation, parts.test)] == [0.7, 0.1, 0.1]
+
+
+def test_a_stride_thins_training_and_validation_but_never_the_test():
+    full, thin = a_recipe(), a_recipe("window.stride=4")
+    made = panel(some_bars(bars=1_500), full)
+    whole, thinned = split(made, full), split(made, thin)
+    assert len(thinned.train) == pytest.approx(len(whole.train) / 4, abs=2)
+    assert len(thinned.validation) == pytest.approx(len(whole.validation) / 4, abs=2)
+    np.testing.assert_array_equal(thinned.test.ends_N, whole.test.ends_N)
+
+
+def test_windows_are_in_order_of_time_then_symbol():
+    recipe = a_recipe()
+    test = split(panel(some_bars(), recipe), recipe).test
+    order = np.lexsort((test.panel.symbol_R[test.ends_N], test.opened_at_ms))
+    np.testing.assert_array_equal(order, np.arange(len(test)))
+
+
+def test_a_part_with_too_few_windows_is_refused():
+    recipe = a_recipe()
+    with pytest.raises(DataError, match=r"the validation part has 0 windows of the 128 there are, it needs 32"):
+        split(panel(some_bars(symbols=1, bars=160), recipe), recipe)
