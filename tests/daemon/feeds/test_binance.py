@@ -196,6 +196,7 @@ def test_sockets_carry_every_symbol_once_within_the_venues_limits(name: str, cou
         assert [request["id"] for request in requests] == list(range(1, len(requests) + 1))
         streams = [stream for request in requests for stream in request["params"]]
         assert len(streams) <= (200 if name == "binance_usdm" else 1_024)
+        assert streams == [f"{symbol.lower()}@kline_1h" for symbol in socket.symbols]
         carried += streams
     assert carried == [f"s{number}usdt@kline_1h" for number in range(count)]
 
