@@ -39,10 +39,10 @@ def imported(done: Imported) -> None:
     symbols = f"{done.symbols:,} symbol{'' if done.symbols == 1 else 's'}"
     console.print(f"[bold]{done.out}[/]: {done.bars:,} bars of {done.interval}, {symbols}, {done.first} to {done.last}")
     if done.identical:
-        console.print(f"  {done.identical:,} rows that repeat a bar were dropped")
+        console.print(f"  dropped: {done.identical:,} (the same bar again)")
     if done.refused:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in done.refused.items())
-        console.print(f"  [yellow]{sum(done.refused.values()):,} rows refused[/] ({kinds}): {done.refused_file}")
+        console.print(f"  [yellow]refused: {sum(done.refused.values()):,}[/] ({kinds}), kept in {done.refused_file}")
     console.print(f"  fingerprint {done.fingerprint[:16]}; next: gaze bars check {done.out}")
 
 

@@ -229,6 +229,7 @@ def test_real_bars_come_through_csv_gzip_and_feather_with_the_same_fingerprint(
     for name in ("all.csv.gz", "all.feather"):
         done = told(gaze_bars("import", tmp_path / name, "--out", tmp_path / "bars.parquet", "--json"))
         assert done["fingerprint"] == wanted
+        assert pl.read_parquet(tmp_path / "bars.parquet").equals(real)
         assert done["refused"] == {}
 
 
