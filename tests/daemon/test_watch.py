@@ -108,14 +108,19 @@ async def test_a_filled_gap_is_shown_but_does_not_replace_the_newest(server: Emb
     assert [one.prediction.opened_at_ms // HOUR.ms for one in heard.newest] == [5]
 
 
-async def test_a_reader_that_falls_behind_catches_up_with_the_newest(server: EmbeddedServer, store: RedisStore):
+async def test_a_reader_that_falls_behind_catches_up_with_the_newest_and_repeats_nothing(
+    server: EmbeddedServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("daemon.watch._BEHIND", 3)
+    symbols = [f"S{number}" for number in range(6)]
+    await publish(store, a_message(1))
     heard = Heard()
-    symbols = [f"S{number}" for number in range(1_500)]
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch(server.url, "demo", "0", Until(count=1_500), heard))
+        tasks.create_task(watch(server.url, "demo", "0", Until(count=7), heard))
         await heard.shown.wait()
         await publish(store, *(a_message(1, symbol) for symbol in symbols))
-    assert sorted(heard.symbols()) == sorted(symbols)
+        await publish(store, a_message(2))
+    assert sorted(heard.symbols()) == sorted(["BTCUSDT", *symbols, "BTCUSDT"])
 
 
 async def test_the_only_model_need_not_be_named_and_may_be_still_to_come(server: EmbeddedServer, store: RedisStore):
