@@ -108,19 +108,18 @@ async def test_a_filled_gap_is_shown_but_does_not_replace_the_newest(server: Emb
     assert [one.prediction.opened_at_ms // HOUR.ms for one in heard.newest] == [5]
 
 
-async def test_a_reader_that_falls_behind_catches_up_with_the_newest_and_repeats_nothing(
+async def test_a_reader_that_falls_behind_skips_to_the_newest_and_repeats_nothing(
     server: EmbeddedServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("daemon.watch._BEHIND", 3)
-    symbols = [f"S{number}" for number in range(6)]
-    await publish(store, a_message(1))
+    await publish(store, a_message(1, "BTCUSDT"), a_message(1, "ETHUSDT"))
     heard = Heard()
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch(server.url, "demo", "0", Until(count=7), heard))
+        tasks.create_task(watch(server.url, "demo", "0", Until(count=2), heard))
         await heard.shown.wait()
-        await publish(store, *(a_message(1, symbol) for symbol in symbols))
-        await publish(store, a_message(2))
-    assert sorted(heard.symbols()) == sorted(["BTCUSDT", *symbols, "BTCUSDT"])
+        await publish(store, *(a_message(number, "BTCUSDT") for number in (2, 3, 4)), a_message(1, "SOLUSDT"))
+    shown = [(one.prediction.symbol, one.prediction.opened_at_ms // HOUR.ms) for one in heard.new]
+    assert shown == [("BTCUSDT", 1), ("ETHUSDT", 1), ("BTCUSDT", 4), ("SOLUSDT", 1)]
 
 
 async def test_the_only_model_need_not_be_named_and_may_be_still_to_come(server: EmbeddedServer, store: RedisStore):
