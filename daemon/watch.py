@@ -46,7 +46,7 @@ def address(directory: Path) -> str:
 async def watch(url: str, model: str | None, shard: str, until: Until, view: View) -> None:
     """Show predictions until it is time to stop.
 
-    Raises: StoreError: Redis does not answer. UsageError: several models and none chosen.
+    Raises: StoreError: Redis does not answer. UsageError: no address, or several models and none chosen.
     """
     try:
         client = Redis.from_url(url, protocol=2, socket_timeout=10)
@@ -55,11 +55,11 @@ async def watch(url: str, model: str | None, shard: str, until: Until, view: Vie
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(until.seconds):
-                keys = Keys(model or await _only_model(client, shard), shard)
+                keys = Keys(model or await _only_model(client, shard, wait=not until.once), shard)
                 await _show(client, keys, until, view)
     except RedisError as error:
         raise StoreError(
-            f"no predictions from {redact(url)}: {redact(str(error))}. try: is the daemon running? "
+            f"no predictions from {redact(url)}: {redact(str(error)).rstrip('.')}; try: is the daemon running? "
             "its --redis URL is [store] url of its configuration, its --embedded folder [store] directory"
         ) from error
     finally:
@@ -123,8 +123,8 @@ async def _latest(client: "Redis", keys: Keys) -> list[Message]:
     return [decode(raw) for raw in await pipeline.execute() if raw is not None]
 
 
-async def _only_model(client: "Redis", shard: str) -> str:
-    """The one model that publishes; waits for the first message where there is none yet."""
+async def _only_model(client: "Redis", shard: str, *, wait: bool) -> str:
+    """The one model that publishes; `wait` for the first message where there is none yet."""
     prefix, channel = f"gaze:{{{shard}}}:predictions:", "gaze:predictions:"
     async with client.pubsub() as announced:
         await announced.psubscribe(channel + _ANY)
@@ -132,6 +132,10 @@ async def _only_model(client: "Redis", shard: str) -> str:
         models = sorted(name.removeprefix(prefix) for name in streams)
         if len(models) > 1:
             raise UsageError(f"several models publish here: {', '.join(models)}; try: --model {models[0]}")
+        if not models and not wait:
+            raise StoreError(
+                f"no model has published in shard {shard} yet; try: without --once, it waits for the first"
+            )
         while not models:
             heard = await announced.get_message(ignore_subscribe_messages=True, timeout=_BLOCK_MS / 1_000)
             if heard is not None:

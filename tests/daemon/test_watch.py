@@ -125,11 +125,17 @@ async def test_a_reader_that_falls_behind_skips_to_the_newest_and_repeats_nothin
 async def test_the_only_model_need_not_be_named_and_may_be_still_to_come(server: EmbeddedServer, store: RedisStore):
     heard = Heard()
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        watching_it = tasks.create_task(watch(server.url, None, "0", Until(once=True), heard))
+        tasks.create_task(watch(server.url, None, "0", Until(count=1), heard))
         await asyncio.sleep(0)
-        assert not watching_it.done()
         await publish(store, a_message(1))
+        await heard.shown.wait()
+        await publish(store, a_message(2))
     assert "model demo" in heard.footer
+
+
+async def test_once_does_not_wait_for_a_model_that_has_not_published(server: EmbeddedServer):
+    with pytest.raises(StoreError, match="no model has published in shard 0 yet; try: without --once"):
+        await watching(server, Until(once=True), model=None)
 
 
 async def test_of_several_models_one_must_be_named(server: EmbeddedServer, store: RedisStore):
