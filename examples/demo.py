@@ -96,7 +96,7 @@ def metrics(url: str) -> None:
 
 def serve(*, live: bool) -> int:
     """Start the exchange and the daemon, watch for a while, and stop both; returns the daemon's exit status."""
-    symbols = [f"SIM{number:02d}USDT" for number in range(SYMBOLS)]
+    symbols = [f"SIM{number:02d}USDT" for number in range(1, SYMBOLS + 1)]
     hours_a_second = "3600" if live else "7200"
     exchange = ("exchange", "--bars", "bars.parquet", "--start", "0.85", "--speed", hours_a_second, "--hold", "--json")
     with serving(*exchange) as (_, listens):
@@ -106,8 +106,9 @@ def serve(*, live: bool) -> int:
             url = daemon_listens["http"]
             until_ready(url, daemon)
             say(f"5. Serving. Status page {url}/  metrics {url}/metrics  readiness {url}/readyz")
-            watch = ["watch", "--embedded", "state"]
-            gaze(*watch) if live else gaze(*watch, "--seconds", "40")
+            # In a terminal a table that lives for a while; in a pipe one line each, so only some of them.
+            until = ["--seconds", "40"] if sys.stdout.isatty() else ["--count", "48"]
+            gaze("watch", "--embedded", "state", *([] if live else until))
             say("What Prometheus would scrape (all of it in demo/metrics.txt):")
             metrics(url)
         return daemon.returncode
