@@ -24,13 +24,10 @@ from core.features.trend import TREND
 from core.features.volatility import VOLATILITY
 from core.features.volume import VOLUME_FEATURES
 
-FEATURES: Final[dict[str, Feature]] = {
-    feature.name: feature
-    for family in (RETURNS, VOLATILITY, VOLUME_FEATURES, MOMENTUM, TREND, CALENDAR, MARKET)
-    for feature in family
-}
+FAMILIES: Final = (RETURNS, VOLATILITY, VOLUME_FEATURES, MOMENTUM, TREND, CALENDAR, MARKET)
+FEATURES: Final[dict[str, Feature]] = {feature.name: feature for family in FAMILIES for feature in family}
 
-__all__ = ("FEATURES", "SETS", "Feature", "FeatureSet")
+__all__ = ("FAMILIES", "FEATURES", "SETS", "Feature", "FeatureSet")
 
 
 class FeatureSet:
