@@ -114,7 +114,7 @@ def panel(file: BarFile, recipe: Recipe) -> Panel:
         np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.rows) for part in parts]),
         np.concatenate([part.opened_at_ms for part in parts]),
         np.concatenate([part.rows for part in parts]),
-        np.concatenate([features.history(part.rows).astype(np.float32) for part in parts]),
+        np.concatenate([features.history(part.rows, part.opened_at_ms).astype(np.float32) for part in parts]),
         targets,
         np.empty(0, np.int64),
     )

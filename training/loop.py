@@ -1,5 +1,6 @@
 """The training loop: batches cut by index, the weights of the best epoch kept, the same result from the same seed."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from core.outputs import Kind
 from training import losses
 from training.history import Epoch
@@ -40,7 +41,7 @@ def set_up(model: Model, parts: Parts) -> None:
 def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Epoch]:
     """Train in place, giving each epoch as it ends. At the end the model has the weights of its best epoch.
 
-    Raises: ConfigError: an unknown optimiser or loss, a GPU that is not there.
+    Raises: ConfigError: an unknown optimiser or loss, a GPU that is not there. DataError: the loss is no number.
     """
     how = recipe.optimiser
     device = _device(how.device)
@@ -57,6 +58,11 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
         shuffled_N = train_N[torch.randperm(len(train_N), generator=shuffle)]
         train_loss, norm = _train(model, windows, shuffled_N, how, loss, optimiser, partial(watch, number))
         validation_loss = measure(model, windows, validation_N, loss)
+        if not math.isfinite(train_loss + validation_loss):
+            raise DataError(
+                f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
+                f"try: --set optimiser.learning_rate={how.learning_rate / 10:g}, or gaze bars check"
+            )
         # Without the margin, noise in the last digits would keep a training that has ended alive.
         improved = validation_loss < best_loss - recipe.stopping.min_delta or number == 1
         if improved:

@@ -4,7 +4,7 @@ import torch
 from runs import a_recipe, some_bars
 
 from core.barfile import BarFile, SymbolBars
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from training import families, loop
 from training.dataset import panel
 from training.history import Epoch
@@ -101,6 +101,11 @@ def test_gradients_are_clipped():
     moved = torch.cat([weights.detach().flatten() for weights in model.parameters()]) - before
     assert epoch.gradient_norm > 1e-3
     assert moved.norm() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    with pytest.raises(DataError, match=r"learning_rate=1e\+29"):
+        fitted(some_bars(), a_recipe("optimiser.learning_rate=1e30", "optimiser.epochs=3"))
 
 
 @pytest.mark.parametrize(
