@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from core.bars import Interval
+from core.bars import LOW, Interval
 from core.windows import EMPTY, Windows
 
 ROW: Final = np.dtype([("opened_at_ms", "<i8"), ("written", "<i4"), ("published", "<i4"), ("bar", "<f8", (5,))])
@@ -44,7 +44,7 @@ def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> 
     """N rings as they are stored -> (N, capacity) of ROW; None is a symbol without one.
 
     A row is emptied unless its time is on the interval's grid, belongs in its slot and lies within the capacity of the
-    symbol's newest bar, and its numbers are finite.
+    symbol's newest bar, its numbers are finite and its prices above zero.
     """
     size = offset_bytes(capacity)
     told = bytearray().join((ring or b"")[:size].ljust(size, b"\0") for ring in rings)
@@ -55,6 +55,7 @@ def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> 
         & (off_grid_NC == 0)
         & (number_NC % capacity == np.arange(capacity))
         & np.isfinite(rows_NC["bar"]).all(axis=-1)
+        & (rows_NC["bar"][..., LOW] > 0)
     )
     newest_N1 = np.where(trusted_NC, number_NC, np.iinfo(np.int64).min).max(axis=1, keepdims=True)
     trusted_NC &= number_NC > newest_N1 - capacity
