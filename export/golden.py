@@ -1,7 +1,5 @@
 """The golden arrays of a model: some bars, their features, and what PyTorch says to them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,7 +28,7 @@ def make(model: nn.Module, manifest: Manifest, sample: Arrays) -> dict[str, npt.
             f"of {needed}; try: gaze train again"
         )
     inputs = features(manifest.inputs, bars_NL5)
-    with _one_thread(), torch.inference_mode():
+    with torch.inference_mode():
         said = model.eval()(*(torch.from_numpy(inputs[one.name]) for one in manifest.inputs))
     outputs = {name: said[name].numpy() for name in manifest.graph_outputs}
     for name, values in outputs.items():
@@ -39,14 +37,3 @@ def make(model: nn.Module, manifest: Manifest, sample: Arrays) -> dict[str, npt.
     told = {name: sample[name] for name in ("bars", "opened_at_ms", "symbol")}
     told |= {INPUT + name: values for name, values in inputs.items()}
     return told | {OUTPUT + name: values for name, values in outputs.items()}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # How a sum is split over threads shows in its last bits, and golden values must not depend on the core count.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -64,9 +64,9 @@ def convert(model: nn.Module, manifest: Manifest, inputs: Arrays) -> bytes:
     finally:
         registration.setLevel(level)
     assert program is not None
+    # It also drops the notes that PyTorch leaves in every node, paths of this machine among them.
     graph = onnxslim.slim(program.model_proto)
     _refuse_other_shapes(graph, manifest)
-    _strip(graph)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
 
@@ -98,13 +98,3 @@ def _refuse_other_shapes(graph: onnx.ModelProto, manifest: Manifest) -> None:
 
 def _size(axis: onnx.TensorShapeProto.Dimension) -> int | None:
     return axis.dim_value if axis.HasField("dim_value") else None
-
-
-def _strip(graph: onnx.ModelProto) -> None:
-    """Take out what the exporter notes for debugging: paths of this machine are not the model's business."""
-    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info):
-        part.doc_string = ""
-        del part.metadata_props[:]
-    for value in (*graph.graph.input, *graph.graph.output):
-        value.doc_string = ""
-        del value.metadata_props[:]
