@@ -36,7 +36,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:  # noqa: FBT002
         print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
         return
     console = Console()
-    console.print(_facts(bundle))
+    console.print(_grid(_lines(bundle)))
     if bundle.manifest.scores:
         console.print(_scores(bundle.manifest))
 
@@ -65,14 +65,7 @@ def verify(
         told = {"digest": bundle.digest, "engine": opened.name, "device": opened.device, "reason": opened.reason}
         print(msgspec.json.format(msgspec.json.encode(told | {"proof": proof}), indent=2).decode())
         return
-    Console().print(_verdict(bundle, opened, proof))
-
-
-def _facts(bundle: "Bundle") -> "Table":
-    table = _grid()
-    for label, value in _lines(bundle):
-        table.add_row(label, value)
-    return table
+    Console().print(_grid(_verdict(bundle, opened, proof)))
 
 
 def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
@@ -119,26 +112,25 @@ def _scores(manifest: "Manifest") -> "Table":
     return table
 
 
-def _verdict(bundle: "Bundle", engine: "OpenEngine", proof: "Proof") -> "Table":
-    table = _grid()
-    table.add_row("bundle", f"{bundle.manifest.name} {bundle.manifest.version}, digest {bundle.digest}")
-    table.add_row("files", f"{len(bundle.manifest.files)} as their digests say")
-    table.add_row("engine", f"{engine.name} on {engine.device} ({engine.reason})")
+def _verdict(bundle: "Bundle", engine: "OpenEngine", proof: "Proof") -> Iterator[tuple[str, str]]:
+    yield "bundle", f"{bundle.manifest.name} {bundle.manifest.version}, digest {bundle.digest}"
+    yield "files", f"{len(bundle.manifest.files)} as their digests say"
+    yield "engine", f"{engine.name} on {engine.device} ({engine.reason})"
     worst = max(proof.features.values())
-    table.add_row("features", "the same bits" if proof.same_feature_bits else f"off by at most {worst:.1g}")
+    yield "features", "the same bits" if proof.same_feature_bits else f"off by at most {worst:.1g}"
     for name, share in proof.outputs.items():
-        table.add_row(name, f"off by {share:.1g} of its largest value, {proof.tolerance:.1g} is allowed")
-    table.add_row(
-        "a row alone", "the same bits as in a batch" if proof.same_bits_alone else "other bits than in a batch"
-    )
-    table.add_row("verdict", f"this machine reproduces all {proof.rows} golden rows")
-    return table
+        yield name, f"off by {share:.1g} of its largest value, {proof.tolerance:.1g} is allowed"
+    yield "a row alone", f"{'the same' if proof.same_bits_alone else 'not the same'} bits as in a batch"
+    yield "verdict", f"this machine reproduces all {proof.rows} golden rows"
 
 
-def _grid() -> "Table":
+def _grid(lines: Iterator[tuple[str, str]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
+    for label, value in lines:
+        table.add_row(label, Text(value))  # not markup: "[gpu]" is a word
     return table

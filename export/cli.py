@@ -50,10 +50,11 @@ def export(
             f"{artefact.file}: {size / 1024:,.0f} KiB, off from PyTorch by at most {worst:.1g} of an output's largest "
             f"value ({artefact.tolerance:.1g} is allowed)",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
     written = f"bundle {manifest.name} {version} written to {out}, digest {bundle.digest}"
-    console.print(written, f"next: gaze bundle verify {out}", sep="\n", highlight=False, soft_wrap=True)
+    console.print(written, f"next: gaze bundle verify {out}", sep="\n", highlight=False, markup=False, soft_wrap=True)
 
 
 def _json(bundle: "Bundle") -> str:

@@ -44,6 +44,12 @@ def test_verify_says_what_was_proven_and_on_what(exported: Bundle):
         assert word in said
 
 
+def test_verify_says_why_auto_chose_what_it_chose(exported: Bundle):
+    said = "".join(told("verify", exported.folder).split())
+    reason = json.loads(told("verify", exported.folder, "--json"))["reason"]
+    assert "".join(reason.split()) in said
+
+
 def test_verify_as_json_gives_every_difference(exported: Bundle):
     said = json.loads(told("verify", exported.folder, "--engine", "onnxruntime", "--json"))
     assert said["engine"] == "onnxruntime"

@@ -68,11 +68,8 @@ class Shuffling(SmallLstm):
 def test_a_graph_that_differs_is_refused_and_what_was_there_stays(exported: Bundle, tmp_path: Path):
     manifest = exported.manifest
     shutil.copytree(exported.folder, tmp_path / "demo")
-    for name in ("demo", "new"):
-        with pytest.raises(
-            BundleError, match=r"model\.onnx does not reproduce its golden values: 'return_1' is off by"
-        ):
-            make_bundle(tmp_path / name, Shuffling().eval(), manifest, a_sample(manifest), a_reference())
+    with pytest.raises(BundleError, match=r"model\.onnx does not reproduce its golden values: 'return_1' is off by"):
+        make_bundle(tmp_path / "demo", Shuffling().eval(), manifest, a_sample(manifest), a_reference())
     assert bundle.read(tmp_path / "demo").digest == exported.digest
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
