@@ -47,7 +47,7 @@ def scores(of: Evaluation) -> Table:
     table.add_column("measure")
     table.add_column("predictor")
     table.add_column("score", justify="right")
-    table.add_column("95 % interval")
+    table.add_column("95 % interval", no_wrap=True)
     for (output, measure), rows in groupby(of.scores, key=lambda score: (score.output, score.measure)):
         table.add_section()
         names, scale = (output, MEASURES[measure].title + _unit(measure)), _scale(measure)

@@ -100,7 +100,7 @@ MEASURES: Final[dict[str, Measure]] = {
         Measure("rmse", "RMSE", lower_is_better=True, terms=_squares, value=_root),
         Measure("mae", "MAE", lower_is_better=True, terms=_distances, value=_mean),
         Measure("correlation", "correlation", lower_is_better=False, terms=_products, value=_correlation),
-        Measure("ic", "IC (across symbols)", lower_is_better=False, terms=_cross_sections, value=_mean),
+        Measure("ic", "IC across symbols", lower_is_better=False, terms=_cross_sections, value=_mean),
         Measure("direction", "direction right", lower_is_better=False, terms=_hits, value=_mean),
     )
 }

@@ -27,7 +27,7 @@ def test_a_recipe_written_out_reads_back_the_same(name: str, tmp_path: Path):
     assert recipe.read(str(tmp_path / "again.toml")) == first
 
 
-def test_a_string_with_quotes_and_newlines_survives_being_written(tmp_path: Path):
+def test_a_string_with_quotes_and_newlines_survives_being_written():
     odd = recipe.read("demo", changes=['name="a \\"b\\" \\n c"'])
     assert tomllib.loads(odd.toml())["name"] == 'a "b" \n c'
 
