@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Said = dict[str, npt.NDArray[np.float32]]
 
 MODEL: Final = "model"
-BATCH: Final = 1_024
+BATCH: Final = 256
 COMPARED: Final = (("mse", "zero"), ("direction", "majority"))
 """The comparisons a verdict rests on: measure and baseline."""
 
@@ -60,9 +60,14 @@ def predict(model: Model, samples: Samples) -> Said:
     """Every output and attention of the model for every window, in order, on the model's device."""
     windows = Windows(samples.panel, next(model.parameters()).device)
     ends_N = torch.from_numpy(samples.ends_N)
+    said: Said = {}
     with torch.inference_mode():
-        parts = [model.eval()(windows.features(ends)) for ends in torch.split(ends_N, BATCH)]
-    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+        for start in range(0, len(ends_N), BATCH):
+            for name, values in model.eval()(windows.features(ends_N[start : start + BATCH])).items():
+                # Written into one array at once: small tensors kept between batches would scatter over the heap.
+                whole = said.setdefault(name, np.empty((len(ends_N), *values.shape[1:]), np.float32))
+                whole[start : start + len(values)] = values.cpu().numpy()
+    return said
 
 
 def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str) -> Evaluation:

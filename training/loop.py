@@ -74,7 +74,7 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
     model.to("cpu").eval()
 
 
-def measure(model: Model, windows: Windows, ends_N: Tensor, loss: Loss, batch: int = 1_024) -> float:
+def measure(model: Model, windows: Windows, ends_N: Tensor, loss: Loss, batch: int = 256) -> float:
     """Mean loss over the windows, no dropout, no gradient."""
     model.eval()
     total = 0.0

@@ -52,8 +52,8 @@ def scores(of: Evaluation) -> Table:
         table.add_section()
         names, scale = (output, MEASURES[measure].title + _unit(measure)), _scale(measure)
         for score in rows:
-            interval = f"{score.low * scale:.4g} to {score.high * scale:.4g}"
-            table.add_row(*names, score.predictor, f"{score.value * scale:.4g}", interval)
+            interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
+            table.add_row(*names, score.predictor, _number(score.value * scale), interval)
             names = ("", "")
     return table
 
@@ -68,6 +68,10 @@ def _sentence(of: Comparison) -> str:
     scale = _scale(of.measure)
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
     return f"{of.output} is {of.verdict} {against}: {MEASURES[of.measure].title}{_unit(of.measure)}, {margin}."
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"  # noqa: PLR2004 - .4g turns to exponents there
 
 
 def _scale(measure: str) -> float:
