@@ -54,6 +54,7 @@ _ADVICE: Final = {
     "username-password": "set the right user and password in store.url",
     "authentication": "set the right user and password in store.url",
     "permission": "give its user the rights listed in docs/reference/redis.md",
+    "can't run this command": "give its user the rights listed in docs/reference/redis.md",
     "read only replica": "point store.url at the primary",
     "maxmemory": "raise maxmemory, or lower store.stream_maxlen",
     "misconf": "free space on the disk of the Redis server",

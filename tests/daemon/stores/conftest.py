@@ -52,8 +52,11 @@ async def new_store(
     """Opens a store, as another daemon would."""
     stores: list[RedisStore] = []
 
-    async def opened(url: str = server.url, capacity: int = 5, **more: float) -> RedisStore:
-        stores.append(RedisStore(url, Keys("btc"), Interval.parse("1h"), capacity, **more))
+    async def opened(
+        url: str = server.url, capacity: int = 5, answer_s: float = 60.0, stream_maxlen: int = 1_000
+    ) -> RedisStore:
+        interval, most = Interval.parse("1h"), stream_maxlen
+        stores.append(RedisStore(url, Keys("btc"), interval, capacity, stream_maxlen=most, answer_s=answer_s))
         await stores[-1].open()
         return stores[-1]
 
