@@ -77,6 +77,7 @@ class Fills:
                 )
             else:
                 self.filled += 1
+            self._symbols.task_done()
 
     async def _fill(self, symbol: str) -> int:
         """Pass on what history has of the symbol's gap; returns how many bars are still missing."""

@@ -80,6 +80,7 @@ class Listener:
         self._open_timeout_s = open_timeout_s
         self._open = 0
         self._refused = 0
+        self._ending = False
 
     @property
     def live(self) -> bool:
@@ -88,14 +89,19 @@ class Listener:
 
     async def listen_forever(self) -> NoReturn:
         """Keep all sockets open, and no bar missing. Ends only by cancellation."""
+        self._ending = False
         async with asyncio.TaskGroup() as tasks:
             for number, socket in enumerate(self._sockets):
                 tasks.create_task(self._keep_open(socket), name=f"socket:{self._feed.name}:{number}")
             tasks.create_task(self._seam.chase_forever(), name=f"chase:{self._feed.name}")
             tasks.create_task(self._fills.fill_forever(), name=f"fill:{self._feed.name}")
-        raise AssertionError("these tasks have no end")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._ending = True
+        raise AssertionError("the future above has no result")
 
-    async def _keep_open(self, socket: Socket) -> NoReturn:
+    async def _keep_open(self, socket: Socket) -> None:
         clock = asyncio.get_running_loop().time
         told = {"venue": self._feed.name, "host": urlsplit(socket.url).netloc}
         failures = 0
@@ -114,6 +120,9 @@ class Listener:
             finally:
                 if opened_at_s is not None:
                     self._lost()
+            # Before Python 3.13 a TaskGroup that fails in the instant it is cancelled swallows the cancellation.
+            if self._ending:
+                return
             if opened_at_s is not None and clock() - opened_at_s >= self._healthy_s:
                 failures = 0
             pause_s = self._backoff.pause_s(failures)

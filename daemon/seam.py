@@ -165,7 +165,7 @@ class Seam:
         closed_until_ms = await self._history.closed_until_ms(self._interval)
         since_ms = self._since(symbol)
         at_ms = closed_until_ms - self._warmup_ms if since_ms is None else since_ms
-        while at_ms < closed_until_ms:
+        while symbol in self._held and at_ms < closed_until_ms:
             bars = await self._history.bars(symbol, self._interval, at_ms, closed_until_ms)
             if not bars:
                 break

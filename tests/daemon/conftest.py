@@ -1,0 +1,65 @@
+"""A venue of the test's own, and what listens to it."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from venues import AT_ONCE, Desk, Venue
+from websockets.asyncio.server import serve
+
+from daemon.feeds.binance import Binance, spot
+from daemon.history import History
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    """A venue on two free ports of loopback."""
+    one = Venue()
+    app = web.Application()
+    app.router.add_get("/api/v3/klines", one.serve_klines)
+    app.router.add_get("/api/v3/time", one.serve_clock)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    one.rest_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serve(one.serve_socket, "127.0.0.1", 0, process_request=one.refuse, close_timeout=0.2) as server:
+        one.websocket_url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield one
+    one.history_open.set()
+    await runner.cleanup()
+
+
+@pytest.fixture
+def feed(venue: Venue) -> Binance:
+    """Binance's dialect, at the venue of the test."""
+    return spot(venue.websocket_url, venue.rest_url)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """What history is fetched with."""
+    async with aiohttp.ClientSession() as one:
+        yield one
+
+
+@pytest.fixture
+def history(venue: Venue, feed: Binance, session: aiohttp.ClientSession) -> History:
+    """History that does not dawdle, on the venue's own clock."""
+    return History(
+        feed, session, spacing_s=0.0, backoff=AT_ONCE, clock_age_s=0.0, elapsed_s=lambda: venue.now_ms / 1_000
+    )
+
+
+@pytest.fixture
+def a_desk(feed: Binance, history: History) -> Callable[..., Desk]:
+    """A builder: a desk for these symbols."""
+
+    def build(*symbols: str, capacity: int = 1_000, overdue_s: float = 10.0, **changes: Any) -> Desk:
+        for name, value in changes.items():
+            setattr(feed, name, value)
+        return Desk(feed, history, symbols or ("BTCUSDT",), capacity=capacity, overdue_s=overdue_s)
+
+    return build

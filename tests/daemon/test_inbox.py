@@ -1,0 +1,133 @@
+import asyncio
+
+import pytest
+
+from core.bars import Arrival, Bar
+from daemon.inbox import Inbox
+
+
+def a_bar(number: int, symbol: str = "BTCUSDT", *, closed: bool = True) -> Bar:
+    return Bar(symbol, number, 1.0, 1.0, 1.0, 1.0, 1.0, closed)
+
+
+def an_arrival(number: int, symbol: str = "BTCUSDT") -> Arrival:
+    return Arrival(a_bar(number, symbol), "binance", 0)
+
+
+def numbers(arrivals: list[Arrival]) -> list[int]:
+    return [arrival.bar.opened_at_ms for arrival in arrivals]
+
+
+async def a_full_inbox(capacity: int) -> Inbox:
+    inbox = Inbox(capacity)
+    for number in range(capacity):
+        await inbox.put_closed(an_arrival(number))
+    return inbox
+
+
+async def test_a_batch_is_whatever_waits_up_to_the_limit():
+    inbox = await a_full_inbox(5)
+    assert numbers(await inbox.take(3)) == [0, 1, 2]
+    assert numbers(await inbox.take(3)) == [3, 4]
+    assert inbox.depth == 0
+
+
+async def test_taking_waits_for_a_bar():
+    inbox = Inbox(1)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(inbox.take(10))
+        await asyncio.sleep(0)
+        assert not taking.done()
+        await inbox.put_closed(an_arrival(7))
+    assert numbers(taking.result()) == [7]
+
+
+async def test_a_wait_given_up_loses_no_bar():
+    inbox = Inbox(1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await inbox.take(10)
+    await inbox.put_closed(an_arrival(7))
+    async with asyncio.timeout(0):
+        assert numbers(await inbox.take(10)) == [7]
+
+
+async def test_full_it_holds_its_putters_back_and_lets_them_in_in_the_order_they_came():
+    inbox = await a_full_inbox(2)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(2, 8):
+            tasks.create_task(inbox.put_closed(an_arrival(number)))
+        await asyncio.sleep(0)
+        assert inbox.depth == 2
+        taken: list[int] = []
+        while len(taken) < 8:
+            batch = await inbox.take(1)
+            taken += numbers(batch)
+            assert inbox.depth <= 2
+    assert taken == list(range(8))
+    assert inbox.closed_bars == 8
+
+
+async def test_nobody_overtakes_a_bar_that_waits_for_room():
+    inbox = await a_full_inbox(1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(inbox.put_closed(an_arrival(1)))
+        await asyncio.sleep(0)
+        assert numbers(await inbox.take(1)) == [0]
+        # There is room now, but bar 1 has not been woken yet.
+        tasks.create_task(inbox.put_closed(an_arrival(2)))
+        assert numbers(await inbox.take(1)) == [1]
+        assert numbers(await inbox.take(1)) == [2]
+
+
+async def test_a_putter_that_gives_up_leaves_the_way_free():
+    inbox = await a_full_inbox(1)
+    async with asyncio.TaskGroup() as tasks:
+        quitter = tasks.create_task(inbox.put_closed(an_arrival(1)))
+        tasks.create_task(inbox.put_closed(an_arrival(2)))
+        await asyncio.sleep(0)
+        quitter.cancel()
+        assert numbers(await inbox.take(1)) == [0]
+        assert numbers(await inbox.take(1)) == [2]
+
+
+async def test_closed_it_gives_out_what_is_left_and_what_was_waiting_for_room_then_ends():
+    inbox = await a_full_inbox(2)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(inbox.put_closed(an_arrival(2)))
+        tasks.create_task(inbox.put_closed(an_arrival(3)))
+        await asyncio.sleep(0)
+        inbox.close()
+        taken: list[int] = []
+        while batch := await inbox.take(2):
+            taken += numbers(batch)
+    assert taken == [0, 1, 2, 3]
+    assert await inbox.take(1) == []
+
+
+async def test_closing_ends_a_take_that_waits():
+    inbox = Inbox(1)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(inbox.take(1))
+        await asyncio.sleep(0)
+        inbox.close()
+    assert taking.result() == []
+
+
+def test_of_open_bars_the_latest_of_each_symbol_is_kept_and_the_others_counted():
+    inbox = Inbox(2)
+    for symbol in ("A", "B", "A", "C"):
+        inbox.put_open(a_bar(len(symbol), symbol, closed=False))
+    assert [bar.symbol for bar in inbox.take_open()] == ["A", "B"]
+    assert inbox.take_open() == []
+    assert (inbox.open_bars, inbox.open_dropped) == (4, 2)
+
+
+async def test_a_close_makes_the_open_bars_up_to_it_void():
+    inbox = Inbox(4)
+    inbox.put_open(a_bar(3, "A", closed=False))
+    inbox.put_open(a_bar(4, "B", closed=False))
+    await inbox.put_closed(an_arrival(3, "A"))
+    await inbox.put_closed(an_arrival(3, "B"))
+    assert [bar.symbol for bar in inbox.take_open()] == ["B"]
+    assert inbox.open_dropped == 1
