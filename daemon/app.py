@@ -46,6 +46,7 @@ _SPARE_BARS: Final = 64
 _GAUGED: Final = 100
 """Symbols with a gauge of their own where the settings name none."""
 _TICK_S: Final = 1.0
+_PATIENCE_S: Final = 30.0
 _DRAIN_S: Final = 20.0
 
 
@@ -112,7 +113,9 @@ class Daemon:
             watched.cancel()
 
     async def _tell_when_ready(self) -> None:
-        while not self._listener.live:  # noqa: ASYNC110 - a fact about many sockets, which no single event tells
+        while not self._listener.live:  # a fact about many sockets, which no single event tells
+            # A long history must not run into systemd's start timeout.
+            self._notifier.extend(_PATIENCE_S)
             await asyncio.sleep(_TICK_S)
         log.info("ready", extra={"url": self.url})
         self._notifier.ready(f"serving, status page {self.url}/")
@@ -138,12 +141,18 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     history = History(feed, session)
     since_ms = await store.follow(symbols, await _last_closed_ms(history, interval))
     inbox = Inbox(config.feed.inbox)
+
+    def wanted_from(symbol: str) -> int:
+        """What is missing of a known symbol; of a new one the window of its first bar to predict."""
+        missing_ms = windows.wanted_from(symbol, pipeline.bars_needed)
+        return since_ms[symbol] - (pipeline.bars_needed - 1) * interval.ms if missing_ms is None else missing_ms
+
     seam = Seam(
         venue,
         interval,
         inbox,
         history,
-        lambda symbol: windows.wanted_from(symbol, pipeline.bars_needed),
+        wanted_from,
         metrics,
         now=time.time,
         warmup_bars=pipeline.bars_needed + 1,

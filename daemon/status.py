@@ -76,13 +76,11 @@ class Status:
         """All that must be so before the daemon is ready."""
         up = self._feed_up()
         full = f"{self._ready_symbols} of {self._symbols} symbols have a full window"
-        conditions = (
+        return (
             Condition("feed", up, "connected, history joined" if up else "not connected, or history still missing"),
             Condition("store", not self._store_error, self._store_error or "answers"),
             Condition("windows", self._ready_symbols > 0, full),
         )
-        self._metrics.ready(now=all(condition.met for condition in conditions))
-        return conditions
 
     def about(self) -> Mapping[str, str]:
         """What runs, in words."""
