@@ -81,7 +81,8 @@ class Origin(StrEnum):
     """How a bar reached us."""
 
     LIVE = "live"
-    BACKFILLED = "backfilled"
+    BACKFILLED = "backfilled"  # from the venue's history
+    FILLED = "filled"  # built by us: nothing was traded, and the venue leaves such bars out
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):

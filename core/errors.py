@@ -8,6 +8,7 @@
 | BundleError    | bundle, golden check       | does not start; at reload keeps the old | 78   |
 | EngineError    | engines                    | does not start                          | 78   |
 | FrameError     | feed.decode                | drops the frame, counts it              |      |
+| RefusalError   | feed.decode_history        | goes on without that history            |      |
 | FeedError      | listener, history          | reconnects with backoff                 |      |
 | StoreError     | store                      | not ready; tries again                  | 69   |
 | FencedError    | store: another daemon leads | stops publishing, exits                | 75   |
@@ -68,3 +69,7 @@ class FeedError(GazeError):
 
 class FrameError(GazeError):
     """A frame is not in this venue's dialect, or its bar is absurd."""
+
+
+class RefusalError(FrameError):
+    """The venue will not answer this request, however often it is asked."""

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from core.bars import Bar, Interval
-from core.errors import FeedError, FrameError
+from core.errors import FeedError, FrameError, RefusalError
 from daemon.backoff import Backoff
-from daemon.ports import Feed
+from daemon.ports import Feed, Request
+from daemon.untraded import with_untraded
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +36,8 @@ class _Failure(Exception):  # noqa: N818 - never leaves this file: a try that ma
 class History:
     """One venue's history. Every wait for a turn, an answer or the end of a ban is in here.
 
-    `spacing_s`: time between two requests. `patience_s`: a longer ban than this is an error at once. `settle_s`: the
+    Where the venue has no clock to ask, `now` is asked, in Unix seconds. `spacing_s`: time between two requests; None:
+    as the feed says. `patience_s`: a longer ban than this is an error at once. `settle_s`: the
     last trades of a bar may reach the venue's history this long after its end. `clock_age_s`: the venue is asked for
     its time again after so long. `elapsed_s`: a clock that never goes back.
     """
@@ -46,7 +48,7 @@ class History:
         session: ClientSession,
         *,
         concurrency: int = 8,
-        spacing_s: float = 0.05,
+        spacing_s: float | None = None,
         timeout_s: float = 15.0,
         body_limit: int = 16 * 1024 * 1024,
         tries: int = 6,
@@ -55,11 +57,12 @@ class History:
         settle_s: float = 5.0,
         clock_age_s: float = 0.25,
         elapsed_s: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._feed = feed
         self._session = session
         self._slots = asyncio.Semaphore(concurrency)
-        self._spacing_s = spacing_s
+        self._spacing_s = feed.request_spacing_s if spacing_s is None else spacing_s
         self._timeout = ClientTimeout(total=timeout_s)
         self._body_limit = body_limit
         self._tries = tries
@@ -68,6 +71,7 @@ class History:
         self._settle_ms = int(settle_s * 1_000)
         self._clock_age_s = clock_age_s
         self._elapsed_s = elapsed_s
+        self._now = now
         self._next_turn_s = 0.0
         self._clock: tuple[int, float] | None = None
         self._clock_lock = asyncio.Lock()
@@ -77,9 +81,15 @@ class History:
         """How long after its end a bar counts as closed."""
         return self._settle_ms
 
+    @property
+    def confirms(self) -> bool:
+        """Whether live bars await the word of history, since the venue's frames never say that one has closed."""
+        return self._feed.grace_s is not None
+
     async def venue_time_ms(self) -> int:
         """Ask the venue what time it is."""
-        venue_ms = await self._ask(self._feed.clock_url(), self._feed.decode_clock)
+        request = self._feed.clock_request()
+        venue_ms = await self._ask(request, self._feed.decode_clock) if request else int(self._now() * 1_000)
         self._clock = (venue_ms, self._elapsed_s())
         return venue_ms
 
@@ -102,29 +112,45 @@ class History:
     async def bars(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> list[Bar]:
         """The bars that open in [from_ms, to_ms) and have closed, oldest first, as far as the venue has them.
 
+        Where a venue leaves out bars without trades they are built, once it is certain that it has left them out.
         Raises: RefusedError: the venue refuses the request. FeedError: no answer after the last try.
         """
         now_ms = self.venue_now_ms()
         if now_ms is None or interval.floor(now_ms - self._settle_ms) < to_ms:
             to_ms = min(to_ms, await self.closed_until_ms(interval))
+        if self._feed.empty_after_s is None:
+            return await self._pages(symbol, interval, from_ms, to_ms)
+        # What is built is flat at the close before it: that is asked for too.
+        before_ms = min(from_ms, to_ms - self._feed.history_limit * interval.ms)
+        bars = await self._pages(symbol, interval, before_ms, to_ms)
+        now_ms = self.venue_now_ms()
+        assert now_ms is not None
+        certain_ms = interval.floor(now_ms - int(self._feed.empty_after_s * 1_000))
+        return [bar for bar in with_untraded(bars, interval, min(certain_ms, to_ms)) if bar.opened_at_ms >= from_ms]
+
+    async def _pages(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> list[Bar]:
         found: dict[int, Bar] = {}
         page_ms = self._feed.history_limit * interval.ms
         for page_from_ms in range(from_ms, to_ms, page_ms):
             page_to_ms = min(page_from_ms + page_ms, to_ms)
-            url = self._feed.history_url(symbol, interval, page_from_ms, page_to_ms)
-            for bar in await self._ask(url, lambda body: self._feed.decode_history(symbol, interval, body, to_ms)):
+            request = self._feed.history_request(symbol, interval, page_from_ms, page_to_ms)
+            if request is None:
+                break
+            for bar in await self._ask(request, lambda body: self._feed.decode_history(symbol, interval, body, to_ms)):
                 if from_ms <= bar.opened_at_ms < to_ms:
                     found[bar.opened_at_ms] = bar
         return [found[opened_at_ms] for opened_at_ms in sorted(found)]
 
-    async def _ask(self, url: str, decode: Callable[[bytes], Answer]) -> Answer:
+    async def _ask(self, request: Request, decode: Callable[[bytes], Answer]) -> Answer:
         reason = ""
         for failures in range(self._tries):
             if failures:
                 await asyncio.sleep(self._backoff.pause_s(failures - 1))
             await self._turn()
             try:
-                return decode(await self._get(url))
+                return decode(await self._get(request))
+            except RefusalError as error:
+                raise RefusedError(f"{error}; try: whether the venue lists this symbol") from error
             except (_Failure, FrameError) as error:
                 reason = str(error)
             except TimeoutError:
@@ -132,14 +158,21 @@ class History:
             except ClientError as error:
                 reason = str(error) or type(error).__name__
         raise FeedError(
-            f"{self._feed.name}: expected history from {urlsplit(url).netloc}, found {reason}, {self._tries} times; "
-            "try: the network, a proxy, and whether the venue serves your region"
+            f"{self._feed.name}: expected history from {urlsplit(request.url).netloc}, found {reason}, "
+            f"{self._tries} times; try: the network, a proxy, and whether the venue serves your region"
         )
 
-    async def _get(self, url: str) -> bytes:
+    async def _get(self, request: Request) -> bytes:
         async with (
             self._slots,
-            self._session.get(url, timeout=self._timeout, allow_redirects=False) as response,
+            self._session.request(
+                "GET" if request.body is None else "POST",
+                request.url,
+                data=request.body,
+                headers=None if request.body is None else {"Content-Type": "application/json"},
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response,
         ):
             if response.status in _LIMITED:
                 self._stand_back(_retry_after_s(response))

@@ -12,6 +12,7 @@ from websockets.exceptions import WebSocketException
 from core.bars import Interval
 from core.errors import FeedError, FrameError
 from daemon.backoff import Backoff
+from daemon.closing import Closer
 from daemon.fills import Fills
 from daemon.ports import Feed, Socket
 from daemon.seam import Seam
@@ -21,6 +22,8 @@ log = logging.getLogger("gaze.feed")
 _FRAME_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 1.0
 """How long a venue may take to answer a close; a dead one never does."""
+_LOOK_S: Final = 1.0
+"""At the latest so often bars without a word from the venue are looked at: its clock may have been set right."""
 _REFUSED_IN_A_ROW: Final = 50
 """So many frames that are none tell of a broken connection."""
 _SAMPLES: Final = 5
@@ -68,6 +71,7 @@ class Listener:
     ) -> None:
         self._feed = feed
         self._symbols = tuple(symbols)
+        self._interval = interval
         self._sockets = feed.sockets(self._symbols, interval)
         self._seam = seam
         self._fills = fills
@@ -154,8 +158,11 @@ class Listener:
         """Subscribe and read at once, then join history to what is read, until the socket fails."""
         symbols = socket.symbols or self._symbols
         self._seam.part(symbols)
+        closer = None if self._feed.grace_s is None else Closer(self._interval, int(self._feed.grace_s * 1_000))
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(connection))
+            tasks.create_task(self._read(connection, closer))
+            if closer:
+                tasks.create_task(self._close(closer, self._feed.grace_s or 0.0))
             for number, message in enumerate(socket.hello):
                 await asyncio.sleep(self._hello_spacing_s if number else 0)
                 await connection.send(message)
@@ -168,7 +175,16 @@ class Listener:
             await asyncio.sleep(every_s)
             await connection.send(message)
 
-    async def _read(self, connection: ClientConnection) -> NoReturn:
+    async def _close(self, closer: Closer, grace_s: float) -> NoReturn:
+        """Pass on the bars whose end is past by the grace period."""
+        while True:
+            for bar in closer.due(self._seam.venue_now_ms()):
+                await self._seam.receive(bar)
+            past_ms = self._seam.venue_now_ms() - int(grace_s * 1_000)
+            ahead_ms = self._interval.floor(past_ms) + self._interval.ms - past_ms
+            await asyncio.sleep(min(ahead_ms / 1_000, _LOOK_S))
+
+    async def _read(self, connection: ClientConnection, closer: Closer | None) -> NoReturn:
         """Raises: ConnectionClosed: by the venue. FeedError: it went silent, or speaks another dialect."""
         clock = asyncio.get_running_loop().time
         refused_in_a_row = 0
@@ -179,13 +195,13 @@ class Listener:
                     frame = await connection.recv(decode=False)
                     # A full inbox may hold us up: that is not the venue's silence.
                     silence.reschedule(None)
-                    refused_in_a_row = 0 if await self._take(frame) else refused_in_a_row + 1
+                    refused_in_a_row = 0 if await self._take(frame, closer) else refused_in_a_row + 1
                     if refused_in_a_row == _REFUSED_IN_A_ROW:
                         raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
         except TimeoutError:
             raise FeedError(f"{self._feed.name}: nothing came for {self._feed.silence_s} s") from None
 
-    async def _take(self, frame: bytes) -> bool:
+    async def _take(self, frame: bytes, closer: Closer | None) -> bool:
         """Decode a frame and pass its bars to the seam; returns whether it was one."""
         self._watcher.frames(self._feed.name, int(self._now() * 1_000))
         try:
@@ -196,6 +212,6 @@ class Listener:
             if self._refused <= _SAMPLES:
                 log.warning("frame refused", extra={"venue": self._feed.name, "error": str(error)})
             return False
-        for bar in bars:
+        for bar in closer.take(bars) if closer else bars:
             await self._seam.receive(bar)
         return True

@@ -21,6 +21,13 @@ class Socket(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...] = ()
 
 
+class Request(msgspec.Struct, frozen=True):
+    """One question over a venue's REST: a GET, or where there is a body of JSON, a POST."""
+
+    url: str
+    body: bytes | None = None
+
+
 class Feed(Protocol):
     """One venue's dialect, pure: what to open and say, how to read what comes, how to ask for history."""
 
@@ -29,8 +36,17 @@ class Feed(Protocol):
     """A socket that brought nothing for so long is dead."""
     heartbeat: tuple[float, str] | None
     """Every so many seconds, send this; None where websocket pings suffice."""
+    grace_s: float | None
+    """So long after its end a bar counts as closed, at a venue that never says so; None where it does."""
     history_limit: int
     """Most bars in one history answer."""
+    request_spacing_s: float
+    """Time between two REST requests that keeps within the venue's limits."""
+    empty_after_s: float | None
+    """A bar that history still lacks so long after its end saw no trade; None where the venue tells such bars too."""
+
+    def spelling(self, symbol: str) -> str:
+        """A symbol as the venue writes it, from what a user may have written: "btcusdt", say."""
 
     def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
         """The sockets that carry these symbols, within the venue's limits."""
@@ -41,14 +57,14 @@ class Feed(Protocol):
         Raises: FrameError: not in this dialect, or a refusal by the venue.
         """
 
-    def clock_url(self) -> str:
-        """Where the venue tells its time: whether a bar is closed is for its clock to say, not for ours."""
+    def clock_request(self) -> Request | None:
+        """Asks the venue's time: whether a bar is closed is for its clock to say. None: it has no clock to ask."""
 
     def decode_clock(self, body: bytes) -> int:
         """The venue's time, Unix milliseconds."""
 
-    def history_url(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> str:
-        """Where to get the bars that open in [from_ms, to_ms), at most `history_limit` of them, oldest first."""
+    def history_request(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> Request | None:
+        """Asks for the bars that open in [from_ms, to_ms), at most `history_limit`. None: there is no history."""
 
     def decode_history(self, symbol: str, interval: Interval, body: bytes, now_ms: int) -> list[Bar]:
         """The bars that had closed by the venue's `now_ms`, oldest first. The one still forming is left out."""

@@ -7,7 +7,8 @@ when that instant was, so three rules together leave no hole, however frames and
    their symbol, or at once when a frame shows the very bar that is wanted next: then nothing was missed.
 2. History is taken up to the last bar that has closed and settled by the venue's own clock, and asked again until that
    bar is in. A bar younger than that may be in neither: its close was sent before the subscription took effect.
-3. So whatever has not come some seconds after its end, for this or any other reason, is asked of history.
+3. So whatever has not come some seconds after its end, for this or any other reason, is asked of history. So is what
+   the listener closed without the venue's word: until history confirms it, it counts as not come.
 
 Repeats are harmless: the windows know them. What is still missing shows when a later bar comes, and is asked for by
 whoever misses it (daemon/fills.py).
@@ -22,8 +23,10 @@ from typing import Final, Protocol
 from core.bars import Arrival, Bar, Interval, Origin
 from core.errors import FeedError
 from daemon.backoff import Backoff
+from daemon.guesses import Guesses
 from daemon.history import History, RefusedError
 from daemon.inbox import Inbox
+from daemon.untraded import Untraded
 
 log = logging.getLogger("gaze.feed")
 
@@ -81,6 +84,7 @@ class Seam:
         self._held: dict[str, deque[Arrival]] = {}
         self._next_ms: dict[str, int] = {}
         self._asked: dict[str, tuple[int, int]] = {}
+        self._guesses = Guesses(_HELD_BARS)
 
     @property
     def joined(self) -> bool:
@@ -116,9 +120,13 @@ class Seam:
         await self._share(symbols, self._join)
 
     async def backfill(self, bars: Iterable[Bar]) -> None:
-        """Pass on bars from history."""
+        """Pass on bars from history, except those that confirm what is known."""
         for bar in bars:
-            await self._pass_on(self._arrival(bar, Origin.BACKFILLED))
+            if self._guesses.confirmed_by(bar):
+                self._count_as_come(bar)
+                continue
+            origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
+            await self._pass_on(self._arrival(bar, origin))
             self._watcher.backfilled(1)
 
     async def chase_forever(self) -> None:
@@ -186,7 +194,7 @@ class Seam:
         if not self._is_overdue(symbol):
             return
         tries, _ = self._asked.get(symbol, (0, 0))
-        again_ms = self._venue_now_ms() + int(self._repeat.pause_s(tries) * 1_000)
+        again_ms = self.venue_now_ms() + int(self._repeat.pause_s(tries) * 1_000)
         self._asked[symbol] = (tries + 1, again_ms)
         try:
             closed_until_ms = await self._history.closed_until_ms(self._interval)
@@ -195,25 +203,27 @@ class Seam:
         except FeedError as error:
             self._warn("history cannot be had", symbol=symbol, error=str(error))
             return
-        self._warn("a bar did not come live, asked history", symbol=symbol, from_ms=from_ms, found=len(bars))
+        if not self._guesses.knows(symbol, from_ms):
+            self._warn("a bar did not come live, asked history", symbol=symbol, from_ms=from_ms, found=len(bars))
         await self.backfill(bars)
 
     def _overdue(self) -> list[str]:
         return [symbol for symbol in self._next_ms if self._is_overdue(symbol)]
 
     def _is_overdue(self, symbol: str) -> bool:
-        now_ms = self._venue_now_ms()
+        now_ms = self.venue_now_ms()
         _, again_ms = self._asked.get(symbol, (0, 0))
         due_ms = self._next_ms[symbol] + self._interval.ms + self._overdue_ms
         return symbol not in self._held and max(due_ms, again_ms) <= now_ms
 
     def _until_look_s(self) -> float:
         """Until the next bar's end is overdue, by the venue's clock, or until what was asked in vain may be again."""
-        past_ms = self._venue_now_ms() - self._overdue_ms
+        past_ms = self.venue_now_ms() - self._overdue_ms
         ahead_ms = self._interval.floor(past_ms) + self._interval.ms - past_ms
         return min(ahead_ms / 1_000, self._look_s)
 
-    def _venue_now_ms(self) -> int:
+    def venue_now_ms(self) -> int:
+        """The venue's time as last told and counted on; 0 before it was asked."""
         now_ms = self._history.venue_now_ms()
         return 0 if now_ms is None else now_ms
 
@@ -225,7 +235,13 @@ class Seam:
 
     async def _pass_on(self, arrival: Arrival) -> None:
         await self._inbox.put_closed(arrival)
-        symbol, next_ms = arrival.bar.symbol, arrival.bar.opened_at_ms + self._interval.ms
+        if arrival.origin is Origin.LIVE and self._history.confirms:
+            self._guesses.note(arrival.bar)
+        else:
+            self._count_as_come(arrival.bar)
+
+    def _count_as_come(self, bar: Bar) -> None:
+        symbol, next_ms = bar.symbol, bar.opened_at_ms + self._interval.ms
         if symbol in self._symbols and next_ms > self._next_ms.get(symbol, 0):
             self._next_ms[symbol] = next_ms
             self._asked.pop(symbol, None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
@@ -29,10 +30,9 @@ class Client:
         except ConnectionError:
             self.gone()
 
-    async def hear(self, request: str) -> None:
+    async def hear(self, request: str, now_ms: int) -> None:
         """Take a request and answer it."""
-        answer = self.session.hear(request)
-        if answer is not None:
+        for answer in self.session.hear(request, now_ms):
             await self.send(answer)
         # What is told reaches the client only after the answer to its subscription.
         self.symbols = self.session.symbols
@@ -57,10 +57,13 @@ class Client:
         finally:
             self._owed.pop(payload, None)
 
-    async def ping_forever(self, every_s: float, within_s: float) -> None:
-        """Ping as the venue does. Ends by cancellation."""
+    async def ping_forever(self, every_s: float, within_s: float, now_ms: Callable[[], int]) -> None:
+        """Ping as the venue does, and say what it says unasked. Ends by cancellation."""
         while True:
             await asyncio.sleep(every_s)
+            said = self.session.beat(now_ms())
+            if said is not None:
+                await self.send(said)
             await self.taken(within_s)
 
     def ponged(self, payload: bytes) -> None:

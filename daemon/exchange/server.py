@@ -63,7 +63,8 @@ class Exchange:
         self._from_ms = clock.now_ms()
         self._closed_bars = self._frames = self._accepted = self._dropped = 0
         app = web.Application()
-        app.router.add_route("GET", "/{path:.*}", self._answer)
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
 
     @property
@@ -164,7 +165,8 @@ class Exchange:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve(request)
-        answer = self._dialect.answer(request.path, request.query, self.clock.now_ms())
+        body = await request.read()
+        answer = self._dialect.answer(request.path, request.query, self.clock.now_ms(), body)
         return web.Response(status=answer.status, body=answer.body, content_type="application/json")
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -182,10 +184,12 @@ class Exchange:
         try:
             async with asyncio.TaskGroup() as tasks:
                 every_s, within_s = self._dialect.ping_every_s, self._dialect.cut_after_s
-                pings = tasks.create_task(client.ping_forever(every_s, within_s), name=f"ping:{client.number}")
+                pings = tasks.create_task(
+                    client.ping_forever(every_s, within_s, self.clock.now_ms), name=f"ping:{client.number}"
+                )
                 async for message in socket:
                     if message.type is WSMsgType.TEXT:
-                        await client.hear(message.data)
+                        await client.hear(message.data, self.clock.now_ms())
                         self._subscribed.set()
                     elif message.type is WSMsgType.PING:
                         await client.answer_ping(message.data)

@@ -11,6 +11,8 @@ FEEDS: Final = {
     "binance": "daemon.feeds.binance:spot",
     "binance_us": "daemon.feeds.binance:us",
     "binance_usdm": "daemon.feeds.binance:usdm",
+    "bybit": "daemon.feeds.bybit:spot",
+    "bybit_linear": "daemon.feeds.bybit:linear",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -14,13 +14,13 @@ import msgspec
 
 from core.bars import Bar, Interval
 from core.errors import FrameError
-from daemon.ports import Socket
+from daemon.feeds.shared import EXCERPT, UNREADABLE, excerpt, read
+from daemon.ports import Request, Socket
 
 # Binance leaves a request of more than 4,096 bytes unanswered.
 _REQUEST_BYTES: Final = 4_000
 # Of the five messages a second that spot takes, one is left for the pong.
 _REQUESTS_A_SOCKET: Final = 4
-_EXCERPT: Final = 120
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -103,8 +103,6 @@ _FRAMES: Final = msgspec.json.Decoder(Frame, strict=False)
 _ROWS: Final = msgspec.json.Decoder(list[Row], strict=False)
 _CLOCK: Final = msgspec.json.Decoder(Clock)
 _REFUSAL: Final = msgspec.json.Decoder(Refusal)
-# Beyond bad JSON: a lone surrogate, and brackets nested deeper than the parser's stack.
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def stream(symbol: str, interval: Interval) -> str:
@@ -116,6 +114,9 @@ class Binance:
     """One of Binance's markets as a Feed. `sockets` fixes the interval; a kline of another one is then refused."""
 
     heartbeat = None
+    grace_s = None
+    empty_after_s = None
+    request_spacing_s = 0.05
 
     def __init__(self, market: Market, websocket_url: str | None = None, rest_url: str | None = None) -> None:
         self.market = market
@@ -125,6 +126,10 @@ class Binance:
         self._websocket_url = (websocket_url or market.websocket_url).rstrip("/")
         self._rest_url = (rest_url or market.rest_url).rstrip("/") + market.api
         self._interval: Interval | None = None
+
+    def spelling(self, symbol: str) -> str:
+        """In capitals."""
+        return symbol.upper()
 
     def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
         """As few sockets as the venue's limits on streams and on requests a second allow."""
@@ -144,37 +149,34 @@ class Binance:
 
     def decode(self, frame: str | bytes) -> Sequence[Bar]:
         """The bar of a kline event; nothing for any other event and for acks."""
-        try:
-            told = _FRAMES.decode(frame)
-        except _UNREADABLE as error:
-            raise FrameError(f"{self.name}: {error}, in {_excerpt(frame)}") from error
+        told = read(self.name, _FRAMES.decode, frame)
         if told.error is not None or told.code is not None:
             refusal = told.error or Refusal(told.code or 0, told.msg)
-            raise FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:_EXCERPT]}")
+            raise FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:EXCERPT]}")
         event = told.data or told
         if event.e != "kline":
             return ()
         kline, asked = event.k, self._interval
         if kline is None or not event.s:
-            raise FrameError(f"{self.name}: a kline event without its kline or symbol, in {_excerpt(frame)}")
+            raise FrameError(f"{self.name}: a kline event without its kline or symbol, in {excerpt(frame)}")
         if asked is not None and (kline.i != asked.name or kline.T - kline.t != asked.ms - 1):
             raise FrameError(
                 f"{self.name}: {event.s} kline of {kline.i} from {kline.t} to {kline.T}, asked for {asked.name}"
             )
         return (Bar(event.s, kline.t, kline.o, kline.h, kline.l, kline.c, kline.v, kline.x),)
 
-    def clock_url(self) -> str:
+    def clock_request(self) -> Request:
         """Weight 1."""
-        return f"{self._rest_url}/time"
+        return Request(f"{self._rest_url}/time")
 
     def decode_clock(self, body: bytes) -> int:
         """The venue's time. Raises: FrameError: no such answer, or a refusal."""
         try:
             return _CLOCK.decode(body).serverTime
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._not_history(body, error) from error
 
-    def history_url(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> str:
+    def history_request(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> Request:
         """Weight 2 on spot; endTime is inclusive there, `to_ms` is not."""
         query = {
             "symbol": symbol.upper(),
@@ -183,13 +185,13 @@ class Binance:
             "endTime": to_ms - 1,
             "limit": self.history_limit,
         }
-        return f"{self._rest_url}/klines?{urlencode(query)}"
+        return Request(f"{self._rest_url}/klines?{urlencode(query)}")
 
     def decode_history(self, symbol: str, interval: Interval, body: bytes, now_ms: int) -> list[Bar]:
         """The closed rows. Raises: FrameError: no such answer, or a refusal."""
         try:
             rows = _ROWS.decode(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._not_history(body, error) from error
         return [
             Bar(symbol.upper(), row.opened_at_ms, row.open, row.high, row.low, row.close, row.volume)
@@ -201,11 +203,11 @@ class Binance:
     def _not_history(self, body: bytes, error: Exception) -> FrameError:
         try:
             refusal = _REFUSAL.decode(body)
-        except _UNREADABLE:
-            return FrameError(f"{self.name}: {error}, in {_excerpt(body)}")
+        except UNREADABLE:
+            return FrameError(f"{self.name}: {error}, in {excerpt(body)}")
         if not refusal.msg:
-            return FrameError(f"{self.name}: {error}, in {_excerpt(body)}")
-        return FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:_EXCERPT]}")
+            return FrameError(f"{self.name}: {error}, in {excerpt(body)}")
+        return FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:EXCERPT]}")
 
 
 def _requests(streams: Sequence[str], most: int) -> Iterator[list[str]]:
@@ -233,11 +235,6 @@ def _socket(url: str, requests: Sequence[Sequence[str]], left: Iterator[str]) ->
         ),
         tuple(islice(left, sum(map(len, requests)))),
     )
-
-
-def _excerpt(frame: str | bytes) -> str:
-    text = frame[:_EXCERPT].decode(errors="replace") if isinstance(frame, bytes) else frame[:_EXCERPT]
-    return ascii(text)
 
 
 spot = partial(Binance, SPOT)

@@ -1,7 +1,7 @@
 """What a venue says, from its own side. A new one is one file here and one line in DIALECTS."""
 
 import pkgutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -13,6 +13,8 @@ DIALECTS: Final = {
     "binance": "daemon.exchange.dialects.binance:spot",
     "binance_us": "daemon.exchange.dialects.binance:us",
     "binance_usdm": "daemon.exchange.dialects.binance:usdm",
+    "bybit": "daemon.exchange.dialects.bybit:spot",
+    "bybit_linear": "daemon.exchange.dialects.bybit:linear",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 
@@ -31,8 +33,11 @@ class Session(Protocol):
     def symbols(self) -> Collection[str]:
         """The symbols whose bars it gets."""
 
-    def hear(self, request: str) -> bytes | None:
-        """Take a request and answer it; None where the venue would stay silent."""
+    def hear(self, request: str, now_ms: int) -> Sequence[bytes]:
+        """Take a request and answer it; with nothing where the venue would stay silent."""
+
+    def beat(self, now_ms: int) -> bytes | None:
+        """What the venue says unasked each `ping_every_s`, if anything."""
 
     def wrap(self, symbol: str, told: bytes) -> bytes:
         """The frame that brings this client what is told of a symbol."""
@@ -55,8 +60,8 @@ class Dialect(Protocol):
     def farewell(self, at_ms: int) -> bytes | None:
         """What is said before the venue closes its sockets, if anything."""
 
-    def answer(self, path: str, query: Mapping[str, str], now_ms: int) -> Answer:
-        """Answer a REST request."""
+    def answer(self, path: str, query: Mapping[str, str], now_ms: int, body: bytes = b"") -> Answer:
+        """Answer a REST request; `body`: of a POST."""
 
 
 def dialect(name: str, market: Market) -> Dialect:

@@ -3,8 +3,7 @@
 A file of bars knows no trades, so each bar is told as one trade at its close: `n`, `q` and their like follow from it.
 """
 
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -13,8 +12,10 @@ import msgspec
 from core.bars import Bar, Interval
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Digits, Market, Update
+from daemon.exchange.numbers import text
 from daemon.feeds.binance import SPOT, US, USDM, stream
 from daemon.feeds.binance import Market as Venue
+from daemon.feeds.shared import UNREADABLE
 
 _SPOT_DIGITS: Final = 8
 _REQUEST_BYTES: Final = 4_096
@@ -102,16 +103,22 @@ class BinanceSession:
         known = self._dialect.streams
         return {known[name] for name in self._streams if name in known}
 
-    def hear(self, request: str) -> bytes | None:
+    def hear(self, request: str, _now_ms: int) -> Sequence[bytes]:
         """Subscribe, unsubscribe or list; a request of more than 4,096 bytes is left unanswered, as there."""
         if len(request.encode(errors="replace")) > _REQUEST_BYTES:
-            return None
+            return ()
         try:
             asked = _REQUESTS.decode(request)
         except msgspec.ValidationError as error:
-            return _refusal(2, f"Invalid request: {error}")
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            return _refusal(3, f"Invalid JSON: {error}")
+            return (_refusal(2, f"Invalid request: {error}"),)
+        except UNREADABLE as error:
+            return (_refusal(3, f"Invalid JSON: {error}"),)
+        return (self._take(asked),)
+
+    def beat(self, _now_ms: int) -> None:
+        """Its pings are those of the websocket."""
+
+    def _take(self, asked: Request) -> bytes:
         if asked.method == "LIST_SUBSCRIPTIONS":
             return msgspec.json.encode({"result": list(self._streams), "id": asked.id})
         if asked.method == "SUBSCRIBE":
@@ -162,7 +169,7 @@ class BinanceDialect:
         """Spot announces that it shuts down."""
         return msgspec.json.encode({"e": "serverShutdown", "E": at_ms}) if self.venue is SPOT else None
 
-    def answer(self, path: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    def answer(self, path: str, query: Mapping[str, str], now_ms: int, _body: bytes = b"") -> Answer:
         """Klines, the venue's time, and that it is there."""
         prefix, _, name = path.rpartition("/")
         known = {"klines": self._klines, "time": self._time, "ping": self._ping, "exchangeInfo": self._exchange_info}
@@ -206,16 +213,16 @@ def row(bar: Bar, interval_ms: int, digits: Digits) -> Row:
     quote = bar.volume * bar.close
     return Row(
         bar.opened_at_ms,
-        _text(bar.open, price),
-        _text(bar.high, price),
-        _text(bar.low, price),
-        _text(bar.close, price),
-        _text(bar.volume, volume),
+        text(bar.open, price),
+        text(bar.high, price),
+        text(bar.low, price),
+        text(bar.close, price),
+        text(bar.volume, volume),
         bar.opened_at_ms + interval_ms - 1,
-        _text(quote, both),
+        text(quote, both),
         int(bar.volume > 0),
-        _text(bar.volume / 2, volume),
-        _text(quote / 2, both),
+        text(bar.volume / 2, volume),
+        text(quote / 2, both),
     )
 
 
@@ -243,11 +250,6 @@ def kline_event(update: Update, interval: Interval, digits: Digits) -> bytes:
         Q=told.Q,
     )
     return msgspec.json.encode(Event("kline", update.at_ms, bar.symbol, kline))
-
-
-def _text(number: float, digits: int | None) -> str:
-    """A number without an exponent, to the last bit where `digits` is None."""
-    return f"{Decimal(repr(number)):f}" if digits is None else f"{number:.{digits}f}"
 
 
 def _spot(digits: Digits) -> Digits:

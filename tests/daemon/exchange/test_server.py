@@ -114,11 +114,11 @@ async def test_rest_history_agrees_with_the_file_and_with_the_venues_clock(week:
                 assert answer.status == 200
                 return await answer.read()
 
-        now_ms = venue.decode_clock(await got(venue.clock_url()))
+        now_ms = venue.decode_clock(await got(venue.clock_request().url))
         assert now_ms == exchange.clock.now_ms() == WEEK_MS + 100 * HOUR_MS
         bars = []
         for symbol in week.symbols:
-            body = await got(venue.history_url(symbol, week.interval, 0, now_ms + HOUR_MS))
+            body = await got(venue.history_request(symbol, week.interval, 0, now_ms + HOUR_MS).url)
             rows = msgspec.json.decode(body)
             assert rows[-1][0] == now_ms, "the forming bar comes last"
             bars += venue.decode_history(symbol, week.interval, body, now_ms)
@@ -201,7 +201,7 @@ async def test_dropped_sockets_leave_holes_that_history_fills(week: BarFile):
         listening.cancel()
         history = set()
         for symbol in week.symbols:
-            async with http.get(venue.history_url(symbol, week.interval, 0, summary.to_ms)) as answer:
+            async with http.get(venue.history_request(symbol, week.interval, 0, summary.to_ms).url) as answer:
                 history.update(venue.decode_history(symbol, week.interval, await answer.read(), summary.to_ms))
     assert 5 < summary.dropped < 40
     assert summary.clients == summary.dropped + 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.bars import Bar, Interval
 from core.errors import ConfigError, FrameError
-from daemon.feeds import FEEDS, feed
+from daemon.feeds import feed
 
 Records = Callable[[str], list[dict[str, Any]]]
 HOUR = Interval.parse("1h")
@@ -102,7 +102,7 @@ def test_the_row_still_forming_by_the_venues_clock_is_left_out():
 
 
 def test_history_is_asked_in_the_venues_words_with_the_end_left_out():
-    url = urlsplit(feed("binance_usdm").history_url("btcusdt", HOUR, 0, 10 * HOUR.ms))
+    url = urlsplit(feed("binance_usdm").history_request("btcusdt", HOUR, 0, 10 * HOUR.ms).url)
     assert (url.netloc, url.path) == ("fapi.binance.com", "/fapi/v1/klines")
     asked = {key: values[0] for key, values in parse_qs(url.query).items()}
     assert asked == {
@@ -116,7 +116,7 @@ def test_history_is_asked_in_the_venues_words_with_the_end_left_out():
 
 def test_the_clock_is_read_and_a_refusal_of_it_told():
     venue = feed("binance_us", rest_url="http://127.0.0.1:1/")
-    assert venue.clock_url() == "http://127.0.0.1:1/api/v3/time"
+    assert venue.clock_request().url == "http://127.0.0.1:1/api/v3/time"
     assert venue.decode_clock(b'{"serverTime":1499827319559}') == 1_499_827_319_559
     with pytest.raises(FrameError, match="-1003: Way too many requests"):
         venue.decode_clock(b'{"code":-1003,"msg":"Way too many requests."}')
@@ -182,7 +182,7 @@ def test_a_kline_of_another_interval_than_was_asked_for_is_refused(changes: dict
         venue.decode(a_kline(**changes))
 
 
-@pytest.mark.parametrize("name", FEEDS)
+@pytest.mark.parametrize("name", CAPTURES)
 @pytest.mark.parametrize("count", [0, 1, 200, 201, 10_000])
 def test_sockets_carry_every_symbol_once_within_the_venues_limits(name: str, count: int):
     symbols = [f"S{number}USDT" for number in range(count)]

@@ -1,0 +1,27 @@
+"""Closed bars on nobody's word, until the venue's history confirms them."""
+
+from core.bars import Bar
+
+
+class Guesses:
+    """The last bars of each symbol that the listener closed by itself. `most`: so many of a symbol are remembered."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bars: dict[str, dict[int, Bar]] = {}
+
+    def note(self, bar: Bar) -> None:
+        """Remember a bar as it was passed on."""
+        bars = self._bars.setdefault(bar.symbol, {})
+        bars[bar.opened_at_ms] = bar
+        if len(bars) > self._most:
+            del bars[min(bars)]
+
+    def knows(self, symbol: str, opened_at_ms: int) -> bool:
+        """Whether this bar was passed on and awaits its confirmation."""
+        return opened_at_ms in self._bars.get(symbol, ())
+
+    def confirmed_by(self, bar: Bar) -> bool:
+        """Whether history's bar is the one that was passed on; it is forgotten either way."""
+        known = self._bars.get(bar.symbol, {}).pop(bar.opened_at_ms, None)
+        return known is not None and known.row == bar.row
