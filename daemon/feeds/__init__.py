@@ -13,6 +13,7 @@ FEEDS: Final = {
     "binance_usdm": "daemon.feeds.binance:usdm",
     "bybit": "daemon.feeds.bybit:spot",
     "bybit_linear": "daemon.feeds.bybit:linear",
+    "okx": "daemon.feeds.okx:Okx",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -15,6 +15,7 @@ DIALECTS: Final = {
     "binance_usdm": "daemon.exchange.dialects.binance:usdm",
     "bybit": "daemon.exchange.dialects.bybit:spot",
     "bybit_linear": "daemon.exchange.dialects.bybit:linear",
+    "okx": "daemon.exchange.dialects.okx:OkxDialect",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 

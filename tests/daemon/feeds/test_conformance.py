@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -271,3 +273,38 @@ def test_symbols_in_small_letters_are_spelled_as_the_venue_does(name: str):
     }
     given_, expected = spelled.get(name, ("btcusdt", "BTCUSDT"))
     assert venue.spelling(given_) == venue.spelling(expected) == expected
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_a_subscription_is_answered_and_one_to_what_is_not_there_is_refused(name: str, span: Span):
+    bars = span(name)
+    side = dialect(name, Market(bars))
+    venue = feed(name)
+
+    def answers(symbols: list[str]) -> tuple[list[bytes], set[str]]:
+        (socket,) = venue.sockets(symbols, bars.interval)
+        session = side.session(urlsplit(socket.url).path, {})
+        assert session is not None
+        told = [told for message in socket.hello for told in session.hear(message, 0)]
+        return told, set(session.symbols)
+
+    told, carried = answers(list(bars.symbols))
+    assert told
+    assert carried == set(bars.symbols)
+    assert all(venue.decode(frame) == () for frame in told)
+    told, carried = answers(["NOPE"])
+    assert carried == set()
+    # Binance lets anything be subscribed and then says nothing on it.
+    if not name.startswith("binance"):
+        with pytest.raises(FrameError, match="refused"):
+            for frame in told:
+                venue.decode(frame)
+    session = side.session(urlsplit(venue.sockets(["NOPE"], bars.interval)[0].url).path, {})
+    assert session is not None
+    for nonsense in ("", "{", "[]", "\ud800", '{"op":1}'):
+        with suppress(FrameError):
+            for frame in session.hear(nonsense, 0):
+                venue.decode(frame)
+    if venue.heartbeat:
+        assert [venue.decode(frame) for frame in session.hear(venue.heartbeat[1], 0)] == [()]
+    assert side.session("/nowhere/at/all", {}) is None
