@@ -1,0 +1,60 @@
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.errors import ConfigError
+from daemon import config
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "config.md"
+SMALLEST = '[bundle]\npath = "b"\n[feed]\nsymbols = ["BTCUSDT"]\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "gaze.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_bundle_and_symbols_are_enough_and_paths_are_meant_from_the_files_folder(tmp_path: Path):
+    read = config.read(written(tmp_path, SMALLEST))
+    assert read.bundle.path == str(tmp_path / "b")
+    assert read.store.directory == str(tmp_path / "state")
+    assert read.http.host == "127.0.0.1"
+
+
+def test_changes_win_over_the_file(tmp_path: Path):
+    read = config.read(written(tmp_path, SMALLEST), ["http.port=0", "store.url=redis://elsewhere:6379"])
+    assert (read.http.port, read.store.url) == (0, "redis://elsewhere:6379")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SMALLEST.replace("symbols", "symbol"), "unknown key 'symbol' in [feed]; did you mean 'symbols'?"),
+        (SMALLEST.replace('["BTCUSDT"]', "[]"), "symbols is empty"),
+        (SMALLEST.replace('["BTCUSDT"]', '["A", "B", "A"]'), "names A twice"),
+        (SMALLEST + "[http]\nport = 70000\n", "Expected `int` <= 65535"),
+        (SMALLEST + '[publish]\nlate = "perhaps"\n', "Invalid enum value 'perhaps'"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str):
+    with pytest.raises(ConfigError) as caught:
+        config.read(written(tmp_path, text))
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 78
+
+
+def test_no_file_is_said_with_what_to_do(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"try: gaze run CONFIG\.toml"):
+        config.read(tmp_path / "none.toml")
+
+
+def test_the_page_shows_every_setting_with_its_default():
+    shown = tomllib.loads(PAGE.read_text().split("```toml")[1].split("```")[0])
+    smallest = msgspec.convert(tomllib.loads(SMALLEST.replace('"b"', '"bundle"')), config.Config)
+    assert msgspec.convert(shown, config.Config) == smallest
+    sections = {field.name: field.type for field in msgspec.structs.fields(config.Config)}
+    for section, kind in sections.items():
+        assert set(shown[section]) == {field.name for field in msgspec.structs.fields(kind)}
