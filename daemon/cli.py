@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from core.errors import GazeError
 from daemon import bundle_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
@@ -38,7 +39,6 @@ def run(
     import asyncio  # noqa: PLC0415 - help is shown without it
     import json  # noqa: PLC0415
 
-    from core.errors import ConfigError  # noqa: PLC0415
     from daemon import config as configs  # noqa: PLC0415
     from daemon import log  # noqa: PLC0415
     from daemon.app import serve  # noqa: PLC0415
@@ -67,5 +67,11 @@ def run(
     with runner:
         try:
             runner.run(serve(read, started))
-        except* ConfigError as group:
-            raise group.exceptions[0] from None
+        except* GazeError as group:
+            raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[GazeError]) -> GazeError:
+    """The first problem in a group of groups, as tasks leave them."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
