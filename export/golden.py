@@ -27,7 +27,7 @@ def make(model: nn.Module, manifest: Manifest, sample: Arrays) -> dict[str, npt.
             f"the sample has {len(bars_NL5)} windows of {bars_NL5.shape[1]} bars, expected are {FEWEST_ROWS} or more "
             f"of {needed}; try: gaze train again"
         )
-    inputs = features(manifest.inputs, bars_NL5)
+    inputs = features(manifest, sample)
     with torch.inference_mode():
         said = model.eval()(*(torch.from_numpy(inputs[one.name]) for one in manifest.inputs))
     outputs = {name: said[name].numpy() for name in manifest.graph_outputs}

@@ -1,6 +1,5 @@
 """What a bundle takes over from a run."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import numpy.typing as npt
 from core.bundle import REFERENCE, Manifest
 from core.errors import DataError
 from export.commit import commit
-from training.run import MANIFEST, Run
+from training.run import Run
 
 
 def describe(run: Run, name: str, version: str) -> Manifest:
     """The manifest of a bundle of this run, its artefacts and files still to be filled in.
 
-    `created_at` is when the run was made, so that exporting it twice gives the same bundle with the same digest.
+    `created_at` is what the run says of itself, so that exporting it twice, or a copy of it, gives the same digest.
     """
-    made = datetime.fromtimestamp(int((run.folder / MANIFEST).stat().st_mtime), UTC)
     return Manifest(
         name=name,
         version=version,
@@ -33,7 +31,7 @@ def describe(run: Run, name: str, version: str) -> Manifest:
         scores=run.scores,
         recipe=msgspec.to_builtins(run.recipe),
         commit=commit(),
-        created_at=made.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created_at=run.facts.created_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,7 @@ class Job:
             max(epoch.number for epoch in history if epoch.best),
             time.perf_counter() - started,
             str(torch.__version__),
+            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         learned = baselines.learn(self.parts.train)
         said = predict(self.model, self.parts.test)

@@ -45,6 +45,8 @@ class Facts(msgspec.Struct, frozen=True):
     best_epoch: int
     seconds: float
     torch: str
+    created_at: str
+    """When the training ended: UTC, "2026-01-31T12:00:00Z"."""
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """`gaze export`: from a run to a bundle that another program can serve."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def test_a_bundle_says_what_its_run_said(trained: Run, made: Bundle):
     assert (said.name, said.version, said.family) == ("demo", "1", "hourly_lstm")
     assert (said.inputs, said.outputs, said.attentions) == (trained.inputs, trained.outputs, trained.attentions)
     assert (said.training, said.scores) == (trained.training, trained.scores)
+    assert said.created_at == trained.facts.created_at
     assert said.recipe["model"]["options"]["hidden"] == 8
     assert made.path(REFERENCE).read_bytes() == (trained.folder / REFERENCE).read_bytes()
 
@@ -57,8 +59,11 @@ def test_a_bundle_has_the_outputs_of_the_trained_weights(trained: Run, made: Bun
     golden.check(golden.named(golden.OUTPUT, arrays), said, 1e-6, "the run")
 
 
-def test_exporting_a_run_again_gives_the_same_digest_wherever_it_goes(trained: Run, made: Bundle, tmp_path: Path):
-    told(trained.folder, "--out", tmp_path / "elsewhere")
+def test_a_copy_of_a_run_gives_the_same_digest_wherever_it_goes(trained: Run, made: Bundle, tmp_path: Path):
+    copied = shutil.copytree(trained.folder, tmp_path / "copied")
+    for file in copied.iterdir():
+        os.utime(file, (0, 0))
+    told(copied, "--out", tmp_path / "elsewhere")
     assert bundle.read(tmp_path / "elsewhere").digest == made.digest
 
 

@@ -46,7 +46,7 @@ def test_nothing_of_this_machine_is_in_the_file(exported: Bundle):
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 33, 64])
 def test_any_number_of_rows_gives_what_pytorch_gives(exported: Bundle, rows: int):
-    x_NTF = golden.features(exported.manifest.inputs, a_sample(exported.manifest, rows, seed=rows)["bars"])
+    x_NTF = golden.features(exported.manifest, a_sample(exported.manifest, rows, seed=rows))
     with torch.inference_mode():
         expected = {name: said.numpy() for name, said in a_model()(torch.from_numpy(x_NTF["bars"])).items()}
     found = to_onnx.run(exported.path("model.onnx").read_bytes(), x_NTF)
@@ -77,7 +77,7 @@ class Branching(SmallLstm):
 
 def test_a_model_that_cannot_be_converted_says_why():
     manifest = a_manifest(WINDOW)
-    inputs = golden.features(manifest.inputs, a_sample(manifest)["bars"])
+    inputs = golden.features(manifest, a_sample(manifest))
 
     with pytest.raises(BundleError, match=r"PyTorch cannot convert this model to ONNX: .*data-dependent"):
         to_onnx.convert(Branching().eval(), manifest, inputs)
@@ -86,7 +86,7 @@ def test_a_model_that_cannot_be_converted_says_why():
 def test_converting_twice_gives_the_same_bytes_and_says_nothing(
     exported: Bundle, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):
-    inputs = golden.features(exported.manifest.inputs, a_sample(exported.manifest)["bars"])
+    inputs = golden.features(exported.manifest, a_sample(exported.manifest))
     again = to_onnx.convert(a_model(), exported.manifest, inputs)
     assert again == exported.path("model.onnx").read_bytes()
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
