@@ -14,6 +14,7 @@ FEEDS: Final = {
     "bybit": "daemon.feeds.bybit:spot",
     "bybit_linear": "daemon.feeds.bybit:linear",
     "okx": "daemon.feeds.okx:Okx",
+    "kraken": "daemon.feeds.kraken:Kraken",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -16,6 +16,7 @@ DIALECTS: Final = {
     "bybit": "daemon.exchange.dialects.bybit:spot",
     "bybit_linear": "daemon.exchange.dialects.bybit:linear",
     "okx": "daemon.exchange.dialects.okx:OkxDialect",
+    "kraken": "daemon.exchange.dialects.kraken:KrakenDialect",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 

@@ -60,7 +60,7 @@ class OkxSession:
         try:
             asked = _REQUESTS.decode(request)
         except UNREADABLE:
-            return (_error("60012", f"Invalid request: {request[:100]}"),)
+            return (_error("60012", f"Invalid request: {request[:100]!a}"),)
         return [self._take(asked.op, channel) for channel in asked.args]
 
     def wrap(self, _symbol: str, told: bytes) -> bytes:
