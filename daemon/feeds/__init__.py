@@ -15,6 +15,7 @@ FEEDS: Final = {
     "bybit_linear": "daemon.feeds.bybit:linear",
     "okx": "daemon.feeds.okx:Okx",
     "kraken": "daemon.feeds.kraken:Kraken",
+    "hyperliquid": "daemon.feeds.hyperliquid:Hyperliquid",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -17,6 +17,7 @@ DIALECTS: Final = {
     "bybit_linear": "daemon.exchange.dialects.bybit:linear",
     "okx": "daemon.exchange.dialects.okx:OkxDialect",
     "kraken": "daemon.exchange.dialects.kraken:KrakenDialect",
+    "hyperliquid": "daemon.exchange.dialects.hyperliquid:HyperliquidDialect",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 

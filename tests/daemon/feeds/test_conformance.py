@@ -29,31 +29,25 @@ Span = Callable[[str], BarFile]
 LEAST = {"coinbase": "5m"}
 """The one interval of a venue that has no hourly bars."""
 
+_KEYS = (
+    "topic",
+    "data",
+    "channel",
+    "event",
+    "events",
+    "list",
+    "result",
+    "error",
+    "code",
+    "retCode",
+    "time",
+    "e",
+    "type",
+)
+_WORDS = ("error", "candle", "candles", "ohlc", "kline", "kline.60.X", "0")
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "topic",
-                    "data",
-                    "channel",
-                    "event",
-                    "events",
-                    "list",
-                    "result",
-                    "error",
-                    "code",
-                    "retCode",
-                    "time",
-                    "e",
-                ]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
     max_leaves=12,
 )
 
@@ -143,7 +137,7 @@ def test_a_frame_of_another_interval_than_was_asked_for_gives_no_bar(name: str, 
 
 @pytest.mark.parametrize("name", FEEDS)
 def test_every_symbol_is_carried_by_one_socket_and_the_interval_must_exist(name: str):
-    symbols = [f"S{number}USDT" for number in range(1_234)]
+    symbols = [f"S{number}USDT" for number in range(999)]
     sockets = feed(name).sockets(symbols, interval_of(name))
     assert [symbol for socket in sockets for symbol in socket.symbols] == symbols
     told = " ".join(message for socket in sockets for message in socket.hello).lower()
