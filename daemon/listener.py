@@ -131,7 +131,7 @@ class Listener:
                 failures = 0
             pause_s = self._backoff.pause_s(failures)
             failures += 1
-            log.warning("socket lost, opening it again", extra={**told, "reason": reason, "pause_s": round(pause_s, 1)})
+            log.warning("socket lost, opening it again", extra={**told, "reason": reason, "pause_s": round(pause_s, 3)})
             await asyncio.sleep(pause_s)
 
     def _connection(self, socket: Socket) -> connect:

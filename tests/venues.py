@@ -215,20 +215,27 @@ class Desk:
     """A listener with all its parts; `known` is what the predictor would say it misses first of each symbol."""
 
     def __init__(
-        self, feed: Binance, history: History, symbols: Sequence[str], capacity: int, overdue_s: float
+        self,
+        feed: Binance,
+        history: History,
+        symbols: Sequence[str],
+        *,
+        capacity: int,
+        backoff: Backoff,
+        healthy_s: float,
     ) -> None:
         self.known: dict[str, int] = {}
         self.told = Told()
         self.inbox = Inbox(capacity)
         self.seam = Seam(
             feed.name, HOUR, self.inbox, history, self.known.get, self.told,
-            now=lambda: 1_234.5, warmup_bars=4, backoff=AT_ONCE, overdue_s=overdue_s, look_s=0.01,
+            now=lambda: 1_234.5, warmup_bars=4, backoff=AT_ONCE, look_s=0.01,
             repeat=Backoff(first_s=60.0, last_s=600.0),
         )  # fmt: skip
         self.fills = Fills(self.seam, history, HOUR, pauses_s=(0.0, 0.001, 0.002))
         self.listener = Listener(
             feed, symbols, HOUR, self.seam, self.fills, self.told,
-            now=lambda: 1_234.5, backoff=AT_ONCE, hello_spacing_s=0.0,
+            now=lambda: 1_234.5, backoff=backoff, healthy_s=healthy_s, hello_spacing_s=0.0,
         )  # fmt: skip
         self._taken: list[Arrival] = []
 

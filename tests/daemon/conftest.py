@@ -9,6 +9,7 @@ from aiohttp import web
 from venues import AT_ONCE, Desk, Venue
 from websockets.asyncio.server import serve
 
+from daemon.backoff import Backoff
 from daemon.feeds.binance import Binance, spot
 from daemon.history import History
 
@@ -57,9 +58,11 @@ def history(venue: Venue, feed: Binance, session: aiohttp.ClientSession) -> Hist
 def a_desk(feed: Binance, history: History) -> Callable[..., Desk]:
     """A builder: a desk for these symbols."""
 
-    def build(*symbols: str, capacity: int = 1_000, overdue_s: float = 10.0, **changes: Any) -> Desk:
+    def build(
+        *symbols: str, capacity: int = 1_000, backoff: Backoff = AT_ONCE, healthy_s: float = 60.0, **changes: Any
+    ) -> Desk:
         for name, value in changes.items():
             setattr(feed, name, value)
-        return Desk(feed, history, symbols or ("BTCUSDT",), capacity=capacity, overdue_s=overdue_s)
+        return Desk(feed, history, symbols or ("BTCUSDT",), capacity=capacity, backoff=backoff, healthy_s=healthy_s)
 
     return build

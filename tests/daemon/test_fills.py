@@ -95,6 +95,18 @@ async def test_a_gap_is_given_up_when_history_cannot_be_had(venue: Venue, a_desk
         assert desk.fills.unfilled == 1
 
 
+async def test_a_gap_is_filled_once_history_can_be_had_again(venue: Venue, a_desk: ADesk):
+    desk = a_desk()
+    async with desk.listening():
+        await started(venue, desk)
+        venue.keep_hours(BTC, range(5, 8))
+        venue.answers.extend(web.Response(status=500) for _ in range(6))
+        request(venue, desk, 5, 8)
+        assert [number for _, number, _ in await desk.take(3)] == [5, 6, 7]
+        await desk.until_filled()
+        assert desk.fills.filled == 1
+
+
 async def test_a_bar_of_the_far_future_asks_for_no_more_than_the_past(venue: Venue, a_desk: ADesk):
     desk = a_desk()
     async with desk.listening():

@@ -112,6 +112,15 @@ async def test_a_failure_is_tried_again(venue: Venue, history: History, status: 
     assert len(await fetched(history, venue, 0, 10)) == 10
 
 
+async def test_a_redirection_is_not_followed(venue: Venue, history: History):
+    venue.turn_to(100)
+    await history.venue_time_ms()
+    venue.answers.extend(web.Response(status=302, headers={"Location": "/api/v3/time"}) for _ in range(6))
+    with pytest.raises(FeedError, match="found status 302"):
+        await fetched(history, venue, 0, 10)
+    assert venue.clock_asked == 1
+
+
 async def test_an_answer_that_is_no_history_is_tried_again(venue: Venue, history: History):
     venue.turn_to(100)
     venue.keep_hours("BTCUSDT", range(100))

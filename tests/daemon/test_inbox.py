@@ -73,9 +73,9 @@ async def test_nobody_overtakes_a_bar_that_waits_for_room():
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(inbox.put_closed(an_arrival(1)))
         await asyncio.sleep(0)
-        assert numbers(await inbox.take(1)) == [0]
-        # There is room now, but bar 1 has not been woken yet.
+        # Bar 2 is put when there is room again, but before bar 1, which waits for it, has been woken.
         tasks.create_task(inbox.put_closed(an_arrival(2)))
+        assert numbers(await inbox.take(1)) == [0]
         assert numbers(await inbox.take(1)) == [1]
         assert numbers(await inbox.take(1)) == [2]
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from venues import Desk, Link, Venue
 
 from core.bars import Interval
+from daemon.backoff import Backoff
 from daemon.feeds.binance import Binance
 from daemon.ports import Socket
 
@@ -122,6 +123,22 @@ async def test_a_venue_that_refuses_is_tried_until_it_does_not(
     assert reasons == ["server rejected WebSocket connection: HTTP 503"] * 5
     assert desk.told.counts["reconnected"] == 0
     assert desk.told.up == [True, False]
+
+
+@pytest.mark.parametrize(("healthy_s", "pauses_s"), [(60.0, [0.001, 0.002, 0.004, 0.004]), (0.0, [0.001] * 4)])
+async def test_each_failure_in_a_row_doubles_the_pause_and_a_healthy_time_ends_the_row(
+    venue: Venue, a_desk: ADesk, caplog: pytest.LogCaptureFixture, healthy_s: float, pauses_s: list[float]
+):
+    backoff = Backoff(first_s=0.001, last_s=0.004, chance=lambda: 0.0)
+    desk = a_desk(backoff=backoff, healthy_s=healthy_s)
+    venue.turn_to(10.5)
+    with caplog.at_level(logging.WARNING, "gaze.feed"):
+        async with desk.listening():
+            for _ in range(4):
+                link = await venue.next_link()
+                link.cut()
+            await venue.next_link()
+    assert [record.__dict__["pause_s"] for record in caplog.records] == pauses_s
 
 
 async def test_a_limit_on_history_is_waited_for(venue: Venue, a_desk: ADesk):
@@ -239,7 +256,9 @@ async def test_only_the_symbols_of_the_lost_socket_wait_for_history(venue: Venue
             await desk.take(1)
         assert desk.told.up == [False, True]
         assert desk.listener.live
+        # Were BTC to wait for history too, which has bar 10 by now, it would wait here.
         venue.history_open.clear()
+        venue.turn_to(11, seconds=6)
         links[ETH].cut()
         again = await venue.next_link()
         assert again.symbols == (ETH,)

@@ -143,6 +143,35 @@ async def test_a_socket_that_missed_nothing_goes_on_without_history(venue: Venue
         assert desk.listener.live
 
 
+async def test_once_a_frame_shows_that_nothing_was_missed_history_is_asked_no_further(venue: Venue, a_desk: ADesk):
+    desk = a_desk()
+    venue.turn_to(11.2)
+    desk.known[BTC] = venue.bar(BTC, 10).opened_at_ms
+    venue.keep_hours(BTC, range(11))
+    venue.history_open.clear()
+    async with desk.listening():
+        link = await venue.next_link()
+        await venue.next_question()
+        await link.tell(venue.bar(BTC, 10))
+        assert await desk.take(1) == [(BTC, 10, "live")]
+        venue.turn_to(12, seconds=6)
+        venue.history_open.set()
+        assert await desk.take(1) == backfilled(range(10, 11))
+        await venue.until_clock_asked(venue.clock_asked + 5)
+    assert venue.asked.empty()
+
+
+async def test_what_is_held_is_not_chased(venue: Venue, a_desk: ADesk):
+    desk = a_desk()
+    venue.turn_to(10.5)
+    desk.known[BTC] = venue.bar(BTC, 8).opened_at_ms
+    venue.history_open.clear()
+    async with desk.listening():
+        await venue.next_question()
+        await venue.until_clock_asked(venue.clock_asked + 5)
+        assert venue.asked.empty()
+
+
 async def test_bars_missed_while_away_come_from_history_in_their_order(venue: Venue, a_desk: ADesk):
     desk = a_desk(BTC, ETH)
     venue.turn_to(10.5)
