@@ -19,7 +19,7 @@ from pathlib import Path
 GAZE = Path(sys.executable).with_name("gaze")
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "demo"
-SYMBOLS = 12
+SYMBOLS = 20
 CONFIG = """\
 # What `make demo` serves. docs/reference/config.md tells every key.
 [bundle]
@@ -88,9 +88,9 @@ def metrics(url: str) -> None:
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     (HOME / "metrics.txt").write_text("\n".join(lines))
-    wanted = ("gaze_predictions_total", "gaze_attention_drift_distance", "gaze_attention_entropy", "gaze_prediction{")
+    wanted = ("gaze_predictions_total", "gaze_attention_drift_distance", "gaze_bars_total", "gaze_prediction{")
     for name in wanted:
-        shown = [line for line in lines if line.startswith(name)][:2]
+        shown = [line for line in lines if line.startswith(name) and not line.endswith(" 0.0")][:2]
         print("\n".join(f"  {line}" for line in shown))
 
 
