@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.bars import BarArray
-from core.bundle import Input
+from core.bars import Interval
+from core.bundle import Manifest
 from core.errors import BundleError
-from core.features import FeatureSet
+from core.inputs import Inputs
 
 INPUT: Final = "input."
 OUTPUT: Final = "output."
@@ -21,21 +21,13 @@ OUTPUT: Final = "output."
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def features(inputs: tuple[Input, ...], bars_NL5: BarArray) -> dict[str, npt.NDArray[np.float32]]:
-    """What each input of the graph is given for windows that end at the last of these bars: (N, T, F) float32.
+def features(manifest: Manifest, arrays: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+    """What each input of the graph is given for windows that end at the last of these `bars`: (N, T, F).
 
     Raises: BundleError: this gaze computes some feature otherwise than the one that trained.
     """
-    made: dict[str, npt.NDArray[np.float32]] = {}
-    for one in inputs:
-        known = FeatureSet(one.features)
-        if (known.digest, known.lookback) != (one.features_digest, one.lookback):
-            raise BundleError(
-                f"the features of input {one.name!r} have digest {known.digest} here and {one.features_digest} in the "
-                "bundle: their definitions changed. try: the gaze that trained it, or gaze train again"
-            )
-        made[one.name] = known.rows(bars_NL5[:, -one.bars_needed :], one.window.length).astype(np.float32)
-    return made
+    inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+    return inputs.make(arrays["bars"], arrays["opened_at_ms"])
 
 
 def named(prefix: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from core import attention
 from core.bars import Arrival, BarArray, Interval, Origin
 from core.bundle import Manifest
-from core.features import FeatureSet
+from core.inputs import Inputs
 from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
 from core.windows import STORED, Fate, Windows
 from daemon.ports import Entry, Float32s
@@ -53,8 +53,8 @@ class Pipeline:
         self._interval_ms = Interval.parse(manifest.interval).ms
         self._publish_late = publish_late
         self._top = top
-        self._features = {source.name: FeatureSet(source.features) for source in manifest.inputs}
-        self.bars_needed = max(source.bars_needed for source in manifest.inputs)
+        self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+        self.bars_needed = self._inputs.bars_needed
 
     def prepare(
         self,
@@ -92,7 +92,8 @@ class Pipeline:
             whole, rows_NL5 = self._whole(windows, asked)
             predicted += whole
             bars_NL5.append(rows_NL5)
-        inputs = self._inputs(np.concatenate(bars_NL5)) if predicted else {}
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
+        inputs = self._inputs.make(np.concatenate(bars_NL5), opened_N) if predicted else {}
         return Admission(Batch(tuple(stored), tuple(predicted), inputs), fates, tuple(early))
 
     def finish(
@@ -120,14 +121,6 @@ class Pipeline:
         rows_NL5, unbroken_N = windows.gather(positions_N, opened_N, self.bars_needed)
         whole_N = unbroken_N >= self.bars_needed
         return [one for one, whole in zip(asked, whole_N, strict=True) if whole], rows_NL5[whole_N]
-
-    def _inputs(self, bars_NL5: BarArray) -> dict[str, Float32s]:
-        return {
-            source.name: self._features[source.name]
-            .rows(bars_NL5[:, -source.bars_needed :], source.window.length)
-            .astype(np.float32)
-            for source in self._manifest.inputs
-        }
 
     def _prediction(
         self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze]

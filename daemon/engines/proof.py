@@ -40,7 +40,7 @@ def prove(engine: OpenEngine, bundle: Bundle) -> Proof:
     """
     arrays = bundle.arrays(GOLDEN)
     inputs, expected = golden.named(INPUT, arrays), golden.named(OUTPUT, arrays)
-    made = golden.features(bundle.manifest.inputs, arrays["bars"])
+    made = golden.features(bundle.manifest, arrays)
     features = golden.check(
         _by_feature(bundle, inputs), _by_feature(bundle, made), FEATURE_TOLERANCE, "the features computed here"
     )

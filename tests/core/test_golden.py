@@ -3,12 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from builders import a_manifest
+from builders import HOUR, a_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from core import golden
+from core.bundle import Input, Window
 from core.errors import BundleError
 from core.features import FeatureSet
 
@@ -81,22 +82,13 @@ def test_the_parts_of_golden_are_told_by_their_prefix():
     assert list(golden.named(golden.OUTPUT, told)) == ["return_1"]
 
 
-def test_features_are_those_of_the_last_bars_whatever_lies_before_them():
-    manifest = a_manifest(window=4)
-    needed = manifest.inputs[0].bars_needed
-    bars = np.random.default_rng(3).uniform(90, 110, (5, needed + 9, 5))
-    made = golden.features(manifest.inputs, bars)["bars"]
-    assert made.dtype == np.float32
-    assert made.shape == (5, 4, 3)
-    known = FeatureSet(manifest.inputs[0].features)
-    assert np.array_equal(made[2], known.history(bars[2])[-4:].astype(np.float32))
-    assert np.array_equal(made, golden.features(manifest.inputs, bars[:, -needed:])["bars"])
-
-
-def test_features_whose_definition_changed_since_training_are_refused():
-    manifest = a_manifest(window=4)
-    other = type(manifest.inputs[0])(
-        "bars", "symbol", manifest.inputs[0].features, "0" * 16, 25, manifest.inputs[0].window
-    )
-    with pytest.raises(BundleError, match="their definitions changed"):
-        golden.features((other,), np.ones((2, 28, 5)))
+def test_the_features_of_golden_bars_are_computed_for_their_own_hours():
+    known = FeatureSet.named("btc_rich")
+    reads = Input("bars", "symbol", known.names, known.digest, known.lookback, Window("rolling", 4, 4))
+    manifest = a_manifest(inputs=(reads,))
+    bars = np.random.default_rng(3).uniform(90, 110, (3, reads.bars_needed, 5))
+    opened = (400_000 + np.arange(3)) * HOUR.ms
+    made = golden.features(manifest, {"bars": bars, "opened_at_ms": opened})["bars"]
+    column = known.names.index("hour_sine")
+    expected = np.sin(2 * np.pi * ((400_000 + np.arange(3)[:, None] - np.arange(4)[::-1]) % 24) / 24)
+    np.testing.assert_allclose(made[..., column], expected, atol=1e-6)
