@@ -16,6 +16,8 @@ GAZE = Path(sys.executable).with_name("gaze")
 class Gaze:
     """Runs commands in one folder."""
 
+    command = GAZE
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -78,6 +80,12 @@ symbols = {json.dumps(list(symbols))}
 [http]
 port = 0
 """
+
+
+@pytest.fixture
+def an_empty_folder(tmp_path: Path) -> Gaze:
+    """Commands in a folder where nothing is yet."""
+    return Gaze(tmp_path)
 
 
 @pytest.fixture(scope="session")
