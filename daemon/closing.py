@@ -5,24 +5,27 @@ from collections.abc import Iterable
 import msgspec
 
 from core.bars import Bar, Interval
+from daemon.aggregate import Aggregator
 
 
 class Closer:
     """Closes the bars of one socket: each when the next of its symbol opens, or `grace_ms` after its end.
 
     Whichever comes first counts; what a venue still tells of a closed bar is a revision of it. A socket that was lost
-    may have missed the last of a bar, so that each socket has a closer of its own.
+    may have missed the last of a bar, so that each socket has a closer of its own. `carries`: the interval of the bars
+    it takes where that is a shorter one.
     """
 
-    def __init__(self, interval: Interval, grace_ms: int) -> None:
+    def __init__(self, interval: Interval, grace_ms: int, carries: Interval | None = None) -> None:
         self._interval = interval
+        self._aggregator = None if carries in (None, interval) else Aggregator(interval)
         self._grace_ms = grace_ms
         self._last: dict[str, Bar] = {}
 
     def take(self, bars: Iterable[Bar]) -> list[Bar]:
-        """The same bars, with those closed by them in between."""
+        """The same bars, or the longer ones that they are part of, with those closed by them in between."""
         told: list[Bar] = []
-        for bar in bars:
+        for bar in self._aggregator.take(bars) if self._aggregator else bars:
             told += self._take(bar)
         return told
 

@@ -158,11 +158,12 @@ class Listener:
         """Subscribe and read at once, then join history to what is read, until the socket fails."""
         symbols = socket.symbols or self._symbols
         self._seam.part(symbols)
-        closer = None if self._feed.grace_s is None else Closer(self._interval, int(self._feed.grace_s * 1_000))
+        grace_s = self._feed.grace_s
+        closer = None if grace_s is None else Closer(self._interval, int(grace_s * 1_000), self._feed.carries)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(connection, closer))
             if closer:
-                tasks.create_task(self._close(closer, self._feed.grace_s or 0.0))
+                tasks.create_task(self._close(closer, grace_s or 0.0))
             for number, message in enumerate(socket.hello):
                 await asyncio.sleep(self._hello_spacing_s if number else 0)
                 await connection.send(message)

@@ -42,6 +42,8 @@ class Feed(Protocol):
     """Most bars in one history answer."""
     request_spacing_s: float
     """Time between two REST requests that keeps within the venue's limits."""
+    carries: Interval | None
+    """The one interval that its frames have, and longer bars are built from; None where it has any."""
     empty_after_s: float | None
     """A bar that history still lacks so long after its end saw no trade; None where the venue tells such bars too."""
 

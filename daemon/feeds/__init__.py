@@ -16,6 +16,7 @@ FEEDS: Final = {
     "okx": "daemon.feeds.okx:Okx",
     "kraken": "daemon.feeds.kraken:Kraken",
     "hyperliquid": "daemon.feeds.hyperliquid:Hyperliquid",
+    "coinbase": "daemon.feeds.coinbase:Coinbase",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -115,6 +115,7 @@ class Binance:
 
     heartbeat = None
     grace_s = None
+    carries = None
     empty_after_s = None
     request_spacing_s = 0.05
 

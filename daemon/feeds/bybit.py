@@ -110,6 +110,7 @@ class Bybit:
     heartbeat = (20.0, '{"op":"ping"}')
     silence_s = 60.0
     grace_s = None
+    carries = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05

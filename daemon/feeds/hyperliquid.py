@@ -75,6 +75,7 @@ class Hyperliquid:
     heartbeat = (25.0, '{"method":"ping"}')
     silence_s = 60.0
     grace_s = 5.0
+    carries = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
     # A request for candles weighs 20 and one for each 60 of them; a minute takes 1,200.

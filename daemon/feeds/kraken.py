@@ -97,6 +97,7 @@ class Kraken:
     heartbeat = (15.0, '{"method":"ping"}')
     silence_s = 30.0
     grace_s = 5.0
+    carries = None
     empty_after_s = 15.0
     history_limit = HISTORY_ROWS
     request_spacing_s = 1.0

@@ -96,6 +96,7 @@ class Okx:
     heartbeat = (15.0, "ping")
     silence_s = 30.0
     grace_s = None
+    carries = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05

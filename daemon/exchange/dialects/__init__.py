@@ -18,6 +18,7 @@ DIALECTS: Final = {
     "okx": "daemon.exchange.dialects.okx:OkxDialect",
     "kraken": "daemon.exchange.dialects.kraken:KrakenDialect",
     "hyperliquid": "daemon.exchange.dialects.hyperliquid:HyperliquidDialect",
+    "coinbase": "daemon.exchange.dialects.coinbase:CoinbaseDialect",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 

@@ -43,5 +43,5 @@ def span(shared_data: Path) -> Callable[[str], BarFile]:
 
     # The week of an outage: SHIBUSDT lacks an hour.
     hours = cut("binance_usdm_1h_2023_2025h1.parquet", "1h", 1_679_270_400_000, 168)
-    minutes = cut("binance_usdm_5m_15m_1h_2025_03.parquet", "5m", 1_741_046_400_000, 168)
+    minutes = cut("binance_usdm_5m_15m_1h_2025_03.parquet", "5m", 1_741_564_800_000, 168)
     return lambda name: minutes if name == "coinbase" else hours

@@ -17,6 +17,7 @@ Records = Callable[[str], list[dict[str, Any]]]
 
 FRAMES: dict[str, tuple[str, str, str, set[str | int]]] = {
     "bybit_linear": ("real_single", "candle_unclosed_1m", "1m", {"turnover", "timestamp", "ts"}),
+    "coinbase": ("documented", "ws_candles.json", "5m", {"timestamp", "sequence_num"}),
     "kraken": ("documented", "ws_ohlc_update.json", "1m", {"vwap", "trades"}),
     "okx": ("real_single", "candle_unclosed_1h_swap", "1h", {5, 7}),
 }
