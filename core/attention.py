@@ -281,7 +281,7 @@ def specialisation(weights: Weights) -> npt.NDArray[np.float64]:
     for other in range(heads):
         apart += 1.0 - overlap(weights, np.broadcast_to(weights[..., other : other + 1, :], weights.shape))
     # A head is no rounding error apart from itself.
-    return np.maximum(apart / max(heads - 1, 1), 0.0)
+    return np.asarray(np.maximum(apart / max(heads - 1, 1), 0.0))
 
 
 def evolution(weights: Weights) -> npt.NDArray[np.float64]:

@@ -1,9 +1,11 @@
-"""The commands of training: `gaze train` and `gaze evaluate`."""
+"""The commands of training: `gaze train`, `gaze evaluate` and, from its own room, `gaze explain`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from training.explain import cli as explain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from training.evaluation import Evaluation
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(explain.app)
 
 Bars = Annotated[Path, typer.Option(help="Parquet file of bars.")]
 

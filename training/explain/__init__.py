@@ -1,0 +1,1 @@
+"""Where a model looks, in pictures, numbers and words, and whether to believe them."""

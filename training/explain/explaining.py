@@ -1,0 +1,121 @@
+"""From a run or a bundle and a file of bars to everything that `gaze explain` writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from core import barfile
+from core.barfile import BarFile
+from training.explain import attribution, cases, findings, measure, reliability, truth
+from training.explain.cases import Case
+from training.explain.predictions import Doubles, Predictions, Rows, Watch, make_panel, predict, unseen
+from training.explain.reliability import Tested
+from training.explain.report import AttentionReport, Report
+from training.explain.subject import Subject
+
+Stage = Callable[[str], Watch]
+"""Told the name of what begins; gives what is told how much of it is done."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A single prediction: its symbol and when its window's last bar opened."""
+
+    symbol: str
+    at_ms: int
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The report, and what the pictures need beside it."""
+
+    report: Report
+    predictions: Predictions
+    tested: Tested
+    volatility_N: Doubles
+
+
+def explain(
+    subject: Subject, bars: Path, output: str | None, limit: int, asked: Asked | None, stage: Stage
+) -> Explained:
+    """Predict, measure, attribute, judge.
+
+    Raises: DataError: the bars do not fit the subject.
+    """
+    file: BarFile = barfile.read(bars, subject.recipe.data.interval)
+    panel = make_panel(subject, file)
+    samples, row = unseen(subject, panel, limit), None
+    if asked:
+        samples, row = cases.with_asked(samples, asked.symbol, asked.at_ms)
+    told = predict(subject, samples, subject.output(output), stage("predict"))
+    forecast = attribution.forecaster(subject, told.output)
+    tested = reliability.prepare(told, forecast, stage("occlude"))
+    pointers = _pointers(told, tested)
+    events = truth.events_beside(bars)
+    planted_N = truth.planted(told, events) if events else np.full(len(told), -1)
+    volatility_N = cases.volatility(told)
+    watch = stage("measure")
+    attentions = []
+    for done, look in enumerate(told.looks, 1):
+        judged = reliability.judge(told, look.profile_NT, tested)
+        own = {"attention": (np.arange(len(told)), look.profile_NT.astype(np.float64))}
+        found = truth.find(planted_N, own | pointers, told)
+        one = measure.measure(told, look, volatility_N, judged, found)
+        attentions.append(msgspec.structs.replace(one, findings=findings.tell(one)))
+        watch(done / len(told.looks))
+    watch = stage("single predictions")
+    chosen = []
+    for done, (one_row, kinds) in enumerate(picks := cases.choose(told, volatility_N, row), 1):
+        chosen.append(cases.tell(told, one_row, kinds, float(volatility_N[one_row]), forecast))
+        watch(done / len(picks))
+    report = _report(told, file, tuple(attentions), tuple(chosen), tuple(pointers))
+    return Explained(report, told, tested, volatility_N)
+
+
+def _pointers(of: Predictions, tested: Tested) -> dict[str, tuple[Rows, Doubles]]:
+    """What each method of attribution says of the tested predictions: (n, T), the size over all features."""
+    found = {"occlusion": np.abs(tested.occlusion_NT)}
+    model = of.subject.model
+    if model is not None:
+        found["input x gradient"] = np.abs(
+            attribution.input_x_gradient(model, of.output, tested.x_NTF, of.usual_F)
+        ).sum(axis=2)
+        found["integrated gradients"] = np.abs(
+            attribution.integrated_gradients(model, of.output, tested.x_NTF, of.usual_F)
+        ).sum(axis=2)
+    return {name: (tested.rows, values) for name, values in found.items()}
+
+
+def _report(
+    of: Predictions,
+    file: BarFile,
+    attentions: tuple[AttentionReport, ...],
+    chosen: tuple[Case, ...],
+    methods: tuple[str, ...],
+) -> Report:
+    draws, subject = of.draws(), of.subject
+    known_N = np.isfinite(of.outcome_N) & (of.outcome_N != 0)
+    times_N = of.samples.opened_at_ms
+    return Report(
+        subject.name,
+        subject.kind,
+        subject.recipe.model.family,
+        subject.digest,
+        of.output.name,
+        file.fingerprint,
+        of.panel.interval.name,
+        of.panel.length,
+        of.panel.features.names,
+        len(of),
+        len(np.unique(of.panel.symbol_R[of.samples.ends_N])),
+        (cases.iso(int(times_N.min())), cases.iso(int(times_N.max()))),
+        draws.blocks,
+        draws.mean(of.right.astype(np.float64), known_N),
+        {name: int(mask_N.sum()) for name, mask_N in cases.truths(of).items()},
+        subject.scores,
+        subject.history,
+        methods,
+        attentions,
+        tuple(measure.gates(one) for one in of.gates),
+        chosen,
+    )

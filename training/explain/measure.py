@@ -1,0 +1,185 @@
+"""An attention over many predictions, measured: each statistic with its interval, by kind of prediction, by head.
+
+N predictions, n some of them, T steps, F features, H heads or layers.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from core import attention
+from training.explain.cases import importances, truths
+from training.explain.estimate import Draws, Estimate, Mask
+from training.explain.predictions import Doubles, Floats, Gates, Look, Predictions, spread
+from training.explain.reliability import Reliability
+from training.explain.report import AttentionReport, Bucket, Contrast, GateReport, Group, Head
+from training.explain.truth import Truth
+
+AROUND: Final = range(-3, 4)
+"""Steps before and after the heaviest one at which features are looked at."""
+AROUND_PREDICTIONS: Final = 2_048
+GROUPED: Final = ("entropy", "concentration_factor", "bars_ago")
+"""The statistics that are told of every kind of prediction."""
+
+STATISTICS: Final[dict[str, Callable[[Floats], np.typing.NDArray[np.generic]]]] = {
+    "entropy": attention.normalised_entropy,
+    "concentration": attention.concentration,
+    "gini": attention.gini,
+    "displaced": attention.displaced,
+    "concentration_factor": attention.concentration_factor,
+    "bars_ago": attention.bars_ago,
+    "peaks": attention.peaks,
+    "deviation": lambda weights_NT: weights_NT.std(axis=-1, dtype=np.float64),
+    "variance": lambda weights_NT: weights_NT.var(axis=-1, dtype=np.float64),
+    "max_weight": lambda weights_NT: weights_NT.max(axis=-1),
+    "steps_for_half": lambda weights_NT: attention.heaviest(weights_NT, 0.5),
+    "steps_for_80": lambda weights_NT: attention.heaviest(weights_NT, 0.8),
+    "bars_back_for_half": lambda weights_NT: attention.reach(weights_NT, 0.5),
+    "bars_back_for_80": lambda weights_NT: attention.reach(weights_NT, 0.8),
+}
+"""Of (N, T) weights, each (N,)."""
+
+
+def measure(
+    of: Predictions, look: Look, volatility_N: Doubles, judged: Reliability, truth: Truth | None
+) -> AttentionReport:
+    """Every statistic of one attention."""
+    weights_NT, draws = look.profile_NT, of.draws()
+    steps = weights_NT.shape[1]
+    values = {name: np.asarray(statistic(weights_NT), np.float64) for name, statistic in STATISTICS.items()}
+    mean_T = weights_NT.mean(axis=0, dtype=np.float64)
+    names, counts = np.unique(attention.patterns(weights_NT), return_counts=True)
+    kinds = groups(of, volatility_N)
+    rows = spread(len(of), AROUND_PREDICTIONS)
+    away_nTF = (of.features(rows) - of.usual_F) / of.spread_F
+    heads, redundancy = _compared(look.heads_NHT)
+    layers, _ = _compared(look.layers_NLT)
+    kept = () if look.layers_NLT is None else tuple(attention.evolution(look.layers_NLT).mean(axis=0).tolist())
+    return AttentionReport(
+        look.attention.name,
+        look.attention.axes,
+        look.attention.bound,
+        attention.lowest_entropy(steps, look.attention.bound),
+        {name: draws.mean(value_N) for name, value_N in values.items()},
+        _buckets(weights_NT, draws),
+        {str(name): int(count) / len(of) for name, count in zip(names, counts, strict=True)},
+        tuple((steps - 1 - attention.top_steps(mean_T.astype(np.float32), 5)).tolist()),
+        tuple(mean_T.tolist()),
+        importances(of.panel.features.names, weights_NT[rows].astype(np.float64), away_nTF.astype(np.float64)),
+        _around(of, weights_NT[rows], away_nTF, of.draws(rows)),
+        _told(kinds, values, draws),
+        _contrasts(kinds, values, draws),
+        heads,
+        redundancy,
+        layers,
+        kept,
+        judged,
+        truth,
+    )
+
+
+def gates(of: Gates) -> GateReport:
+    """How open gates are."""
+    varying = np.argsort(-of.deviation_G, kind="stable")[:32]
+    return GateReport(of.attention.name, of.attention.axes, float(of.mean.mean()), tuple(varying.tolist()))
+
+
+def _buckets(weights_NT: Floats, draws: Draws) -> tuple[Bucket, ...]:
+    steps = weights_NT.shape[1]
+    edges = attention.bucket_edges(steps)
+    shares_NB = attention.shares(weights_NT, edges)
+    found = []
+    for place, name in enumerate(("historical", "mid", "recent")):
+        first, last = int(edges[place]), int(edges[place + 1])
+        if first == last:
+            continue
+        even, share_N = (last - first) / steps, shares_NB[:, place]
+        span = (steps - first, steps - last)
+        found.append(Bucket(name, *span, even, draws.mean(share_N), draws.mean(share_N / even)))
+    return tuple(found)
+
+
+def groups(of: Predictions, volatility_N: Doubles) -> dict[tuple[str, str], Mask]:
+    """Predictions by what became of them, by direction, by confidence, by regime, by symbol."""
+    known_N = np.isfinite(of.outcome_N) & (of.outcome_N != 0)
+    low, high = np.quantile(of.confidence_N, (0.2, 0.8))
+    calm, wild = np.quantile(volatility_N, (1 / 3, 2 / 3))
+    groups: dict[tuple[str, str], Mask] = {
+        ("outcome", "right"): of.right & known_N,
+        ("outcome", "wrong"): ~of.right & known_N,
+        ("forecast", "up"): of.forecast_N > 0,
+        ("forecast", "down"): of.forecast_N <= 0,
+        ("came to be", "rose"): of.outcome_N > 0,
+        ("came to be", "fell"): of.outcome_N < 0,
+        ("confidence", "surest fifth"): of.confidence_N >= high,
+        ("confidence", "least sure fifth"): of.confidence_N <= low,
+        ("regime", "calm third"): volatility_N <= calm,
+        ("regime", "volatile third"): volatility_N >= wild,
+    }
+    groups |= {("case", name): mask_N for name, mask_N in truths(of).items()}
+    symbol_N = of.panel.symbol_R[of.samples.ends_N]
+    groups |= {("symbol", of.panel.symbols[number]): symbol_N == number for number in np.unique(symbol_N).tolist()}
+    return {name: mask_N for name, mask_N in groups.items() if mask_N.any()}
+
+
+def _told(groups: dict[tuple[str, str], Mask], values: dict[str, Doubles], draws: Draws) -> tuple[Group, ...]:
+    return tuple(
+        Group(by, name, int(mask_N.sum()), *(draws.mean(values[statistic], mask_N) for statistic in GROUPED))
+        for (by, name), mask_N in groups.items()
+    )
+
+
+def _contrasts(groups: dict[tuple[str, str], Mask], values: dict[str, Doubles], draws: Draws) -> tuple[Contrast, ...]:
+    found = []
+    for by in ("outcome", "forecast", "came to be", "confidence", "regime"):
+        pair = [name for name in groups if name[0] == by]
+        if len(pair) == 2:  # noqa: PLR2004 - a contrast is of two
+            one, other = pair
+            found += [
+                Contrast(one[1], other[1], statistic, draws.difference(values[statistic], groups[one], groups[other]))
+                for statistic in GROUPED
+            ]
+    return tuple(found)
+
+
+def _around(of: Predictions, weights_nT: Floats, away_nTF: Floats, draws: Draws) -> dict[str, tuple[Estimate, ...]]:
+    """By feature, its mean |deviations| at the heaviest step of each prediction and at the steps around it."""
+    steps = weights_nT.shape[1]
+    top_n = attention.top_steps(weights_nT, 1)[:, 0]
+    found: dict[str, tuple[Estimate, ...]] = {}
+    for number, name in enumerate(of.panel.features.names):
+        estimates = []
+        for offset in AROUND:
+            at_n = top_n + offset
+            there_n = (at_n >= 0) & (at_n < steps)
+            values_n = np.abs(away_nTF[np.arange(len(at_n)), np.clip(at_n, 0, steps - 1), number]).astype(np.float64)
+            estimates.append(draws.mean(values_n, there_n))
+        found[name] = tuple(estimates)
+    return found
+
+
+def _compared(weights_NHT: Floats | None) -> tuple[tuple[Head, ...], tuple[tuple[float, ...], ...]]:
+    """Each head and the overlap of every two, means over predictions; nothing where there are no heads."""
+    if weights_NHT is None:
+        return (), ()
+    steps = weights_NHT.shape[-1]
+    entropy_H = attention.normalised_entropy(weights_NHT).mean(axis=0)
+    sparsity_H = attention.gini(weights_NHT).mean(axis=0)
+    apart_H = attention.specialisation(weights_NHT).mean(axis=0)
+    mean_HT = weights_NHT.mean(axis=0, dtype=np.float64)
+    heads = tuple(
+        Head(
+            number,
+            float(entropy_H[number]),
+            float(sparsity_H[number]),
+            int(steps - 1 - mean_HT[number].argmax()),
+            float(apart_H[number]),
+            tuple(mean_HT[number].tolist()),
+        )
+        for number in range(len(mean_HT))
+    )
+    total_HH = np.zeros((len(heads), len(heads)))
+    for at in range(0, len(weights_NHT), 1_024):
+        total_HH += attention.redundancy(weights_NHT[at : at + 1_024]).sum(axis=0)
+    return heads, tuple(map(tuple, (total_HH / len(weights_NHT)).tolist()))

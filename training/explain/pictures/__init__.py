@@ -1,0 +1,1 @@
+"""The pictures, as matplotlib figures. No pyplot: nothing global, no window, nothing to close."""

@@ -1,0 +1,55 @@
+"""Every picture of an explanation, by its path in the folder. To add one: write its function and add its line here."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from training.explain.explaining import Explained
+from training.explain.pictures import heads, judged, look, outputs, single
+
+Draw = Callable[[], Figure]
+
+
+def pictures(of: Explained) -> dict[Path, Draw]:
+    """All pictures, each ready to be drawn."""
+    return dict([*_whole(of), *_attentions(of), *_cases(of)])
+
+
+def _whole(of: Explained) -> Iterator[tuple[Path, Draw]]:
+    yield Path("outputs.png"), partial(outputs.outputs, of)
+    if of.report.history:
+        yield Path("losses.png"), partial(outputs.losses, of.report.history)
+    for gates in of.predictions.gates:
+        yield Path(gates.attention.name, "gates.png"), partial(heads.gates, gates)
+
+
+def _attentions(of: Explained) -> Iterator[tuple[Path, Draw]]:
+    for told, seen in zip(of.report.attentions, of.predictions.looks, strict=True):
+        folder = Path(told.name)
+        yield folder / "seven_panels.png", partial(look.seven_panels, of, told, seen)
+        yield folder / "distribution.png", partial(look.distribution, of, told, seen)
+        yield folder / "heatmap.png", partial(look.heatmap, of, told, seen)
+        yield folder / "by_outcome.png", partial(look.by_outcome, of, told, seen)
+        yield folder / "groups.png", partial(judged.groups, told)
+        yield folder / "around.png", partial(judged.around, told)
+        yield folder / "saliency.png", partial(judged.saliency, of, told)
+        yield folder / "reliability.png", partial(judged.reliability, told)
+        if told.truth:
+            yield folder / "truth.png", partial(judged.truth, told, told.truth)
+        if told.heads:
+            yield folder / "heads.png", partial(heads.heads, told)
+        if told.layers:
+            yield folder / "layers.png", partial(heads.layers, told)
+        if seen.layout.looking:
+            yield folder / "matrices.png", partial(heads.matrices, seen)
+
+
+def _cases(of: Explained) -> Iterator[tuple[Path, Draw]]:
+    for case in of.report.cases:
+        for seen in case.looks:
+            folder = Path("cases", case.folder)
+            yield folder / f"{seen.attention}.png", partial(single.attention, of, case, seen)
+            yield folder / f"{seen.attention}_features.png", partial(single.features, of, case, seen)
+            yield folder / f"{seen.attention}_occlusion.png", partial(single.occlusion, of, case, seen)

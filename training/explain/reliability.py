@@ -1,0 +1,190 @@
+"""May this attention be read as an explanation? Steps it looks at are taken away, and steps it does not.
+
+Deletion, comprehensiveness and sufficiency as in ERASER (DeYoung et al. 2020), each beside two yardsticks: as many
+steps by chance, and the steps that another prediction looked at. N predictions, T steps, K counts of steps.
+"""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core import attention
+from training.explain.attribution import Forecast, occlude_steps, without
+from training.explain.estimate import Estimate
+from training.explain.predictions import Doubles, Floats, Predictions, Rows, Watch, spread
+
+PREDICTIONS: Final = 240
+BATCH: Final = 1_024
+SHIFTS: Final = 4
+"""An LSTM's hidden state knows the steps before it: attention may lie up to this many less one after what matters."""
+EVEN: Final = 0.05
+"""Attention of which less would have to move to be even tells nothing."""
+AGREES: Final = 0.3
+"""Mean rank correlation with occlusion from which attention is said to agree with it."""
+WAYS: Final = ("attention", "another's attention", "chance", "least attention")
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """How far the forecast moves on average, in deviations of the forecasts, when `counts` steps are taken away."""
+
+    way: str
+    moved: tuple[float, ...]
+
+
+class Reliability(msgspec.Struct, frozen=True):
+    """What taking steps away tells. Moves are in deviations of the forecasts; `count` steps are about a tenth."""
+
+    predictions: int
+    count: int
+    counts: tuple[int, ...]
+    deletion: tuple[Curve, ...]
+    sufficiency: tuple[Curve, ...]
+    comprehensiveness: Estimate
+    over_chance: Estimate
+    over_another: Estimate
+    agreement: Estimate
+    agreement_by_shift: tuple[float, ...]
+    best_shift: int
+    verdict: str
+    sentence: str
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """The predictions that were tested, their windows, and what each forecast loses without each step."""
+
+    rows: Rows
+    x_NTF: Floats
+    occlusion_NT: Doubles
+    forecast: Forecast
+
+
+def prepare(of: Predictions, forecast: Forecast, watch: Watch) -> Tested:
+    """Occlude every step of some predictions, spread evenly over time."""
+    rows = spread(len(of), PREDICTIONS)
+    x_NTF = of.features(rows)
+    parts = []
+    together = max(1, BATCH // of.panel.length)
+    for at in range(0, len(rows), together):
+        parts.append(occlude_steps(forecast, x_NTF[at : at + together], of.usual_F))
+        watch(min(1.0, (at + together) / len(rows)))
+    return Tested(rows, x_NTF, np.concatenate(parts), forecast)
+
+
+def judge(of: Predictions, weights: Floats, tested: Tested) -> Reliability:
+    """Take steps away in the order of (N, T) weights and of the yardsticks, and say what follows."""
+    weights_NT = weights[tested.rows]
+    steps = weights_NT.shape[1]
+    counts = tuple(sorted({*(round(steps * share) for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)), 1} - {0}))
+    count = max(1, round(steps / 10))
+    scale = float(of.forecast_N.std()) or 1.0
+    orders = _orders(weights_NT)
+    gone = {way: _moves(of, tested, order, counts, scale, keep=False) for way, order in orders.items()}
+    left = {way: _moves(of, tested, order, counts, scale, keep=True) for way, order in orders.items()}
+    at = counts.index(count)
+    draws = of.draws(tested.rows)
+    own, other, chance = (gone[way][:, at] for way in WAYS[:3])
+    by_shift = [
+        _rank_correlation(weights_NT[:, shift:], tested.occlusion_NT[:, : steps - shift]) for shift in _shifts(steps)
+    ]
+    best = int(np.argmax([values.mean() for values in by_shift]))
+    over_chance, over_another = draws.mean(own - chance), draws.mean(own - other)
+    agreement, shown = draws.mean(by_shift[best]), draws.mean(attention.displaced(weights_NT))
+    verdict = _verdict(shown, over_chance, over_another, agreement)
+    return Reliability(
+        len(tested.rows),
+        count,
+        counts,
+        tuple(Curve(way, tuple(moved.mean(axis=0).tolist())) for way, moved in gone.items()),
+        tuple(Curve(way, tuple(moved.mean(axis=0).tolist())) for way, moved in left.items()),
+        draws.mean(own),
+        over_chance,
+        over_another,
+        agreement,
+        tuple(float(values.mean()) for values in by_shift),
+        best,
+        verdict,
+        _sentence(verdict, count, own, chance, other, agreement, best),
+    )
+
+
+def _shifts(steps: int) -> range:
+    return range(min(SHIFTS, steps // 2))
+
+
+def _orders(weights_NT: Floats) -> dict[str, npt.NDArray[np.int64]]:
+    """(N, T) each: the steps in the order in which they are taken away."""
+    rows, steps = weights_NT.shape
+    own = attention.top_steps(weights_NT, steps)
+    drawn = np.random.default_rng(0)
+    chance = np.argsort(drawn.random((rows, steps)), axis=1)
+    # Half the predictions away, another's window shares no bar with this one, or few.
+    another = np.roll(own, rows // 2, axis=0)
+    return dict(zip(WAYS, (own, another, chance, own[:, ::-1]), strict=True))
+
+
+def _moves(
+    of: Predictions,
+    tested: Tested,
+    order: npt.NDArray[np.int64],
+    counts: tuple[int, ...],
+    scale: float,
+    *,
+    keep: bool,
+) -> Doubles:
+    """(N, K): how far the forecast moves without the first k steps of the order, or with nothing but them."""
+    told_N = tested.forecast(tested.x_NTF)
+    rank_NT = np.argsort(order, axis=1)
+    moved = []
+    for count in counts:
+        gone = (rank_NT >= count) if keep else (rank_NT < count)
+        moved.append(np.abs(told_N - tested.forecast(without(tested.x_NTF, gone, of.usual_F))) / scale)
+    return np.stack(moved, axis=1)
+
+
+def _rank_correlation(weights: Floats, occlusion: Doubles) -> Doubles:
+    """(N, T) twice -> (N,). Spearman's correlation of attention with the size of what is lost; 0 where one is flat."""
+    first, second = _ranks(weights.astype(np.float64)), _ranks(np.abs(occlusion))
+    first, second = first - first.mean(axis=1, keepdims=True), second - second.mean(axis=1, keepdims=True)
+    size = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return np.asarray(np.divide((first * second).sum(axis=1), size, out=np.zeros(len(size)), where=size > 0))
+
+
+def _ranks(values: Doubles) -> Doubles:
+    """(N, T) -> (N, T). Ranks, equal values sharing theirs."""
+    below = (values[:, None, :] < values[:, :, None]).sum(axis=2)
+    equal = (values[:, None, :] == values[:, :, None]).sum(axis=2)
+    return np.asarray(below + (equal - 1) / 2)
+
+
+def _verdict(shown: Estimate, over_chance: Estimate, over_another: Estimate, agreement: Estimate) -> str:
+    if shown.value < EVEN:
+        return "nothing to read"
+    if not over_chance.above_zero:
+        return "no"
+    if not over_another.above_zero:
+        return "only on average"
+    return "yes" if (agreement.low or 0.0) >= AGREES else "with care"
+
+
+def _sentence(
+    verdict: str, count: int, own_N: Doubles, chance_N: Doubles, other_N: Doubles, agreement: Estimate, shift: int
+) -> str:
+    own, chance, other = own_N.mean(), chance_N.mean(), other_N.mean()
+    bars = "the bar" if count == 1 else f"the {count} bars"
+    taken = (
+        f"taking away {bars} with most weight moves a forecast by {own:.2f} deviations of the forecasts, as many by "
+        f"chance move it by {chance:.2f}, those that another prediction looked at by {other:.2f}"
+    )
+    agrees = f"its rank correlation with occlusion is {agreement.told()}" + (
+        f" when it is read {shift} bar{'s' if shift > 1 else ''} back" if shift else ""
+    )
+    usual = "This attention tells where the model usually looks, not what decided one forecast"
+    return {
+        "nothing to read": "This attention is uniform: there is nothing to read in it.",
+        "no": f"This attention must not be read as an explanation: {taken}.",
+        "only on average": f"{usual}: {taken}.",
+        "with care": f"This attention may be read as an explanation with care: {taken}; but {agrees}.",
+        "yes": f"This attention may be read as an explanation of what the model uses: {taken}; {agrees}.",
+    }[verdict]

@@ -1,0 +1,133 @@
+"""What is explained: a run or a bundle, as one thing that says its outputs and its attention."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from core import bundle
+from core.bundle import Input, Score, Training
+from core.errors import DataError
+from core.outputs import Attention, Kind, Output
+from training import recipe, run
+from training.explain import bundled
+from training.history import Epoch
+from training.recipe import Recipe
+
+Floats = npt.NDArray[np.float32]
+BATCH = 1_024
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A model to be explained. `say` gives every output and attention for features (N, T, F).
+
+    `model` is there for a run: a bundle gives no gradients. `history` too: a bundle forgets its epochs.
+    """
+
+    folder: Path
+    kind: Literal["run", "bundle"]
+    name: str
+    digest: str
+    recipe: Recipe
+    input: Input
+    outputs: tuple[Output, ...]
+    attentions: tuple[Attention, ...]
+    training: Training
+    scores: tuple[Score, ...]
+    history: tuple[Epoch, ...]
+    say: Callable[[Floats], dict[str, Floats]]
+    model: nn.Module | None = None
+
+    def output(self, name: str | None = None) -> Output:
+        """The output of this name, or the first that says up or down.
+
+        Raises: DataError: there is none.
+        """
+        directed = [output for output in self.outputs if output.kind is not Kind.DEVIATION]
+        for output in directed:
+            if name in {None, output.name}:
+                return output
+        has = ", ".join(output.name for output in directed) or "none that says up or down"
+        raise DataError(f"{self.folder} has no output {name or ''!r}; it has {has}. try: --output with one of them")
+
+
+def read(folder: Path) -> Subject:
+    """A run or a bundle.
+
+    Raises: DataError, BundleError: it is neither, it is damaged, or it has no attention.
+    """
+    if (folder / run.MANIFEST).is_file():
+        subject = _run(folder)
+    elif (folder / bundle.MANIFEST).is_file():
+        subject = _bundle(folder)
+    else:
+        raise DataError(
+            f"{folder} is neither a run nor a bundle: it has no {run.MANIFEST} and no {bundle.MANIFEST}. "
+            "try: gaze train demo --bars FILE --out RUN"
+        )
+    if all(one.axes[-1] == "gate" for one in subject.attentions):
+        raise DataError(f"{folder} has no attention to explain; try: a family with attention, such as hourly_lstm")
+    return subject
+
+
+def _run(folder: Path) -> Subject:
+    loaded = run.load(folder)
+
+    def say(x_NTF: Floats) -> dict[str, Floats]:
+        with torch.inference_mode():
+            parts = [loaded.model(part) for part in torch.split(torch.from_numpy(x_NTF), BATCH)]
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+
+    try:
+        history = msgspec.json.decode((folder / "history.json").read_bytes(), type=tuple[Epoch, ...])
+    except (msgspec.MsgspecError, FileNotFoundError) as error:
+        raise DataError(f"{folder}/history.json cannot be read ({error}); try: gaze train again") from error
+    return Subject(
+        folder,
+        "run",
+        loaded.recipe.name,
+        "",
+        loaded.recipe,
+        _only(folder, loaded.inputs),
+        loaded.outputs,
+        loaded.attentions,
+        loaded.training,
+        loaded.scores,
+        history,
+        say,
+        loaded.model,
+    )
+
+
+def _bundle(folder: Path) -> Subject:
+    found = bundle.read(folder)
+    manifest = found.manifest
+    told = recipe.fit(Recipe, manifest.recipe, str(folder / bundle.MANIFEST))
+    return Subject(
+        folder,
+        "bundle",
+        manifest.name,
+        found.digest,
+        told,
+        _only(folder, manifest.inputs),
+        manifest.outputs,
+        manifest.attentions,
+        manifest.training,
+        manifest.scores,
+        (),
+        bundled.speaker(found),
+    )
+
+
+def _only(folder: Path, inputs: tuple[Input, ...]) -> Input:
+    if len(inputs) > 1:
+        names = ", ".join(one.name for one in inputs)
+        raise DataError(
+            f"{folder} reads {len(inputs)} inputs ({names}), explain knows models of one; try: another model"
+        )
+    return inputs[0]

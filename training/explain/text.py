@@ -1,0 +1,122 @@
+"""The reports in words: of single predictions, and of all of them."""
+
+from training.explain.cases import Case, CaseLook
+from training.explain.report import AttentionReport, Report
+
+WIDE = "=" * 80
+LINE = "-" * 80
+
+PATTERNS = {
+    "early_focused": "most weight on the first third of the window: where a pattern begins to form",
+    "mid_focused": "most weight on the middle third: the step from old to new",
+    "late_focused": "most weight on the last third: what happened lately",
+    "evenly_distributed": "weight nearly even: the window as a whole, or nothing in particular",
+    "mixed": "no third holds half of the weight",
+}
+
+
+def case(of: Case, report: Report) -> str:
+    """The report of one prediction."""
+    correct = {True: "YES", False: "NO", None: "not known yet"}[of.correct]
+    lines = [
+        WIDE,
+        "PREDICTION ANALYSIS REPORT",
+        WIDE,
+        f"Symbol: {of.symbol}   window ends with the bar of {of.opened_at}   ({', '.join(of.kinds)})",
+        f"Model: {report.subject} ({report.kind}), {report.output}",
+        "",
+        *_titled("PREDICTION"),
+        f"Class: {of.said.upper()}",
+        f"Forecast: {of.forecast:+.6g}",
+        f"Confidence: {100 * of.confidence:.1f} %{_confidence(report)}",
+        "",
+        f"Actual: {'not known yet' if of.outcome is None else f'{of.outcome:+.6g}'}",
+        f"Prediction correct: {correct}",
+    ]
+    for look in of.looks:
+        lines += ["", *_look(look, report)]
+    return "\n".join(lines) + "\n"
+
+
+def _confidence(report: Report) -> str:
+    return " (share of forecasts that are no larger)" if report.output.startswith("return") else ""
+
+
+def _look(of: CaseLook, report: Report) -> list[str]:
+    lines = [
+        *_titled(f"ATTENTION ANALYSIS: {of.attention}"),
+        f"Pattern: {of.pattern.replace('_', ' ')} ({PATTERNS[of.pattern]})",
+        f"Mean weight: {of.mean_weight:.4f}",
+        f"Max weight: {of.max_weight:.4f}",
+        f"Concentration factor: {of.concentration_factor:.2f}x",
+        f"Normalised entropy: {of.entropy:.4f} (1 even, 0 one step)",
+        "",
+        *_titled(f"TOP {len(of.top)} IMPORTANT BARS ({report.interval})"),
+    ]
+    for rank, step in enumerate(of.top, 1):
+        lines.append(
+            f"{rank}. {step.opened_at}, {step.bars_ago} bars ago (weight {step.weight:.4f}, {step.lift:.1f} x even)"
+        )
+        lines += [
+            f"     {shown.name}: {shown.value:.6g} ({shown.deviations:+.1f} deviations)" for shown in step.features
+        ]
+    lines += ["", *_titled("FEATURES BY ATTENTION (mean |deviations| where it looks; x what it is elsewhere)")]
+    lines += [f"{one.rank:3d}. {one.name}: {one.importance:.3f} ({one.lift:.2f} x)" for one in of.features[:10]]
+    return lines
+
+
+def whole(of: Report) -> str:
+    """The report of all predictions, then of each case."""
+    lines = [
+        WIDE,
+        f"WHERE {of.subject} LOOKS",
+        WIDE,
+        f"{of.kind} of family {of.family}, window {of.window} bars of {of.interval}, {len(of.features)} features",
+        f"{of.predictions:,} predictions of {of.symbols} symbols, {of.span[0]} to {of.span[1]}, unseen in training",
+        f"direction of {of.output} right: {of.right.told(3)}, n = {of.right.predictions:,}",
+        "cases: " + ", ".join(f"{name} {count:,}" for name, count in of.counts.items()),
+        f"intervals: 95 %, bootstrap over {of.blocks} blocks of time",
+        f"attribution: {', '.join(of.methods)}{_no_gradients(of)}",
+    ]
+    for one in of.attentions:
+        lines += ["", *_titled(f"FINDINGS: {one.name}"), *(f"- {sentence}" for sentence in one.findings)]
+        lines += ["", *_statistics(one), "", *_buckets(one), "", *_groups(one)]
+    for gate in of.gates:
+        lines += ["", f"Gate {gate.name}: open by {100 * gate.open:.0f} % on average"]
+    lines += ["", *(case(one, of) for one in of.cases)]
+    return "\n".join(lines)
+
+
+def _no_gradients(of: Report) -> str:
+    return " (a bundle gives no gradients: occlusion replaces them)" if of.kind == "bundle" else ""
+
+
+def _statistics(of: AttentionReport) -> list[str]:
+    told = [f"{name.replace('_', ' '):24s} {one.told(4)}" for name, one in of.statistics.items()]
+    return [*_titled("STATISTICS (mean over predictions)"), *told]
+
+
+def _buckets(of: AttentionReport) -> list[str]:
+    return [
+        *_titled("TIME BUCKETS (lift: 1.00 is even)"),
+        *(
+            f"{bucket.name:12s} {bucket.last_bars_ago:3d} to {bucket.first_bars_ago:3d} bars ago  "
+            f"share {100 * bucket.share.value:5.1f} %  even {100 * bucket.even_share:5.1f} %  lift {bucket.lift.told()}"
+            for bucket in of.buckets[::-1]
+        ),
+    ]
+
+
+def _groups(of: AttentionReport) -> list[str]:
+    return [
+        *_titled("BY KIND OF PREDICTION: entropy, concentration factor, mean bars ago"),
+        *(
+            f"{group.by:10s} {group.name:18s} n = {group.predictions:6,d}  {group.entropy.told(3)}  "
+            f"{group.concentration_factor.told(2)}  {group.bars_ago.told(1)}"
+            for group in of.groups
+        ),
+    ]
+
+
+def _titled(title: str) -> list[str]:
+    return [title, LINE]
