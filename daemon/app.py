@@ -127,6 +127,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     venue = config.feed.venue
     metrics = Metrics(manifest, bundle.digest, config.metrics.symbols or symbols[:_GAUGED], [venue])
     metrics.loaded(engine.name, engine.device)
+    profiles = _profiles(bundle, metrics)
     pipeline = Pipeline(manifest, bundle.digest, publish_late=config.publish.late == "publish", top=config.publish.top)
     windows = Windows(interval, symbols, pipeline.bars_needed + _SPARE_BARS)
     status = Status(metrics, _about(config, bundle, engine), len(symbols))
@@ -168,7 +169,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         inbox,
         Held(config.feed.fill_wait_s),
         since_ms=since_ms,
-        profiles=_profiles(bundle),
+        profiles=profiles,
         request_fill=fills.request_fill,
         venue_time_ms=history.venue_time_ms,
         watcher=status,
@@ -202,9 +203,12 @@ async def _last_closed_ms(history: History, interval: Interval) -> int:
     return interval.floor(now_ms) - interval.ms
 
 
-def _profiles(bundle: Bundle) -> dict[str, RunningProfile]:
+def _profiles(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:
     reference = bundle.arrays(REFERENCE)
-    return {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.attentions}
+    profiles = {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.attentions}
+    for name, profile in profiles.items():
+        metrics.follow(name, profile, float(reference[f"{name}.entropy"].mean()))
+    return profiles
 
 
 def _about(config: Config, bundle: Bundle, engine: OpenEngine) -> dict[str, str]:

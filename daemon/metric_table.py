@@ -84,6 +84,12 @@ TABLE: Final = (
          "Normalised Herfindahl index of attention: 0 looks evenly, 1 at one step.", _RATIO),
     Told("gaze_attention_share_ratio", "histogram", (*_LOOK, "bucket"),
          "Attention on the historical half, the mid quarter and the recent quarter of the window.", _RATIO),
+    Told("gaze_attention_weight_ratio", "gauge", (*_LOOK, "bars_ago"),
+         "Running mean weight on each part of the window, at most 16; bars_ago is its newest step."),
+    Told("gaze_attention_reference_weight_ratio", "gauge", (*_LOOK, "bars_ago"), "The same in the bundle's reference."),
+    Told("gaze_attention_reference_share_ratio", "gauge", (*_LOOK, "bucket"),
+         "Mean attention on each bucket of the window in the bundle's reference."),
+    Told("gaze_attention_reference_entropy_ratio", "gauge", _LOOK, "Mean entropy in the bundle's reference."),
     Told("gaze_attention_drift_distance", "gauge", _LOOK,
          "Jensen-Shannon distance of the running mean profile from the bundle's reference: 0 the same, 1 disjoint."),
 

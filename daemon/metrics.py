@@ -27,6 +27,8 @@ from core.prediction import Message
 from core.windows import Fate
 from daemon.histogram import BatchHistogram
 from daemon.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
+from daemon.profile import RunningProfile
+from daemon.profile_metrics import ProfileMetrics
 
 
 class Metrics:
@@ -47,13 +49,15 @@ class Metrics:
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, BatchHistogram] = {}
         self._newest = _NewestPredictions(manifest, symbols)
+        self._profiles = ProfileMetrics(manifest.name)
         for told in TABLE:
             self._build(told)
         self.registry.register(self._newest)
+        self.registry.register(self._profiles)
         self._start(venues)
 
     def _build(self, told: Told) -> None:
-        if told.name in _NewestPredictions.NAMES:
+        if told.name in (*_NewestPredictions.NAMES, *ProfileMetrics.NAMES):
             return
         if told.kind == "counter":
             self._counters[told.name] = Counter(told.name, told.help, told.labels, registry=self.registry)
@@ -175,6 +179,10 @@ class Metrics:
         shares_N3 = np.array([gaze.shares for gaze in gazes])
         for bucket, share_N in zip(BUCKETS, shares_N3.T, strict=True):
             self._histograms["gaze_attention_share_ratio"].observe(share_N, *look, bucket)
+
+    def follow(self, attention: str, profile: RunningProfile, entropy: float) -> None:
+        """Tell where this attention looks, beside its reference with this mean entropy."""
+        self._profiles.follow(attention, profile, entropy)
 
     def drift(self, attention: str, distance: float) -> None:
         """The running profile of this attention is so far from its reference."""

@@ -27,8 +27,8 @@ class RunningProfile:
     """An exponentially weighted mean of attention profiles. It starts at the reference: no news until some is shown."""
 
     def __init__(self, reference_T: npt.NDArray[np.floating], half_life: float = HALF_LIFE) -> None:
-        self._reference_T = np.array(reference_T, np.float64)
-        self.mean_T = self._reference_T.copy()
+        self.reference_T = np.array(reference_T, np.float64)
+        self.mean_T = self.reference_T.copy()
         self._keep = 0.5 ** (1.0 / half_life)
 
     def update(self, profile_NT: Float32s) -> None:
@@ -37,4 +37,4 @@ class RunningProfile:
 
     def distance(self) -> float:
         """The Jensen-Shannon distance of the running mean from the reference: 0 the same, 1 disjoint."""
-        return jensen_shannon(self.mean_T, self._reference_T)
+        return jensen_shannon(self.mean_T, self.reference_T)

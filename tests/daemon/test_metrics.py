@@ -2,6 +2,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import HOUR, a_gaze, a_manifest, a_message
 from prometheus_client.metrics_core import Metric
@@ -12,6 +13,7 @@ from core.outputs import Attention, Kind, Output
 from core.windows import Fate
 from daemon.metric_table import TABLE, reference
 from daemon.metrics import Metrics
+from daemon.profile import RunningProfile
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 MODEL = {"model": "demo"}
@@ -36,6 +38,7 @@ async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_label
     metrics = a_metrics()
     metrics.loaded("onnxruntime", "cpu")
     metrics.predicted([a_message()])
+    metrics.follow("attention", RunningProfile(np.full(48, 1 / 48)), 1.0)
     families = {family.name: family for family in parse(await text(metrics))}
     for told in TABLE:
         family = families[told.name.removesuffix("_total")]
