@@ -53,8 +53,8 @@ def measure(
     kinds = groups(of, volatility_N)
     rows = spread(len(of), AROUND_PREDICTIONS)
     away_nTF = (of.features(rows) - of.usual_F) / of.spread_F
-    heads, redundancy = _compared(look.heads_NHT)
-    layers, _ = _compared(look.layers_NLT)
+    heads, redundancy = _compared(look, "head", look.heads_NHT)
+    layers, _ = _compared(look, "layer", look.layers_NLT)
     kept = () if look.layers_NLT is None else tuple(attention.evolution(look.layers_NLT).mean(axis=0).tolist())
     return AttentionReport(
         look.attention.name,
@@ -159,13 +159,16 @@ def _around(of: Predictions, weights_nT: Floats, away_nTF: Floats, draws: Draws)
     return found
 
 
-def _compared(weights_NHT: Floats | None) -> tuple[tuple[Head, ...], tuple[tuple[float, ...], ...]]:
+def _compared(
+    look: Look, axis: str, weights_NHT: Floats | None
+) -> tuple[tuple[Head, ...], tuple[tuple[float, ...], ...]]:
     """Each head and the overlap of every two, means over predictions; nothing where there are no heads."""
     if weights_NHT is None:
         return (), ()
     steps = weights_NHT.shape[-1]
-    entropy_H = attention.normalised_entropy(weights_NHT).mean(axis=0)
-    sparsity_H = attention.gini(weights_NHT).mean(axis=0)
+    # The mean of several looks is more even than each of them: entropy and sparsity are those of single looks.
+    others = tuple(place for place, name in enumerate(look.layout.axes[:-1]) if name != axis)
+    entropy_H, sparsity_H = look.entropy.mean(axis=others), look.sparsity.mean(axis=others)
     apart_H = attention.specialisation(weights_NHT).mean(axis=0)
     mean_HT = weights_NHT.mean(axis=0, dtype=np.float64)
     heads = tuple(

@@ -33,6 +33,7 @@ BATCH: Final = 512
 class Look(msgspec.Struct, frozen=True):
     """Where one attention lay. `profile_NT`: mean over heads and layers. `mean`: over predictions, every axis kept.
 
+    `entropy` and `sparsity` are means over predictions too, of each single look: every axis but the last.
     `heads_NHT` and `layers_NLT` are there where the attention has that axis.
     """
 
@@ -40,6 +41,8 @@ class Look(msgspec.Struct, frozen=True):
     layout: Layout
     profile_NT: Floats
     mean: Doubles
+    entropy: Doubles
+    sparsity: Doubles
     heads_NHT: Floats | None = None
     layers_NLT: Floats | None = None
 
@@ -173,6 +176,7 @@ class _Gathered:
     def __init__(self, attention: Attention) -> None:
         self.attention, self.layout = attention, Layout.of(attention.axes)
         self._count, self._sum, self._squares = 0, np.zeros(()), np.zeros(())
+        self._entropy, self._sparsity = np.zeros(()), np.zeros(())
         self._profiles: list[Floats] = []
         self._heads: list[Floats] = []
         self._layers: list[Floats] = []
@@ -184,6 +188,8 @@ class _Gathered:
             wide = values.reshape(-1, values.shape[-1]).astype(np.float64)
             self._squares = self._squares + (wide**2).sum(axis=0)
             return
+        self._entropy = self._entropy + attention.normalised_entropy(values).sum(axis=0)
+        self._sparsity = self._sparsity + attention.gini(values).sum(axis=0)
         self._profiles.append(attention.profile(values))
         if self.layout.has("head"):
             self._heads.append(self.layout.kept(values, "head"))
@@ -194,7 +200,8 @@ class _Gathered:
         heads = np.concatenate(self._heads) if self._heads else None
         layers = np.concatenate(self._layers) if self._layers else None
         profile = np.concatenate(self._profiles)
-        return Look(self.attention, self.layout, profile, self._sum / self._count, heads, layers)
+        mean, entropy, sparsity = (one / self._count for one in (self._sum, self._entropy, self._sparsity))
+        return Look(self.attention, self.layout, profile, mean, entropy, sparsity, heads, layers)
 
     def gates(self) -> Gates:
         mean = self._sum / self._count

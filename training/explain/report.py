@@ -53,7 +53,10 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class AttentionReport(msgspec.Struct, frozen=True):
-    """One attention over all predictions. `lowest_entropy`: what its scores allow; 0 where they have no bound."""
+    """One attention over all predictions, its mean over heads and layers where it has them.
+
+    `lowest_entropy`: what its scores allow; 0 where they have no bound.
+    """
 
     name: str
     axes: tuple[str, ...]

@@ -2,6 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from core import attention
 from training.explain import findings, measure, reliability
 from training.explain.explaining import Explained
 from training.explain.report import AttentionReport
@@ -74,6 +75,15 @@ def test_heads_and_layers_are_compared_where_there_are_some(every_axis: Explaine
     (gates,) = every_axis.report.gates
     assert 0 < gates.open < 1
     assert sorted(gates.most_variable) == [0, 1, 2, 3, 4]
+
+
+def test_the_entropy_of_a_head_is_that_of_its_single_looks(every_axis: Explained):
+    of = every_axis.predictions
+    said = of.subject.say(of.features(np.arange(len(of))))["self_attention"]
+    entropy = attention.normalised_entropy(said)
+    own = every_axis.report.attentions[0]
+    assert [head.entropy for head in own.heads] == pytest.approx(entropy.mean(axis=(0, 1, 3)).tolist())
+    assert [layer.entropy for layer in own.layers] == pytest.approx(entropy.mean(axis=(0, 2, 3)).tolist())
 
 
 def _selective(of: AttentionReport) -> dict[str, object]:

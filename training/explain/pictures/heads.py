@@ -22,12 +22,13 @@ def heads(told: AttentionReport) -> Figure:
     names = [f"head {head.number}" for head in told.heads]
     _rows(first, told.heads, names, f"{told.name}, mean weight by head")
     place = np.arange(count)
+    own = [head.specialisation for head in told.heads]
     second.barh(place - 0.2, [head.entropy for head in told.heads], 0.4, color=style.BLUE, label="entropy")
-    second.barh(place + 0.2, [head.specialisation for head in told.heads], 0.4, color=style.ORANGE, label="its own")
+    second.barh(place + 0.2, own, 0.4, color=style.ORANGE, label="weight where others do not look")
     second.set_yticks(place, names)
     second.invert_yaxis()
     second.set(xlabel="0 to 1", xlim=(0, 1.05))
-    second.set_title("Entropy, and weight where others do not look")
+    second.set_title("Entropy, and own weight")
     second.legend(loc="lower right")
     matrix = np.array(told.head_redundancy)
     drawn = third.imshow(matrix, cmap=style.WEIGHTS, vmin=0, vmax=1, interpolation="nearest")
