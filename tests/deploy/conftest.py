@@ -1,8 +1,16 @@
-"""Debian's tools, and the configuration that is deployed."""
+"""Debian's tools, the configuration that is deployed, and a daemon on a stand-in exchange to try it on."""
 
+import json
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +51,122 @@ def rules() -> dict[str, dict[str, Any]]:
             for rule in group["rules"]:
                 found[rule.get("alert") or rule["record"]] = rule
     return found
+
+
+SYMBOLS = ("SIM00USDT", "SIM01USDT", "SIM02USDT")
+GAZE = Path(sys.executable).with_name("gaze")
+
+
+def until(met: Callable[[], bool], seconds: float, what: str) -> None:
+    """Ask again until it is so. Other programs' readiness can only be asked for."""
+    pause, deadline = threading.Event(), time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        pause.wait(0.2)
+
+
+def answer(url: str) -> Any:
+    """JSON over HTTP."""
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.load(response)
+
+
+def answers(url: str) -> bool:
+    """Whether there is a good answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def running(folder: Path, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A program that serves, ended by its own id."""
+    with (folder / f"{Path(command[0]).name}-{command[1]}.log".replace("/", "_")).open("w") as log:
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def where(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Where a command of ours listens, as it says with --json."""
+    assert process.stdout is not None
+    told: dict[str, str] = json.loads(process.stdout.readline())
+    return told
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a daemon that serves a small model on a stand-in exchange, two hours a second."""
+    from bundles import a_bundle
+
+    folder = tmp_path_factory.mktemp("served")
+    a_bundle(folder / "bundle")
+    simulate = ("bars", "simulate", "--out", "bars.parquet", "--symbols", str(len(SYMBOLS)), "--bars", "4000")
+    subprocess.run([GAZE, *simulate], cwd=folder, check=True, capture_output=True)
+    replay = ("--bars", "bars.parquet", "--start", "0.3", "--speed", "7200", "--hold", "--json")
+    with ExitStack() as stack:
+        exchange = where(stack.enter_context(running(folder, GAZE, "exchange", *replay)))
+        told = {
+            "bundle": {"path": "bundle"},
+            "feed": {"websocket_url": exchange["websocket"], "rest_url": exchange["rest"], "symbols": list(SYMBOLS)},
+            "http": {"port": 0},
+        }
+        lines = [
+            f"[{part}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in of.items())
+            for part, of in told.items()
+        ]
+        (folder / "gaze.toml").write_text("".join(lines))
+        url = where(stack.enter_context(running(folder, GAZE, "run", "gaze.toml", "--json")))["http"]
+        until(lambda: answers(f"{url}/readyz"), 60, "the daemon is ready")
+        until(lambda: bool(answer(f"{url}/predictions.json")["predictions"]), 30, "a prediction is out")
+        yield url
+
+
+class Prometheus:
+    """A Prometheus that scrapes the daemon each second by our rules."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        """The data of an answer of its API."""
+        return answer(self.url + path)["data"]
+
+    def ask(self, query: str) -> list[Any]:
+        """The series that a query has now."""
+        found: list[Any] = self.get(f"/api/v1/query?{urllib.parse.urlencode({'query': query})}")["result"]
+        return found
+
+
+@pytest.fixture(scope="session")
+def scraped(served: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A real Prometheus with our rules, once it has scraped the daemon for a while."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("prometheus is not installed")
+    folder = tmp_path_factory.mktemp("prometheus")
+    shutil.copytree(DEPLOY / "prometheus", folder, dirs_exist_ok=True)
+    config = (folder / "prometheus.yml").read_text().replace("interval: 15s", "interval: 1s")
+    (folder / "prometheus.yml").write_text(config)
+    target = [{"targets": [served.removeprefix("http://")], "labels": {"clock": "replayed"}}]
+    (folder / "targets" / "gaze.yml").write_text(yaml.safe_dump(target))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    storage = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}")
+    with running(folder, binary, *storage):
+        prometheus = Prometheus(f"http://127.0.0.1:{port}")
+        until(lambda: answers(f"{prometheus.url}/-/ready"), 30, "Prometheus is ready")
+        until(
+            lambda: bool(prometheus.ask("rate(gaze_predictions_total[1m]) > 0")), 60, "predictions were scraped twice"
+        )
+        # Everything is a rate of something: two turns of the rules after that.
+        until(lambda: bool(prometheus.ask("gaze:attention_share_ratio:mean_2h >= 0")), 30, "the rules ran")
+        yield prometheus

@@ -145,6 +145,13 @@ CASES = {
         30, latency("0+5x60", "0+10x60"), latency("0+10x60", "0+10x60"), MODEL,
         "one prediction of demo in a hundred is out later than 9.82s after its bar",
     ),
+    "GazeParityMismatch": Case(
+        60,
+        {f"gaze_parity_mismatched_total{{{AT}}}": "0x30 3x60"},
+        {f"gaze_parity_mismatched_total{{{AT}}}": "3x90"},
+        AT,
+        "3 feature rows differ from what training computes from the same bars",
+    ),
     "GazeAttentionDrift": Case(
         61,
         {f"gaze_attention_drift_distance{{{LOOK}}}": "0.3x90"},

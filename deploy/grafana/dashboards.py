@@ -1,0 +1,330 @@
+"""What is on the Grafana dashboards; `python deploy/grafana/dashboards.py` writes dashboards/*.json."""
+# ruff: noqa: INP001 - a script beside what it writes, no package
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+Panel = dict[str, Any]
+HOME: Final = Path(__file__).parent / "dashboards"
+SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
+COLUMNS: Final = 24
+
+GREEN, AMBER, RED = "#1a7f4b", "#b4690e", "#b3261e"
+AT = 'instance=~"$instance"'
+MODEL = f'{AT},model=~"$model"'
+
+
+def panel(title: str, about: str, kind: str, queries: dict[str, str], **more: Any) -> Panel:
+    """One panel. `queries`: PromQL by its legend.
+
+    `more`: unit, width, height, options, steps, mappings, min, max, stack.
+    """
+    defaults: dict[str, Any] = {"unit": more.get("unit", "short")}
+    if "steps" in more:
+        steps = [{"color": color, "value": value} for value, color in more["steps"]]
+        defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+    if "mappings" in more:
+        told = {value: {"text": text, "color": color} for value, text, color in more["mappings"]}
+        defaults["mappings"] = [{"type": "value", "options": told}]
+    for bound in ("min", "max"):
+        if bound in more:
+            defaults[bound] = more[bound]
+    if kind == "timeseries":
+        stacked = {"stacking": {"mode": "normal"}, "fillOpacity": 60, "lineWidth": 0} if more.get("stack") else {}
+        defaults["custom"] = {"lineWidth": 2, "fillOpacity": 8, "showPoints": "never", "spanNulls": True} | stacked
+    now_only = kind in {"stat", "bargauge", "table"}
+    targets = [
+        {
+            "refId": chr(ord("A") + number),
+            "datasource": SOURCE,
+            "expr": query,
+            "legendFormat": legend,
+            "instant": now_only,
+            "range": not now_only,
+            "format": {"table": "table", "{{le}}": "heatmap"}.get(kind if kind == "table" else legend, "time_series"),
+        }
+        for number, (legend, query) in enumerate(queries.items())
+    ]
+    return {
+        "title": title,
+        "description": about,
+        "type": kind,
+        "datasource": SOURCE,
+        "targets": targets,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": more.get("options", {}),
+        "gridPos": {"w": more.get("width", 8), "h": more.get("height", 8)},
+    }
+
+
+def number(title: str, about: str, query: str, **more: Any) -> Panel:
+    """A single number."""
+    options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none"}
+    return panel(title, about, "stat", {"{{instance}}": query}, width=4, height=4, options=options, **more)
+
+
+def lines(title: str, about: str, queries: dict[str, str], **more: Any) -> Panel:
+    """Lines over time."""
+    options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}
+    return panel(title, about, "timeseries", queries, options=options, **more)
+
+
+def heat(title: str, about: str, queries: dict[str, str], scheme: str = "Oranges", **more: Any) -> Panel:
+    """Colour over time."""
+    options = {
+        "calculate": False,
+        "color": {"mode": "scheme", "scheme": scheme, "steps": 64},
+        "yAxis": {"axisPlacement": "left"},
+        "rowsFrame": {"layout": "auto"},
+        "legend": {"show": True},
+    }
+    return panel(title, about, "heatmap", queries, options=options, **more)
+
+
+def variable(name: str, query: str, *, several: bool = True) -> dict[str, Any]:
+    """A choice above the dashboard, filled from Prometheus."""
+    return {
+        "name": name,
+        "type": "query",
+        "datasource": SOURCE,
+        "query": {"query": query, "refId": name},
+        "refresh": 2,
+        "multi": several,
+        "includeAll": several,
+        "allValue": ".*" if several else None,
+        "current": {"text": "All", "value": "$__all"} if several else {},
+    }
+
+
+CHOICES: Final = [
+    {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}},
+    variable("instance", "label_values(gaze_ready, instance)"),
+    variable("model", "label_values(gaze_model_info, model)"),
+    {
+        "name": "over",
+        "type": "interval",
+        "query": "5m,1h,2h,6h,1d,7d",
+        "current": {"text": "2h", "value": "2h"},
+        "description": "Rates and means are taken over so long. Choose at least the length of a bar.",
+    },
+]
+
+YES = [("0", "no", RED), ("1", "yes", GREEN)]
+
+
+def quantiles(histogram: str, labels: str) -> dict[str, str]:
+    """Half, 99 % and all but one in a thousand of a histogram, over all series that the labels name."""
+    rate = f"sum by (le) (rate({histogram}_bucket{{{labels}}}[$over]))"
+    return {f"p{share:g}": f"histogram_quantile({share / 100:g}, {rate})" for share in (50, 99, 99.9)}
+
+
+def mean(histogram: str, labels: str, by: str) -> str:
+    """The mean of what a histogram saw."""
+    total, count = (f"sum by ({by}) (rate({histogram}_{part}{{{labels}}}[$over]))" for part in ("sum", "count"))
+    return f"{total} / ({count} > 0)"
+
+
+OVERVIEW = [
+    number("Ready", "What /readyz answers.", f"gaze_ready{{{AT}}}", mappings=YES),
+    number("Feed", "Every socket of every venue is open.", f"min by (instance) (gaze_feed_up{{{AT}}})", mappings=YES),
+    number("Store", "The store answers.", f"gaze_store_up{{{AT}}}", mappings=YES),
+    number("Symbols ready", "Symbols whose window is full, of all.",
+           f"gaze_symbols_ready{{{AT}}} / gaze_symbols{{{AT}}}", unit="percentunit",
+           steps=[(None, RED), (0.99, AMBER), (1, GREEN)]),
+    number("Drift", "The largest distance of any attention from its reference.",
+           f"max by (instance) (gaze_attention_drift_distance{{{MODEL}}})",
+           steps=[(None, GREEN), (0.1, AMBER), (0.2, RED)]),
+    number("Alerts", "Alerts of Gaze that fire now.",
+           '(count(ALERTS{alertstate="firing",alertname=~"Gaze.+"}) or vector(0))',
+           steps=[(None, GREEN), (1, RED)]),
+    lines("Predictions", "Published in the last while, and those of them for bars that came by backfill.", {
+        "{{model}} on {{instance}}": f"sum by (model, instance) (increase(gaze_predictions_total{{{MODEL}}}[$over]))",
+        "{{model}} late": f"sum by (model) (increase(gaze_predictions_late_total{{{MODEL}}}[$over]))",
+    }, width=12),
+    lines("From bar to prediction", "From having received a live bar to its prediction being out.",
+          quantiles("gaze_bar_to_prediction_seconds", MODEL), unit="s", width=12),
+    lines("What was predicted", "The newest prediction of each listed symbol.", {
+        "{{symbol}} {{output}} in {{horizon}} bars": f"gaze_prediction{{{MODEL}}}",
+    }, width=12),
+    heat("Spread of predictions", "Predicted values over all symbols.", {
+        "{{le}}": f"sum by (le) (increase(gaze_prediction_value_bucket{{{MODEL}}}[$over]))",
+    }, width=12),
+    panel("What runs", "Model, digest and engine of each daemon.", "table", {
+        "": f"gaze_model_info{{{MODEL}}} * on (instance) group_left (python) gaze_build_info{{{AT}}}",
+    }, width=24, height=5),
+]  # fmt: skip
+
+ATTENTION = [
+    heat("Where it looks", "Running mean weight on each part of the window, by how many bars ago it was.", {
+        "{{bars_ago}}": f"avg by (bars_ago) (gaze_attention_weight_ratio{{{MODEL}}})",
+    }, unit="percentunit", width=16, height=11),
+    panel("Now and in the reference", "The same now, beside how the model looked on its validation bars.", "bargauge", {
+        "{{bars_ago}} bars ago, now": f"avg by (bars_ago) (gaze_attention_weight_ratio{{{MODEL}}})",
+        "{{bars_ago}} bars ago, reference": f"avg by (bars_ago) (gaze_attention_reference_weight_ratio{{{MODEL}}})",
+    }, unit="percentunit", height=11, options={"orientation": "horizontal", "displayMode": "basic"}),
+    heat("Against the reference", "Weight now less the reference's: red is looked at more than then, blue less.", {
+        "{{bars_ago}}": f"avg by (bars_ago) (gaze_attention_weight_ratio{{{MODEL}}}"
+                        f" - gaze_attention_reference_weight_ratio{{{MODEL}}})",
+    }, scheme="RdBu", unit="percentunit", width=16, height=9),
+    lines("Drift", "Distance of the running profile from the reference: 0 the same, 1 disjoint.", {
+        "{{attention}} of {{model}}": f"gaze_attention_drift_distance{{{MODEL}}}",
+    }, min=0, height=9),
+    lines("Shares of the window", "Mean attention on the historical half, the mid quarter and the recent quarter.", {
+        "{{attention}}: {{bucket}}": mean("gaze_attention_share_ratio", MODEL, "attention, bucket"),
+    }, unit="percentunit", min=0, max=1, stack=True, width=12),
+    lines("Shares against the reference", "Mean share now less the reference's.", {
+        "{{attention}}: {{bucket}}": f"({mean('gaze_attention_share_ratio', MODEL, 'attention, bucket')})"
+        f" - avg by (attention, bucket) (gaze_attention_reference_share_ratio{{{MODEL}}})",
+    }, unit="percentunit", width=12),
+    lines("Entropy", "1 looks evenly, 0 at one step; beside it the mean in the reference.", {
+        "{{attention}}": mean("gaze_attention_entropy_ratio", MODEL, "attention"),
+        "{{attention}}, reference": f"avg by (attention) (gaze_attention_reference_entropy_ratio{{{MODEL}}})",
+    }, min=0, max=1),
+    heat("Entropy over all predictions", "How many predictions looked how evenly.", {
+        "{{le}}": f"sum by (le) (increase(gaze_attention_entropy_ratio_bucket{{{MODEL}}}[$over]))",
+    }),
+    lines("Concentration", "0 looks evenly, 1 at one step.", {
+        "{{attention}}": mean("gaze_attention_concentration_ratio", MODEL, "attention"),
+    }, min=0, max=1),
+]  # fmt: skip
+
+DRIFT = [
+    number("Now", "The largest distance from the reference.",
+           f"max by (instance) (gaze_attention_drift_distance{{{MODEL}}})",
+           steps=[(None, GREEN), (0.1, AMBER), (0.2, RED)]),
+    number("Entropy against the reference", "Mean entropy less the reference's.",
+           f"avg by (instance) (gaze:attention_entropy_ratio:mean_2h{{{MODEL}}}"
+           " - gaze_attention_reference_entropy_ratio)"),
+    number("Rows that differ from training", "Features computed again as offline: must stay 0.",
+           f"gaze_parity_mismatched_total{{{AT}}}", steps=[(None, GREEN), (1, RED)]),
+    number("Rows compared", "Of them all.", f"gaze_parity_compared_total{{{AT}}}"),
+    lines("Drift of attention",
+          "Distance of the running profile from the reference. An alert fires after an hour above 0.2.", {
+        "{{attention}} of {{model}} on {{instance}}": f"gaze_attention_drift_distance{{{MODEL}}}",
+    }, min=0, width=24),
+    heat("Drift by part of the window", "Weight now less the reference's, by bars ago.", {
+        "{{bars_ago}}": f"avg by (bars_ago) (gaze_attention_weight_ratio{{{MODEL}}}"
+                        f" - gaze_attention_reference_weight_ratio{{{MODEL}}})",
+    }, scheme="RdBu", width=12),
+    heat("Drift of what is predicted", "Predicted values over all symbols.", {
+        "{{le}}": f"sum by (le) (increase(gaze_prediction_value_bucket{{{MODEL}}}[$over]))",
+    }, width=12),
+    lines("Bars that disagree with what was known",
+          "Revised, filled, refused: a changed venue looks like a changed market.", {
+        "{{fate}}": f'sum by (fate) (increase(gaze_bars_total{{{AT},fate!~"open|fresh|first"}}[$over]))',
+    }, width=24),
+]  # fmt: skip
+
+LATENCY = [
+    lines("From bar to prediction", "From having received a live bar to its prediction being out.",
+          quantiles("gaze_bar_to_prediction_seconds", MODEL), unit="s", width=12),
+    lines("Lateness of bars", "From a live bar's close to having received it: the venue's part.",
+          quantiles("gaze_bar_lateness_seconds", AT), unit="s", width=12),
+    lines("Where the time goes", "Seconds of work in each second, by stage.", {
+        "{{stage}}": f"sum by (stage) (rate(gaze_stage_seconds_sum{{{AT}}}[$__rate_interval]))",
+    }, unit="s", stack=True, width=12),
+    lines("Time of one batch", "Mean time of a batch in each stage.", {
+        "{{stage}}": mean("gaze_stage_seconds", AT, "stage"),
+    }, unit="s", width=12),
+    heat("Size of batches", "Bars predicted together: an idle hour has ones, a close has thousands.", {
+        "{{le}}": f"sum by (le) (increase(gaze_batch_bars_bucket{{{AT}}}[$over]))",
+    }, width=12),
+    lines("What waits", "Bars that wait for the predictor, and for a missing one before them.", {
+        "inbox {{instance}}": f"gaze_inbox_bars{{{AT}}}", "held {{instance}}": f"gaze_held_bars{{{AT}}}",
+    }, width=12),
+    lines("CPU", "Cores in use.", {
+        "{{instance}}": f"rate(process_cpu_seconds_total{{{AT}}}[$__rate_interval])",
+    }, width=12),
+    lines("Memory", "Resident.", {"{{instance}}": f"process_resident_memory_bytes{{{AT}}}"}, unit="bytes", width=12),
+]  # fmt: skip
+
+FEEDS = [
+    lines("Sockets", "1 while every socket of the venue is open.", {
+        "{{venue}}": f"gaze_feed_up{{{AT}}}",
+    }, min=0, max=1),
+    lines("Silence", "Time since the last frame.", {"{{venue}}": f"gaze:feed_silence_seconds{{{AT}}}"}, unit="s"),
+    lines("Reconnects", "Sockets opened again.", {
+        "{{venue}}": f"sum by (venue) (increase(gaze_feed_reconnects_total{{{AT}}}[$over]))",
+    }),
+    lines("Frames", "Received in a second.", {
+        "{{venue}}": f"sum by (venue) (rate(gaze_feed_frames_total{{{AT}}}[$__rate_interval]))",
+    }, width=12),
+    lines("Frames refused", "Not in the venue's dialect, as a share.", {
+        "{{venue}}": f"gaze:feed_frames_refused:ratio_rate5m{{{AT}}}",
+    }, unit="percentunit", width=12),
+    lines("Closed bars by fate", "What became of them; FILLED and EARLY tell of gaps.", {
+        "{{fate}}": f"sum by (fate) (increase(gaze_bars_total{{{AT}}}[$over])) > 0",
+    }, stack=True, width=12),
+    lines("Bars from history", "Fetched over REST.", {
+        "{{instance}}": f"increase(gaze_bars_backfilled_total{{{AT}}}[$over])",
+    }, width=12),
+]  # fmt: skip
+
+STORE = [
+    number("Store", "It answers.", f"gaze_store_up{{{AT}}}", mappings=YES),
+    number("Refusals", "Times it was away or refused, in the last day.",
+           f"increase(gaze_store_errors_total{{{AT}}}[1d])",
+           steps=[(None, GREEN), (1, AMBER)]),
+    lines("Time of one commit", "Rows, stream entry, latest message and wake-up of one batch.", {
+        "mean": mean("gaze_stage_seconds", f'{AT},stage="commit"', "stage"),
+        **quantiles("gaze_stage_seconds", f'{AT},stage="commit"'),
+    }, unit="s", width=24),
+    lines("Refusals", "Times the store was away or refused to write.", {
+        "{{instance}}": f"increase(gaze_store_errors_total{{{AT}}}[$over])",
+    }, width=12),
+    lines("Written", "Predictions a second.", {
+        "{{model}}": f"sum by (model) (rate(gaze_predictions_total{{{MODEL}}}[$__rate_interval]))",
+    }, width=12),
+]  # fmt: skip
+
+DASHBOARDS: Final = {
+    "overview": ("Overview", OVERVIEW),
+    "attention": ("Attention: where the model looks", ATTENTION),
+    "drift": ("Drift", DRIFT),
+    "latency": ("Latency and burst", LATENCY),
+    "feeds": ("Feeds", FEEDS),
+    "store": ("Store", STORE),
+}
+
+
+def placed(panels: list[Panel]) -> list[Panel]:
+    """The panels from left to right, then down."""
+    x = y = lowest = 0
+    out: list[Panel] = []
+    for number_, one in enumerate(panels, start=1):
+        width, height = one["gridPos"]["w"], one["gridPos"]["h"]
+        if x + width > COLUMNS:
+            x, y = 0, lowest
+        out.append(one | {"id": number_, "gridPos": {"x": x, "y": y, "w": width, "h": height}})
+        x, lowest = x + width, max(lowest, y + height)
+    return out
+
+
+def dashboard(name: str) -> dict[str, Any]:
+    """One dashboard as Grafana reads it."""
+    title, panels = DASHBOARDS[name]
+    return {
+        "uid": f"gaze-{name}",
+        "title": f"Gaze: {title}",
+        "tags": ["gaze"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-24h", "to": "now"},
+        "timezone": "utc",
+        "templating": {"list": CHOICES},
+        "links": [{"type": "dashboards", "tags": ["gaze"], "title": "Gaze", "asDropdown": True, "keepTime": True}],
+        "panels": placed(panels),
+    }
+
+
+def written(name: str) -> str:
+    """The content of dashboards/NAME.json."""
+    return json.dumps(dashboard(name), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    for each in DASHBOARDS:
+        (HOME / f"{each}.json").write_text(written(each))
