@@ -187,7 +187,10 @@ async def test_bars_missed_while_away_come_from_history_in_their_order(venue: Ve
         venue.keep_hours(ETH, range(14))
         link = await venue.next_link()
         await link.tell(venue.bar(ETH, 14), venue.bar(BTC, 14))
-        taken = await desk.take(10)
+        # The chase may have asked for the same bars meanwhile: repeats are harmless, order and holes are not.
+        taken: dict[tuple[str, int, str], None] = {}
+        while len(taken) < 10:
+            taken |= dict.fromkeys(await desk.take(1))
     for symbol in (BTC, ETH):
         own = [bar for bar in taken if bar[0] == symbol]
         assert own == [*backfilled(range(10, 14), symbol), (symbol, 14, "live")]
