@@ -49,7 +49,7 @@ def _summary(of: Report) -> Iterator[str]:
     yield f"<h1>Where {escape(of.subject)} looks</h1>"
     facts = (
         f"{of.kind} of family {of.family}, window of {of.window} bars of {of.interval}, {len(of.features)} features. "
-        f"{of.predictions:,} predictions of {of.symbols} symbols it had not seen, {of.span[0]} to {of.span[1]}. "
+        f"{of.predictions:,} predictions of bars it had not seen, {of.span[0]} to {of.span[1]}; symbols: {of.symbols}. "
         f"Direction of {of.output} right: {of.right.told(3)}."
     )
     yield f'<p class="facts">{escape(facts)}</p>'

@@ -4,6 +4,7 @@ Deletion, comprehensiveness and sufficiency as in ERASER (DeYoung et al. 2020), 
 steps by chance, and the steps that another prediction looked at. N predictions, T steps, K counts of steps.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ BATCH: Final = 1_024
 SHIFTS: Final = 4
 """An LSTM's hidden state knows the steps before it: attention may lie up to this many less one after what matters."""
 EVEN: Final = 0.05
-"""Attention of which less would have to move to be even tells nothing."""
+"""Attention of which less would have to move to be even tells nothing. Up to attention.EVEN it tells little."""
 AGREES: Final = 0.3
 """Mean rank correlation with occlusion from which attention is said to agree with it."""
 WAYS: Final = ("attention", "another's attention", "chance", "least attention")
@@ -34,10 +35,15 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Reliability(msgspec.Struct, frozen=True):
-    """What taking steps away tells. Moves are in deviations of the forecasts; `count` steps are about a tenth."""
+    """What taking steps away tells. Moves are in deviations of the forecasts; `count` steps are about a tenth.
+
+    `weight`: what the `count` heaviest steps hold; even attention gives them `even_weight`.
+    """
 
     predictions: int
     count: int
+    weight: Estimate
+    even_weight: float
     counts: tuple[int, ...]
     deletion: tuple[Curve, ...]
     sufficiency: tuple[Curve, ...]
@@ -92,9 +98,14 @@ def judge(of: Predictions, weights: Floats, tested: Tested) -> Reliability:
     over_chance, over_another = draws.mean(own - chance), draws.mean(own - other)
     agreement, shown = draws.mean(by_shift[best]), draws.mean(attention.displaced(weights_NT))
     verdict = _verdict(shown, over_chance, over_another, agreement)
+    held_N = np.sort(weights_NT, axis=1)[:, -count:].sum(axis=1, dtype=np.float64)
+    held = draws.mean(np.asarray(held_N))
+    taken = _taken(count, held.value, count / steps, (float(one.mean()) for one in (own, chance, other)))
     return Reliability(
         len(tested.rows),
         count,
+        held,
+        count / steps,
         counts,
         tuple(Curve(way, tuple(moved.mean(axis=0).tolist())) for way, moved in gone.items()),
         tuple(Curve(way, tuple(moved.mean(axis=0).tolist())) for way, moved in left.items()),
@@ -105,7 +116,7 @@ def judge(of: Predictions, weights: Floats, tested: Tested) -> Reliability:
         tuple(float(values.mean()) for values in by_shift),
         best,
         verdict,
-        _sentence(verdict, count, own, chance, other, agreement, best),
+        _sentence(verdict, taken, shown, agreement, best),
     )
 
 
@@ -165,26 +176,29 @@ def _verdict(shown: Estimate, over_chance: Estimate, over_another: Estimate, agr
         return "no"
     if not over_another.above_zero:
         return "only on average"
-    return "yes" if (agreement.low or 0.0) >= AGREES else "with care"
+    return "yes" if (agreement.low or 0.0) >= AGREES and shown.value > attention.EVEN else "with care"
 
 
-def _sentence(
-    verdict: str, count: int, own_N: Doubles, chance_N: Doubles, other_N: Doubles, agreement: Estimate, shift: int
-) -> str:
-    own, chance, other = own_N.mean(), chance_N.mean(), other_N.mean()
+def _taken(count: int, weight: float, even: float, moves: Iterator[float]) -> str:
+    own, chance, other = moves
     bars = "the bar" if count == 1 else f"the {count} bars"
-    taken = (
-        f"taking away {bars} with most weight moves a forecast by {own:.2f} deviations of the forecasts, as many by "
-        f"chance move it by {chance:.2f}, those that another prediction looked at by {other:.2f}"
+    return (
+        f"taking away {bars} with most weight ({100 * weight:.0f} % of it, evenly {100 * even:.0f} %) "
+        f"moves a forecast by {own:.2f} deviations of the forecasts; as many by chance move it by {chance:.2f}, those "
+        f"that another prediction looked at by {other:.2f}"
     )
-    agrees = f"its rank correlation with occlusion is {agreement.told()}" + (
-        f" when it is read {shift} bar{'s' if shift > 1 else ''} back" if shift else ""
-    )
+
+
+def _sentence(verdict: str, taken: str, shown: Estimate, agreement: Estimate, shift: int) -> str:
+    back = f" when it is read {shift} bar{'s' if shift > 1 else ''} back" if shift else ""
+    agrees = f"its rank correlation with occlusion is {agreement.told()}{back}"
+    near = "its order points at what the model uses, but it is nearly even, so its sizes do not say how much"
+    care = near if shown.value <= attention.EVEN else f"but {agrees}"
     usual = "This attention tells where the model usually looks, not what decided one forecast"
     return {
         "nothing to read": "This attention is uniform: there is nothing to read in it.",
         "no": f"This attention must not be read as an explanation: {taken}.",
         "only on average": f"{usual}: {taken}.",
-        "with care": f"This attention may be read as an explanation with care: {taken}; but {agrees}.",
+        "with care": f"This attention may be read as an explanation with care: {taken}; {care}.",
         "yes": f"This attention may be read as an explanation of what the model uses: {taken}; {agrees}.",
     }[verdict]

@@ -57,3 +57,13 @@ def test_taking_every_step_away_moves_as_far_in_any_order(honest: Explained):
     curves = {curve.way: curve.moved for curve in judged.deletion}
     assert curves["attention"][0] > curves["chance"][0] > curves["least attention"][0]
     assert curves["attention"][-1] == pytest.approx(max(curves["attention"]), rel=0.2)
+
+
+def test_attention_that_is_nearly_even_may_be_read_for_its_order_alone(honest: Explained):
+    of = honest.predictions
+    faint = (0.86 / 8 + 0.14 * of.looks[0].profile_NT).astype(np.float32)
+    judged = reliability.judge(of, faint, honest.tested)
+    assert judged.verdict == "with care"
+    assert "its sizes do not say how much" in judged.sentence
+    assert judged.weight.value < honest.report.attentions[0].reliability.weight.value
+    assert judged.even_weight == 1 / 8
