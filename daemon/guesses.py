@@ -9,13 +9,17 @@ class Guesses:
     def __init__(self, most: int) -> None:
         self._most = most
         self._bars: dict[str, dict[int, Bar]] = {}
+        self._told_ms: dict[str, int] = {}
 
-    def note(self, bar: Bar) -> None:
-        """Remember a bar as it was passed on."""
+    def note(self, bar: Bar) -> bool:
+        """Remember a bar that is to be passed on; False where history has spoken, and a guess has nothing to add."""
+        if bar.opened_at_ms <= self._told_ms.get(bar.symbol, -1):
+            return False
         bars = self._bars.setdefault(bar.symbol, {})
         bars[bar.opened_at_ms] = bar
         if len(bars) > self._most:
             del bars[min(bars)]
+        return True
 
     def knows(self, symbol: str, opened_at_ms: int) -> bool:
         """Whether this bar was passed on and awaits its confirmation."""
@@ -23,5 +27,6 @@ class Guesses:
 
     def confirmed_by(self, bar: Bar) -> bool:
         """Whether history's bar is the one that was passed on; it is forgotten either way."""
+        self._told_ms[bar.symbol] = max(bar.opened_at_ms, self._told_ms.get(bar.symbol, -1))
         known = self._bars.get(bar.symbol, {}).pop(bar.opened_at_ms, None)
         return known is not None and known.row == bar.row

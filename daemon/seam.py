@@ -96,7 +96,7 @@ class Seam:
         for symbol in symbols:
             self._symbols.add(symbol)
             self._held.setdefault(symbol, deque(maxlen=_HELD_BARS))
-            since_ms = self._since(symbol)
+            since_ms = self._wanted_ms(symbol)
             if since_ms is not None:
                 self._next_ms.setdefault(symbol, since_ms)
 
@@ -120,14 +120,9 @@ class Seam:
         await self._share(symbols, self._join)
 
     async def backfill(self, bars: Iterable[Bar]) -> None:
-        """Pass on bars from history, except those that confirm what is known."""
-        for bar in bars:
-            if self._guesses.confirmed_by(bar):
-                self._count_as_come(bar)
-                continue
-            origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
-            await self._pass_on(self._arrival(bar, origin))
-            self._watcher.backfilled(1)
+        """Pass on bars from history that someone else asked for, except those that confirm what is known."""
+        # Guesses before them are still to be confirmed.
+        await self._backfill(bars, count=not self._history.confirms)
 
     async def chase_forever(self) -> None:
         """Ask history for what the sockets should have brought by now. Ends only by cancellation."""
@@ -171,13 +166,13 @@ class Seam:
 
     async def _take_history(self, symbol: str) -> None:
         closed_until_ms = await self._history.closed_until_ms(self._interval)
-        since_ms = self._since(symbol)
+        since_ms = self._wanted_ms(symbol)
         at_ms = closed_until_ms - self._warmup_ms if since_ms is None else since_ms
         while symbol in self._held and at_ms < closed_until_ms:
             bars = await self._history.bars(symbol, self._interval, at_ms, closed_until_ms)
             if not bars:
                 break
-            await self.backfill(bars)
+            await self._backfill(bars)
             at_ms = bars[-1].opened_at_ms + self._interval.ms
             closed_until_ms = await self._history.closed_until_ms(self._interval)
         # Where even history has nothing, the chase begins here.
@@ -205,7 +200,7 @@ class Seam:
             return
         if not self._guesses.knows(symbol, from_ms):
             self._warn("a bar did not come live, asked history", symbol=symbol, from_ms=from_ms, found=len(bars))
-        await self.backfill(bars)
+        await self._backfill(bars)
 
     def _overdue(self) -> list[str]:
         return [symbol for symbol in self._next_ms if self._is_overdue(symbol)]
@@ -234,11 +229,29 @@ class Seam:
         log.warning(message, extra={"venue": self._venue, **values})
 
     async def _pass_on(self, arrival: Arrival) -> None:
-        await self._inbox.put_closed(arrival)
-        if arrival.origin is Origin.LIVE and self._history.confirms:
-            self._guesses.note(arrival.bar)
-        else:
-            self._count_as_come(arrival.bar)
+        """Hand over a live bar."""
+        bar = arrival.bar
+        if not self._history.confirms:
+            await self._inbox.put_closed(arrival)
+            self._count_as_come(bar)
+        elif self._guesses.note(bar):
+            await self._inbox.put_closed(arrival)
+
+    async def _backfill(self, bars: Iterable[Bar], *, count: bool = True) -> None:
+        for bar in bars:
+            if not self._guesses.confirmed_by(bar):
+                origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
+                await self._inbox.put_closed(self._arrival(bar, origin))
+                self._watcher.backfilled(1)
+            if count:
+                self._count_as_come(bar)
+
+    def _wanted_ms(self, symbol: str) -> int | None:
+        """The first bar to ask for: guesses are asked for again, also the one before we were stopped."""
+        since_ms = self._since(symbol)
+        if since_ms is None or not self._history.confirms:
+            return since_ms
+        return min(since_ms - self._interval.ms, self._next_ms.get(symbol, since_ms))
 
     def _count_as_come(self, bar: Bar) -> None:
         symbol, next_ms = bar.symbol, bar.opened_at_ms + self._interval.ms

@@ -15,6 +15,8 @@ def test_the_same_numbers_confirm_a_guess_once_and_others_do_not():
     assert not guesses.confirmed_by(a_bar(0))
     assert not guesses.confirmed_by(a_bar(1, close=2.0))
     assert not guesses.knows("BTC", 1)
+    assert not guesses.note(a_bar(1))
+    assert guesses.note(a_bar(2))
     assert not guesses.confirmed_by(Bar("ETH", 1, 1.0, 9.0, 0.5, 1.0, 5.0))
 
 

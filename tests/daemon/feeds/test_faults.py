@@ -1,0 +1,119 @@
+"""Every feed at a venue that breaks off, repeats, swaps and swallows: the last word on each bar is the file's."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+
+from core.barfile import BarFile
+from core.bars import Origin
+from daemon.backoff import Backoff
+from daemon.exchange.clock import VenueClock
+from daemon.exchange.dialects import dialect
+from daemon.exchange.faults import Faults
+from daemon.exchange.market import Market
+from daemon.exchange.server import Exchange
+from daemon.feeds import FEEDS, feed
+from daemon.fills import Fills
+from daemon.history import History
+from daemon.inbox import Inbox
+from daemon.listener import Listener
+from daemon.seam import Seam
+
+SKIPPED = 24
+FAULTS = Faults(seed=3, drop=0.05, repeat=0.1, reorder=0.1, silent_gap=0.1)
+AT_ONCE = Backoff(first_s=0.001, last_s=0.002)
+Row = tuple[float, ...]
+
+
+class Told:
+    """What the listener tells of itself."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def feed_up(self, _venue: str, *, up: bool) -> None:
+        self.counts["up" if up else "down"] += 1
+
+    def frames(self, _venue: str, _received_at_ms: int, count: int = 1) -> None:
+        self.counts["frames"] += count
+
+    def refused(self, _venue: str) -> None:
+        self.counts["refused"] += 1
+
+    def reconnected(self, _venue: str) -> None:
+        self.counts["reconnected"] += 1
+
+    def backfilled(self, count: int) -> None:
+        self.counts["backfilled"] += count
+
+
+class Book:
+    """The last word on each bar, and who asks for those that are missing."""
+
+    def __init__(self, bars: BarFile) -> None:
+        self.inbox = Inbox(100)
+        self.rows: dict[tuple[str, int], Row] = {}
+        self.origins: Counter[Origin] = Counter()
+        self._interval = bars.interval
+        self._newest_ms: dict[str, int] = {}
+
+    def since(self, symbol: str) -> int | None:
+        newest_ms = self._newest_ms.get(symbol)
+        return None if newest_ms is None else newest_ms + self._interval.ms
+
+    async def keep_until(self, expected: dict[tuple[str, int], Row], fills: Fills) -> None:
+        """Until the last word on each of these bars is the expected one."""
+        missing = set(expected)
+        while missing:
+            for arrival in await self.inbox.take(100):
+                bar = arrival.bar
+                place = (bar.symbol, bar.opened_at_ms)
+                self.rows[place] = bar.row
+                self.origins[arrival.origin] += 1
+                (missing.discard if expected.get(place, bar.row) == bar.row else missing.add)(place)
+                next_ms = self.since(bar.symbol)
+                if next_ms is not None and bar.opened_at_ms > next_ms:
+                    fills.request_fill(bar.symbol, next_ms, bar.opened_at_ms)
+                self._newest_ms[bar.symbol] = max(bar.opened_at_ms, self._newest_ms.get(bar.symbol, 0))
+
+
+@pytest.mark.parametrize("name", FEEDS)
+async def test_after_a_week_of_faults_the_last_word_on_each_bar_is_the_files(name: str, span: Callable[[str], BarFile]):
+    bars = span(name)
+    market = Market(bars)
+    book, told = Book(bars), Told()
+    exchange = Exchange(market, dialect(name, market), VenueClock(market.first_ms + SKIPPED * bars.interval.ms), FAULTS)
+    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+        venue = feed(name, exchange.websocket_url, exchange.rest_url)
+        history = History(
+            venue, session, spacing_s=0, backoff=AT_ONCE, clock_age_s=0, elapsed_s=lambda: exchange.clock.now_ms() / 1e3
+        )
+        seam = Seam(
+            venue.name, bars.interval, book.inbox, history, book.since, told,
+            now=lambda: 1_234.5, warmup_bars=200, backoff=AT_ONCE, look_s=0.02,
+        )  # fmt: skip
+        fills = Fills(seam, history, bars.interval, pauses_s=(0.0, 0.05))
+        listener = Listener(
+            venue, tuple(bars.symbols), bars.interval, seam, fills, told,
+            now=lambda: 1_234.5, backoff=AT_ONCE, hello_spacing_s=0.0,
+        )  # fmt: skip
+        # The leaping clock outruns history by days. It stops before the last bar has settled into history.
+        expected = {
+            (symbol, int(opened_at_ms)): tuple(row)
+            for symbol, part in bars.symbols.items()
+            for opened_at_ms, row in zip(part.opened_at_ms[:-1], part.rows[:-1].tolist(), strict=True)
+        }
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(listener.listen_forever())
+            tasks.create_task(exchange.replay())
+            await book.keep_until(expected, fills)
+            listening.cancel()
+    assert told.counts["refused"] == 0
+    assert told.counts["reconnected"] > 2
+    built = set(book.rows) - set(expected) - {(symbol, market.last_ms) for symbol in bars.symbols}
+    assert all(len(set(book.rows[place][:4])) == 1 and math.isclose(book.rows[place][4], 0) for place in built)
+    assert (book.origins[Origin.FILLED] > 0) == (name == "kraken")
