@@ -17,6 +17,7 @@ FEEDS: Final = {
     "kraken": "daemon.feeds.kraken:Kraken",
     "hyperliquid": "daemon.feeds.hyperliquid:Hyperliquid",
     "coinbase": "daemon.feeds.coinbase:Coinbase",
+    "generic": "daemon.feeds.generic:Generic",
 }
 """Name -> where its constructor is; imported only when that feed is asked for."""
 

@@ -19,6 +19,7 @@ DIALECTS: Final = {
     "kraken": "daemon.exchange.dialects.kraken:KrakenDialect",
     "hyperliquid": "daemon.exchange.dialects.hyperliquid:HyperliquidDialect",
     "coinbase": "daemon.exchange.dialects.coinbase:CoinbaseDialect",
+    "generic": "daemon.exchange.dialects.generic:GenericDialect",
 }
 """Name -> where its constructor is; the same names as the feeds have."""
 

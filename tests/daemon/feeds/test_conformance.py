@@ -117,7 +117,7 @@ def test_a_real_frame_damaged_anywhere_is_bars_or_a_frame_error(name: str, span:
 def test_what_the_stand_in_tells_is_read_back_to_the_last_bit(name: str, span: Span):
     bars = span(name)
     market = Market(bars)
-    side, venue = dialect(name, market), feed(name)
+    side, venue = dialect(name, market), feed(name, "ws://127.0.0.1:1")
     venue.sockets(list(bars.symbols), bars.interval)
     says_closed = venue.grace_s is None
     for update in market.period(market.first_ms + 5 * bars.interval.ms):
@@ -128,7 +128,7 @@ def test_what_the_stand_in_tells_is_read_back_to_the_last_bit(name: str, span: S
 @pytest.mark.parametrize("name", FEEDS)
 def test_a_frame_of_another_interval_than_was_asked_for_gives_no_bar(name: str, span: Span):
     frame, _ = told_by(name, span)
-    venue = feed(name)
+    venue = feed(name, "ws://127.0.0.1:1")
     if name not in LEAST:
         venue.sockets(["BTCUSDT"], Interval.parse("1m"))
         with pytest.raises(FrameError, match="asked for"):
@@ -138,7 +138,7 @@ def test_a_frame_of_another_interval_than_was_asked_for_gives_no_bar(name: str, 
 @pytest.mark.parametrize("name", FEEDS)
 def test_every_symbol_is_carried_by_one_socket_and_the_interval_must_exist(name: str):
     symbols = [f"S{number}USDT" for number in range(999)]
-    sockets = feed(name).sockets(symbols, interval_of(name))
+    sockets = feed(name, "ws://127.0.0.1:1").sockets(symbols, interval_of(name))
     assert [symbol for socket in sockets for symbol in socket.symbols] == symbols
     told = " ".join(message for socket in sockets for message in socket.hello).lower()
     assert all(symbol.lower() in told for symbol in symbols)
@@ -273,7 +273,7 @@ def test_symbols_in_small_letters_are_spelled_as_the_venue_does(name: str):
 def test_a_subscription_is_answered_and_one_to_what_is_not_there_is_refused(name: str, span: Span):
     bars = span(name)
     side = dialect(name, Market(bars))
-    venue = feed(name)
+    venue = feed(name, "ws://127.0.0.1:1")
 
     def answers(symbols: list[str]) -> tuple[list[bytes], set[str]]:
         (socket,) = venue.sockets(symbols, bars.interval)
