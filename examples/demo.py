@@ -105,7 +105,7 @@ def serve(*, live: bool) -> int:
         with serving("run", "gaze.toml", "--json") as (daemon, daemon_listens):
             url = daemon_listens["http"]
             until_ready(url, daemon)
-            say(f"5. Serving. Status page {url}/  metrics {url}/metrics  readiness {url}/readyz")
+            say(f"6. Serving. Status page {url}/  metrics {url}/metrics  readiness {url}/readyz")
             # In a terminal a table that lives for a while; in a pipe one line each, so only some of them.
             until = ["--seconds", "40"] if sys.stdout.isatty() else ["--count", "48"]
             gaze("watch", "--embedded", "state", *([] if live else until))
@@ -128,10 +128,13 @@ def main() -> None:
     gaze("train", "demo", "--bars", "bars.parquet", "--out", "run")
     say("3. Export it; ONNX Runtime must reproduce PyTorch, or there is no bundle.")
     gaze("export", "run", "--out", "bundle")
-    say("4. A stand-in exchange plays the bars the model has not seen; the daemon serves them.")
+    say("4. Where does it look, and may that be read as an explanation? Here the truth is known.")
+    gaze("explain", "run", "--bars", "bars.parquet", "--out", "pictures")
+    say("5. A stand-in exchange plays the bars the model has not seen; the daemon serves them.")
     status = serve(live=live)
     say(f"Done in {time.monotonic() - begun:.0f} s. The daemon drained and exited with status {status}.")
     print("  demo/run/        what was trained: recipe, scores beside baselines, history")
+    print("  demo/pictures/   where it looks: open demo/pictures/index.html in a browser")
     print("  demo/bundle/     what was served: model.onnx, manifest, golden outputs")
     print("  demo/state/      windows and predictions, durable; the next start goes on from there")
     print("  demo/metrics.txt the last scrape")
