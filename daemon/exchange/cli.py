@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def exchange(
     bars: Annotated[Path, typer.Option(help="Parquet file of bars to replay.")],
-    dialect: Annotated[str, typer.Option(help="Whose words: the name of a feed, such as binance, okx or kraken.")] = "binance",
+    dialect: Annotated[
+        str, typer.Option(help="Whose words: the name of a feed, such as binance, okx or kraken.")
+    ] = "binance",
     interval: Annotated[str | None, typer.Option(help="Which bars, where the file holds several intervals.")] = None,
     symbols: Annotated[str, typer.Option(help="Only these, with commas between; else all.", metavar="A,B")] = "",
     start: Annotated[

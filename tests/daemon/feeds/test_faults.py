@@ -1,9 +1,9 @@
 """Every feed at a venue that breaks off, repeats, swaps and swallows: the last word on each bar is the file's."""
 
 import asyncio
-import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -23,7 +23,6 @@ from daemon.inbox import Inbox
 from daemon.listener import Listener
 from daemon.seam import Seam
 
-SKIPPED = 24
 FAULTS = Faults(seed=3, drop=0.05, repeat=0.1, reorder=0.1, silent_gap=0.1)
 AT_ONCE = Backoff(first_s=0.001, last_s=0.002)
 Row = tuple[float, ...]
@@ -81,39 +80,73 @@ class Book:
                 self._newest_ms[bar.symbol] = max(bar.opened_at_ms, self._newest_ms.get(bar.symbol, 0))
 
 
+class Desk:
+    """A listener with all its parts at a stand-in that has skipped so many bars."""
+
+    def __init__(self, name: str, bars: BarFile, skipped: int, faults: Faults) -> None:
+        self.market = Market(bars)
+        start_ms = self.market.first_ms + skipped * bars.interval.ms
+        self.exchange = Exchange(self.market, dialect(name, self.market), VenueClock(start_ms), faults)
+        self.book, self.told = Book(bars), Told()
+        self._name = name
+        self._bars = bars
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Fills]:
+        """Listen for as long as the block lasts; the market is told meanwhile, as fast as it is taken."""
+        interval, clock = self._bars.interval, self.exchange.clock
+        async with asyncio.timeout(60), self.exchange, aiohttp.ClientSession() as session:
+            venue = feed(self._name, self.exchange.websocket_url, self.exchange.rest_url)
+            history = History(
+                venue, session, spacing_s=0, backoff=AT_ONCE, clock_age_s=0, elapsed_s=lambda: clock.now_ms() / 1e3
+            )
+            # The leaping clock outruns history by days: all of it is asked for.
+            seam = Seam(
+                venue.name, interval, self.book.inbox, history, self.book.since, self.told,
+                now=lambda: 1_234.5, warmup_bars=200, backoff=AT_ONCE, look_s=0.02,
+            )  # fmt: skip
+            fills = Fills(seam, history, interval, pauses_s=(0.0, 0.05))
+            listener = Listener(
+                venue, tuple(self._bars.symbols), interval, seam, fills, self.told,
+                now=lambda: 1_234.5, backoff=AT_ONCE, hello_spacing_s=0.0,
+            )  # fmt: skip
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(listener.listen_forever())
+                self.replaying = tasks.create_task(self.exchange.replay())
+                yield fills
+                listening.cancel()
+
+
+def rows(bars: BarFile, places: slice) -> dict[tuple[str, int], Row]:
+    return {
+        (symbol, int(opened_at_ms)): tuple(row)
+        for symbol, part in bars.symbols.items()
+        for opened_at_ms, row in zip(part.opened_at_ms[places], part.rows[places].tolist(), strict=True)
+    }
+
+
 @pytest.mark.parametrize("name", FEEDS)
 async def test_after_a_week_of_faults_the_last_word_on_each_bar_is_the_files(name: str, span: Callable[[str], BarFile]):
     bars = span(name)
-    market = Market(bars)
-    book, told = Book(bars), Told()
-    exchange = Exchange(market, dialect(name, market), VenueClock(market.first_ms + SKIPPED * bars.interval.ms), FAULTS)
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
-        venue = feed(name, exchange.websocket_url, exchange.rest_url)
-        history = History(
-            venue, session, spacing_s=0, backoff=AT_ONCE, clock_age_s=0, elapsed_s=lambda: exchange.clock.now_ms() / 1e3
-        )
-        seam = Seam(
-            venue.name, bars.interval, book.inbox, history, book.since, told,
-            now=lambda: 1_234.5, warmup_bars=200, backoff=AT_ONCE, look_s=0.02,
-        )  # fmt: skip
-        fills = Fills(seam, history, bars.interval, pauses_s=(0.0, 0.05))
-        listener = Listener(
-            venue, tuple(bars.symbols), bars.interval, seam, fills, told,
-            now=lambda: 1_234.5, backoff=AT_ONCE, hello_spacing_s=0.0,
-        )  # fmt: skip
-        # The leaping clock outruns history by days. It stops before the last bar has settled into history.
-        expected = {
-            (symbol, int(opened_at_ms)): tuple(row)
-            for symbol, part in bars.symbols.items()
-            for opened_at_ms, row in zip(part.opened_at_ms[:-1], part.rows[:-1].tolist(), strict=True)
-        }
-        async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(listener.listen_forever())
-            tasks.create_task(exchange.replay())
-            await book.keep_until(expected, fills)
-            listening.cancel()
-    assert told.counts["refused"] == 0
-    assert told.counts["reconnected"] > 2
-    built = set(book.rows) - set(expected) - {(symbol, market.last_ms) for symbol in bars.symbols}
-    assert all(len(set(book.rows[place][:4])) == 1 and math.isclose(book.rows[place][4], 0) for place in built)
-    assert (book.origins[Origin.FILLED] > 0) == (name == "kraken")
+    desk = Desk(name, bars, skipped=24, faults=FAULTS)
+    # The clock stops before the last bar has settled into history.
+    expected = rows(bars, slice(None, -1))
+    async with desk.listening() as fills:
+        await desk.book.keep_until(expected, fills)
+    assert desk.told.counts["refused"] == 0
+    assert desk.told.counts["reconnected"] > 2
+    built = set(desk.book.rows) - set(expected) - {(symbol, desk.market.last_ms) for symbol in bars.symbols}
+    assert all(len(set(desk.book.rows[place][:4])) == 1 and desk.book.rows[place][4] == 0 for place in built)
+    assert (desk.book.origins[Origin.FILLED] > 0) == (name == "kraken")
+
+
+@pytest.mark.parametrize("name", ["kraken", "hyperliquid", "coinbase"])
+async def test_the_last_bar_closes_by_the_venues_clock_though_no_other_opens(name: str, span: Callable[[str], BarFile]):
+    bars = span(name)
+    desk = Desk(name, bars, skipped=160, faults=Faults())
+    async with desk.listening() as fills:
+        await desk.replaying
+        assert not [place for place in rows(bars, slice(-1, None)) if place in desk.book.rows]
+        # Five seconds after its end; history is asked after ten.
+        await desk.exchange.clock.reach(desk.market.last_ms + bars.interval.ms + 5_999)
+        await desk.book.keep_until(rows(bars, slice(-1, None)), fills)
