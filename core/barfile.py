@@ -36,8 +36,8 @@ class BarFile(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-def frame(path: Path) -> "pl.DataFrame":
-    """The file as a polars frame with REQUIRED columns, ts as Datetime(ms, UTC), sorted by symbol and time.
+def scan(path: Path) -> "pl.LazyFrame":
+    """The file as polars would read it: REQUIRED columns and what else there is, ts as Datetime(ms, UTC), unsorted.
 
     Raises: DataError: no such file, not Parquet, or columns are missing.
     """
@@ -45,20 +45,25 @@ def frame(path: Path) -> "pl.DataFrame":
 
     if not path.is_file():
         raise DataError(f"no file of bars at {path}; try: gaze bars simulate --out {path}")
+    table = pl.scan_parquet(path)
     try:
-        table = pl.read_parquet(path)
+        schema = table.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path} is not Parquet ({error}); try: gaze bars import {path} --out bars.parquet") from error
-    missing = [name for name in REQUIRED if name not in table.columns]
+    missing = [name for name in REQUIRED if name not in schema]
     if missing:
         raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}. "
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(schema)}. "
             f"try: gaze bars import {path} --out bars.parquet"
         )
-    in_utc = table.schema["ts"] == pl.Datetime("ms", "UTC")
+    in_utc = schema["ts"] == pl.Datetime("ms", "UTC")
     ts = pl.col("ts") if in_utc else pl.col("ts").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
-    numbers = [pl.col(name).cast(pl.Float64) for name in COLUMNS]
-    return table.with_columns(ts, *numbers).sort("symbol", "ts", maintain_order=True)
+    return table.with_columns(ts, *(pl.col(name).cast(pl.Float64) for name in COLUMNS))
+
+
+def frame(path: Path) -> "pl.DataFrame":
+    """As `scan`, read and sorted by symbol and time."""
+    return scan(path).sort("symbol", "ts", maintain_order=True).collect()
 
 
 def read(path: Path, interval: str | None = None) -> BarFile:

@@ -9,11 +9,13 @@ from core.errors import GazeError
 from daemon import bundle_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
+from daemon.replay_cli import replay
 from daemon.watch_cli import watch
 
 app = typer.Typer()
 app.add_typer(bundle_cli.app, name="bundle")
 app.command()(exchange)
+app.command()(replay)
 app.command()(watch)
 app.command()(doctor)
 
