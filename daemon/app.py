@@ -30,6 +30,7 @@ from daemon.listener import Listener
 from daemon.log import redact
 from daemon.metrics import Metrics
 from daemon.notify import Notifier
+from daemon.parity import Parity
 from daemon.pipeline import Pipeline
 from daemon.predictor import Predictor
 from daemon.profile import RunningProfile
@@ -86,11 +87,20 @@ def _proven(config: Config, bundle: Bundle) -> OpenEngine:
 class Daemon:
     """One bundle on one feed: its tasks, and the order in which they stop."""
 
-    def __init__(self, url: str, listener: Listener, inbox: Inbox, predictor: Predictor, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        url: str,
+        listener: Listener,
+        inbox: Inbox,
+        predictor: Predictor,
+        parity: Parity,
+        notifier: Notifier,
+    ) -> None:
         self.url = url
         self._listener = listener
         self._inbox = inbox
         self._predictor = predictor
+        self._parity = parity
         self._notifier = notifier
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,6 +108,7 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listener.listen_forever(), name="listen")
             predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
+            checked = tasks.create_task(self._parity.check_forever(), name="parity")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
             await stop.wait()
@@ -110,6 +121,7 @@ class Daemon:
             if late:
                 log.error("the store did not take the rest in time; it is fetched again at the next start")
                 predicting.cancel()
+            checked.cancel()
             watched.cancel()
 
     async def _tell_when_ready(self) -> None:
@@ -161,6 +173,14 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     fills = Fills(seam, history, interval)
     listener = Listener(feed, symbols, interval, seam, fills, metrics, now=time.time)
     status.feed_is(lambda: listener.live)
+    parity = Parity(
+        manifest.inputs,
+        windows,
+        store,
+        metrics,
+        windows_per_minute=config.parity.windows_per_minute,
+        clock_s=time.monotonic,
+    )
     predictor = Predictor(
         pipeline,
         windows,
@@ -173,12 +193,13 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         request_fill=fills.request_fill,
         venue_time_ms=history.venue_time_ms,
         watcher=status,
+        committed=parity.offer,
         wall_ms=wall_ms,
         clock_s=time.monotonic,
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, listener, inbox, predictor, notifier)
+    return Daemon(server.url, listener, inbox, predictor, parity, notifier)
 
 
 async def _store(config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack) -> RedisStore:

@@ -57,6 +57,13 @@ class PublishConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probes, metrics and the status page."""
+class ParityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often live features are computed again from the bars in the store."""
+
+    windows_per_minute: Annotated[float, msgspec.Meta(ge=0)] = 6.0
+    """0 turns it off."""
+
+
 
     host: str = "127.0.0.1"
     port: Port = 9464
@@ -84,6 +91,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publish: PublishConfig = PublishConfig()
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
+    parity: ParityConfig = ParityConfig()
     log: LogConfig = LogConfig()
 
 

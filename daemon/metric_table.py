@@ -93,6 +93,10 @@ TABLE: Final = (
     Told("gaze_attention_drift_distance", "gauge", _LOOK,
          "Jensen-Shannon distance of the running mean profile from the bundle's reference: 0 the same, 1 disjoint."),
 
+    Told("gaze_parity_compared_total", "counter", (),
+         "Feature rows computed again, as offline, from the bars in the store."),
+    Told("gaze_parity_mismatched_total", "counter", (), "Those of them that came out in other bits: must stay 0."),
+
     Told("gaze_symbols", "gauge", (), "Symbols subscribed."),
     Told("gaze_symbols_ready", "gauge", (), "Those of them whose window is full."),
     Told("gaze_ready", "gauge", (), "1 while /readyz answers 200."),

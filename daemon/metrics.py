@@ -188,6 +188,11 @@ class Metrics:
         """The running profile of this attention is so far from its reference."""
         self._gauges["gaze_attention_drift_distance"].labels(self._model, attention).set(distance)
 
+    def parity(self, compared: int, mismatched: int) -> None:
+        """So many feature rows were computed again, so many of them in other bits."""
+        self._counters["gaze_parity_compared_total"].inc(compared)
+        self._counters["gaze_parity_mismatched_total"].inc(mismatched)
+
     def filled(self, ready: int, symbols: int) -> None:
         """So many symbols of all have a full window."""
         self._gauges["gaze_symbols_ready"].set(ready)

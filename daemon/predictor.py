@@ -45,7 +45,10 @@ class Watcher(Protocol):
 
 
 class Predictor:
-    """Owns the windows and what is held. `wall_ms` and `clock_s`: the wall clock, and one that never goes back."""
+    """Owns the windows and what is held. `committed` is told of every batch that the store has.
+
+    `wall_ms` and `clock_s`: the wall clock, and one that never goes back.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Predictor:
         watcher: Watcher,
         wall_ms: Callable[[], int],
         clock_s: Callable[[], float],
+        committed: Callable[[Batch], None],
         retry_s: float = 1.0,
     ) -> None:
         self._pipeline = pipeline
@@ -78,6 +82,7 @@ class Predictor:
         self._watcher = watcher
         self._wall_ms = wall_ms
         self._clock_s = clock_s
+        self._committed = committed
         self._retry_s = retry_s
         self._full = windows.full(windows.symbols, pipeline.bars_needed)
         watcher.filled(len(self._full))
@@ -191,3 +196,4 @@ class Predictor:
             self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
         self._watcher.published_now(sent)
+        self._committed(batch)
