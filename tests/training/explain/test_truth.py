@@ -63,5 +63,16 @@ def test_pointing_blindly_finds_what_chance_says(told: Explained, simulated: Pat
     assert found.finders[0].lift.value == pytest.approx(1.0, abs=0.12)
 
 
+@pytest.mark.parametrize(("after", "found"), [(-1, 0.0), (0, 1.0), (2, 1.0), (3, 0.0)])
+def test_only_the_event_and_the_two_steps_after_it_count_as_found(told: Explained, after: int, found: float):
+    of, back = told.predictions, np.full(len(told.predictions), 4)
+    pointed = np.tile(np.eye(8)[8 - 1 - 4 + after], (len(of), 1))
+    judged = truth.find(back, {"pointed": (np.arange(len(of)), pointed)}, of)
+    assert judged is not None
+    assert judged.finders[0].found[1].value == found
+    assert judged.finders[0].lift.value == pytest.approx(found * 8 / 3)
+    assert judged.chance[1] == pytest.approx(3 / 8)
+
+
 def test_bars_without_planted_events_have_no_truth(explained: Explained):
     assert explained.report.attentions[0].truth is None
