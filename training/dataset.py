@@ -9,36 +9,55 @@ import numpy as np
 import numpy.typing as npt
 
 from core.barfile import BarFile, SymbolBars
-from core.bars import CLOSE, HIGH, LOW, OPEN, VOLUME, BarArray, Interval, TimeArray
+from core.bars import BarArray, Interval, TimeArray
 from core.bundle import Input, Window
 from core.errors import DataError
 from core.features import SETS, FeatureSet
 from core.outputs import Output
-from training import labels
+from training import labels, recipe
+from training.market import Market
 from training.recipe import Recipe
-
-Rows = npt.NDArray[np.int64]
+from training.stretches import Grid, Rows
+from training.volatility import BARS, volatility
 
 
 class Panel(msgspec.Struct, frozen=True):
-    """All bars of a file, their features and labels. `ends_N`: rows that end a whole window with a known label."""
+    """All bars of a file, their features and labels. `ends_N`: rows that end a window and have some known label.
+
+    `number_R`: consecutive bars have consecutive numbers. `reach_R`: how many rows a window that ends there has: always
+    `length`, fewer only where windows expand.
+    """
 
     interval: Interval
     features: FeatureSet
-    length: int
+    window: recipe.Window
     outputs: tuple[Output, ...]
     symbols: tuple[str, ...]
     symbol_R: npt.NDArray[np.int32]
     opened_at_ms_R: TimeArray
+    number_R: Rows
     bars_R5: BarArray
     features_RF: npt.NDArray[np.float32]
     targets: dict[str, npt.NDArray[np.float64]]
+    volatility_R: npt.NDArray[np.float64]
+    reach_R: Rows
     ends_N: Rows
+    market: Market | None = None
+
+    @property
+    def length(self) -> int:
+        """Steps of a window."""
+        return self.window.length
 
     @property
     def bars_needed(self) -> int:
         """Bars a window is made of: its rows and what the first of them looks back on."""
         return self.length + self.features.lookback - 1
+
+    @property
+    def memory(self) -> int:
+        """Bars that anything said at a bar hangs on, itself included: of the symbol, and of the market before it."""
+        return max(self.bars_needed, *(one.bars_needed + self.market.lag for one in self.inputs[1:] if self.market), 0)
 
     @property
     def horizon(self) -> int:
@@ -47,9 +66,17 @@ class Panel(msgspec.Struct, frozen=True):
 
     @property
     def input(self) -> Input:
-        """What a model of these windows reads, as a bundle says it."""
-        window = Window("rolling", self.length, self.length)
+        """What a model of these windows reads of the symbol itself, as a bundle says it."""
+        window = Window(self.window.kind, self.length, self.window.fewest)
         return Input("features", "symbol", self.features.names, self.features.digest, self.features.lookback, window)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """All that a model of these windows reads: the symbol, then the market where there is one."""
+        if self.market is None:
+            return (self.input,)
+        known, window = self.market.features, Window("rolling", self.length, self.length)
+        return (self.input, Input("market", "market", known.names, known.digest, known.lookback, window))
 
 
 class Samples(msgspec.Struct, frozen=True):
@@ -68,83 +95,131 @@ class Samples(msgspec.Struct, frozen=True):
         return self.panel.opened_at_ms_R[self.ends_N]
 
     @property
+    def first_bar(self) -> Rows:
+        """(N,): the row of the first bar that any feature of each window reads."""
+        return self.ends_N - (self.panel.reach_R[self.ends_N] + self.panel.features.lookback - 2)
+
+    @property
     def span(self) -> tuple[int, int]:
         """Opening times of the first bar that any window or feature reads and of the last that any label reads."""
-        times_N, step = self.opened_at_ms, self.panel.interval.ms
-        first = int(times_N.min()) - (self.panel.bars_needed - 1) * step
-        return first, int(times_N.max()) + self.panel.horizon * step
+        times_R = self.panel.opened_at_ms_R
+        return int(times_R[self.first_bar].min()), int(times_R[self.ends_N + self.panel.horizon].max())
+
+    @property
+    def volatility(self) -> npt.NDArray[np.float64]:
+        """(N,): how much the price moved before the end of each window."""
+        return self.panel.volatility_R[self.ends_N]
 
     def target(self, output: Output) -> npt.NDArray[np.float64]:
-        """(N,) or (N, width): what came to be."""
+        """(N,): what came to be; NaN where it counts as neither."""
         return self.panel.targets[output.name][self.ends_N]
+
+    def known(self, output: Output) -> "Samples":
+        """Those whose label of this output is known."""
+        return Samples(self.panel, self.ends_N[np.isfinite(self.target(output))])
 
     def feature_rows(self) -> npt.NDArray[np.float32]:
         """(rows, F): every feature row that lies in some window, once."""
-        covered_R = np.zeros(len(self.panel.features_RF) + 1, np.int64)
-        np.add.at(covered_R, self.ends_N - self.panel.length + 1, 1)
-        np.add.at(covered_R, self.ends_N + 1, -1)
-        return self.panel.features_RF[covered_R[:-1].cumsum() > 0]
+        return self.panel.features_RF[_covered(self.ends_N, self.panel.reach_R[self.ends_N], len(self.panel.reach_R))]
+
+    def market_rows(self) -> npt.NDArray[np.float32]:
+        """(rows, F): every row of the market that lies in some window, once."""
+        market = self.panel.market
+        assert market is not None
+        return market.features_MF[_covered(market.row_R[self.ends_N], self.panel.length, len(market.features_MF))]
 
     def bars(self, which: Rows) -> BarArray:
-        """(n, K+T-1, 5): the bars of some windows, oldest first, as the daemon would hold them."""
-        back = np.arange(self.panel.bars_needed - 1, -1, -1)
-        return np.asarray(self.panel.bars_R5[self.ends_N[which][:, None] - back])
+        """(n, K+T-1, 5): the bars of some windows, oldest first, as a daemon would hold them; NaN before the first."""
+        ends_n = self.ends_N[which]
+        back = np.arange(max(one.bars_needed for one in self.panel.inputs) - 1, -1, -1)
+        bars_nL5 = self.panel.bars_R5[np.maximum(ends_n[:, None] - back, 0)]
+        if self.panel.window.kind == "expanding":
+            bars_nL5[ends_n[:, None] - back < self.first_bar[which][:, None]] = np.nan
+        return np.asarray(bars_nL5)
 
 
-def panel(file: BarFile, recipe: Recipe) -> Panel:
+def panel(file: BarFile, told: Recipe) -> Panel:
     """Compute features and labels of a file of bars as the recipe asks.
 
     Raises: ConfigError: an unknown feature set or label. DataError: another interval, a symbol that is not there, or no
     window unbroken.
     """
-    interval = Interval.parse(recipe.data.interval)
-    parts = _chosen(file, recipe.data.symbols)
+    interval = Interval.parse(told.data.interval)
+    parts = _chosen(file, told.data)
     _check_interval(parts, interval)
-    features = FeatureSet.named(recipe.data.features) if recipe.data.features in SETS else _listed(recipe)
-    outputs = labels.outputs(recipe.label.kind, recipe.label.horizons)
-    values = labels.named(recipe.label.kind).values
-    targets = {output.name: np.concatenate([values(part.rows, output.horizon) for part in parts]) for output in outputs}
-    runs = [_unbroken(part, interval) for part in parts]
+    features = features_named(told.data.features)
+    outputs = labels.outputs(told.label)
+    grid = Grid.of(interval, list(file.symbols.values()), sessions=told.data.sessions)
+    runs = [grid.unbroken(part) for part in parts]
+    before_R = np.concatenate([before for before, _ in runs])
+    targets = [labels.targets(part.rows, told.label) for part in parts]
     made = Panel(
         interval,
         features,
-        recipe.window.length,
+        told.window,
         outputs,
         tuple(part.symbol for part in parts),
         np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.rows) for part in parts]),
         np.concatenate([part.opened_at_ms for part in parts]),
+        np.concatenate([grid.numbers(part.opened_at_ms) for part in parts]),
         np.concatenate([part.rows for part in parts]),
         np.concatenate([features.history(part.rows, part.opened_at_ms).astype(np.float32) for part in parts]),
-        targets,
+        {name: np.concatenate([one[name] for one in targets]) for name in targets[0]},
+        np.concatenate([volatility(part.rows) for part in parts]),
+        np.clip(before_R - features.lookback + 1, 0, told.window.length),
         np.empty(0, np.int64),
     )
-    # A window also needs the bars that the persistence baseline looks back on.
-    needed = max(made.bars_needed, made.horizon + 1)
-    whole_R = np.concatenate([before for before, _ in runs]) >= needed
-    known_R = np.concatenate([after for _, after in runs]) >= made.horizon
-    ends_N = np.flatnonzero(whole_R & known_R)
+    if told.data.market:
+        (series,) = _chosen(file, recipe.Data(told.data.interval, "", (told.data.market,)))
+        known = features_named(told.data.market_features)
+        market = Market.beside(series, known, grid, made.number_R, made.length, told.data.market_lag)
+        made = msgspec.structs.replace(made, market=market)
+    return msgspec.structs.replace(made, ends_N=_ends(made, before_R, np.concatenate([after for _, after in runs])))
+
+
+def features_named(name: str) -> FeatureSet:
+    """A feature set by its name, or single features by theirs, separated by commas.
+
+    Raises: ConfigError: there is none of this name.
+    """
+    names = [one.strip() for one in name.split(",")]
+    return FeatureSet(names) if len(names) > 1 and name not in SETS else FeatureSet.named(name)
+
+
+def _ends(made: Panel, before_R: Rows, after_R: Rows) -> Rows:
+    """Rows that end a window, whose label is known, and that have the bars the persistence baseline looks back on."""
+    least = made.window.fewest + made.features.lookback - 1
+    if made.market is not None and made.window.kind == "rolling":
+        least = max(one.bars_needed for one in made.inputs)
+    needed = max(least, made.horizon + 1, BARS + 1)
+    usable_R = (before_R >= needed) & (after_R >= made.horizon)
+    if made.market is not None:
+        usable_R &= made.market.row_R >= 0
+    usable_R &= np.isfinite(np.stack(list(made.targets.values()))).any(axis=0)
+    ends_N = np.flatnonzero(usable_R)
     if not len(ends_N):
-        longest = max(int(before.max(initial=0)) for before, _ in runs)
         raise DataError(
-            f"a window needs {needed} unbroken bars (length {made.length}, features look back on "
-            f"{features.lookback}) and {made.horizon} after it; the longest stretch has {longest}. "
-            "try: more bars, or --set window.length=24"
+            f"a window needs {needed} unbroken bars (length {made.window.fewest}, features look back on "
+            f"{made.features.lookback}) and {made.horizon} after it; the longest stretch has {before_R.max()}. "
+            "try: more bars, --set window.length=24, or for bars with weekends --set data.sessions=true"
         )
-    return msgspec.structs.replace(made, ends_N=ends_N)
+    return ends_N
 
 
-def _listed(recipe: Recipe) -> FeatureSet:
-    """A feature set by its name, or single features by theirs, separated by commas."""
-    names = [name.strip() for name in recipe.data.features.split(",")]
-    return FeatureSet(names) if len(names) > 1 else FeatureSet.named(names[0])
+def _covered(ends_N: Rows, reach: Rows | int, rows: int) -> npt.NDArray[np.bool_]:
+    """(rows,): whether each lies in some stretch of `reach` rows that ends at one of these."""
+    changes_R = np.zeros(rows + 1, np.int64)
+    np.add.at(changes_R, ends_N - reach + 1, 1)
+    np.add.at(changes_R, ends_N + 1, -1)
+    return np.asarray(changes_R[:-1].cumsum() > 0)
 
 
-def _chosen(file: BarFile, symbols: tuple[str, ...]) -> list[SymbolBars]:
-    missing = [symbol for symbol in symbols if symbol not in file.symbols]
+def _chosen(file: BarFile, data: recipe.Data) -> list[SymbolBars]:
+    missing = [symbol for symbol in data.symbols if symbol not in file.symbols]
     if missing:
         there = ", ".join(list(file.symbols)[:8])
         raise DataError(f"the file has no bars of {', '.join(missing)}; it has {there}. try: --set data.symbols=[]")
-    return [file.symbols[symbol] for symbol in symbols or file.symbols]
+    return [file.symbols[symbol] for symbol in data.symbols or [one for one in file.symbols if one != data.market]]
 
 
 def _check_interval(parts: list[SymbolBars], interval: Interval) -> None:
@@ -155,24 +230,3 @@ def _check_interval(parts: list[SymbolBars], interval: Interval) -> None:
             f"the recipe is for {interval.name} bars, those of the file are {usual:g} minutes apart. "
             "try: --set data.interval=NAME, or another file"
         )
-
-
-def _unbroken(part: SymbolBars, interval: Interval) -> tuple[Rows, Rows]:
-    """(T,) and (T,): consecutive good bars that end at each bar, itself included, and those that follow it."""
-    good_T = _consistent(part.rows)
-    joined_T = np.zeros(len(good_T), bool)
-    joined_T[1:] = good_T[1:] & good_T[:-1] & (np.diff(part.opened_at_ms) == interval.ms)
-    position_T = np.arange(len(good_T))
-    start_T = np.maximum.accumulate(np.where(joined_T, 0, position_T))
-    last_T = np.where(np.append(joined_T[1:], False), len(good_T), position_T)
-    last_T = np.minimum.accumulate(last_T[::-1])[::-1]
-    return np.where(good_T, position_T - start_T + 1, 0), last_T - position_T
-
-
-def _consistent(bars_T5: BarArray) -> npt.NDArray[np.bool_]:
-    """(T, 5) -> (T,). As core.bars.inconsistency: a bar the daemon would refuse breaks a window here too."""
-    body_low = np.minimum(bars_T5[:, OPEN], bars_T5[:, CLOSE])
-    body_high = np.maximum(bars_T5[:, OPEN], bars_T5[:, CLOSE])
-    ordered = (bars_T5[:, LOW] <= body_low) & (bars_T5[:, HIGH] >= body_high)
-    positive = (bars_T5[:, LOW] > 0) & (bars_T5[:, VOLUME] >= 0)
-    return np.isfinite(bars_T5).all(axis=1) & ordered & positive

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import torch
 
 from core.bundle import Score
-from core.outputs import Output
+from core.outputs import Kind, Output
 from training import baselines
-from training.baselines import BASELINES, Learned
+from training.baselines import Learned
 from training.dataset import Samples
 from training.intervals import Bootstrap, bootstrap, bounds
 from training.model import Model
-from training.scores import MEASURES, Forecasts
+from training.scores import MEASURES, Forecasts, of_kind
 from training.windows import Windows
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +22,15 @@ Said = dict[str, npt.NDArray[np.float32]]
 
 MODEL: Final = "model"
 BATCH: Final = 256
-COMPARED: Final = (("mse", "zero"), ("direction", "majority"))
+COMPARED: Final[dict[Kind, tuple[tuple[str, str], ...]]] = {
+    Kind.RETURN: (("mse", "zero"), ("direction", "majority")),
+    Kind.TREND: (("mse", "zero"), ("direction", "majority")),
+    Kind.PROBABILITY: (("brier", "majority"), ("accuracy", "majority")),
+    Kind.DIRECTION: (("brier", "majority"), ("accuracy", "majority")),
+    Kind.ORDINAL: (("rps", "majority"), ("accuracy", "majority")),
+    Kind.QUANTILES: (("pinball", "usual"),),
+    Kind.DEVIATION: (("qlike", "usual"),),
+}
 """The comparisons a verdict rests on: measure and baseline."""
 
 
@@ -63,7 +71,7 @@ def predict(model: Model, samples: Samples) -> Said:
     said: Said = {}
     with torch.inference_mode():
         for start in range(0, len(ends_N), BATCH):
-            for name, values in model.eval()(windows.features(ends_N[start : start + BATCH])).items():
+            for name, values in model.eval()(*windows.inputs(ends_N[start : start + BATCH])).items():
                 # Written into one array at once: small tensors kept between batches would scatter over the heap.
                 whole = said.setdefault(name, np.empty((len(ends_N), *values.shape[1:]), np.float32))
                 whole[start : start + len(values)] = values.cpu().numpy()
@@ -71,28 +79,31 @@ def predict(model: Model, samples: Samples) -> Said:
 
 
 def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str) -> Evaluation:
-    """Score the model's outputs and the baselines' on these windows."""
-    _, moment_N = np.unique(samples.opened_at_ms, return_inverse=True)
+    """Score the model's outputs and the baselines' on those of these windows whose label is known."""
     scores: list[Score] = []
     comparisons: list[Comparison] = []
     for output in samples.panel.outputs:
-        predictions = {MODEL: said[output.name].astype(np.float64)}
-        predictions |= {name: baselines.foretell(name, learned, samples, output) for name in BASELINES}
+        known_N = np.isfinite(samples.target(output))
+        some = samples.known(output)
+        if not len(some):
+            continue
+        predictions = {MODEL: said[output.name][known_N].astype(np.float64)}
+        measures = {MODEL: of_kind(output.kind), **baselines.beside(output)}
+        predictions |= {name: baselines.foretell(name, learned, some, output) for name in baselines.beside(output)}
+        _, moment_N = np.unique(some.opened_at_ms, return_inverse=True)
         draws = bootstrap(int(moment_N.max()) + 1, output.horizon)
         values = {
-            (measure, predictor): _values(measure, Forecasts(predicted_N, samples.target(output), moment_N), draws)
-            for measure in MEASURES
+            (measure, predictor): _values(
+                measure, Forecasts(predicted_N, some.target(output), moment_N, output.levels), draws
+            )
+            for measure in of_kind(output.kind)
             for predictor, predicted_N in predictions.items()
-            if measure in _measures(predictor)
+            if measure in measures[predictor]
         }
         scores += _scores(output, values)
         comparisons += _comparisons(output, values)
     span, symbols = samples.span, len(np.unique(samples.panel.symbol_R[samples.ends_N]))
     return Evaluation(bars_fingerprint, span, len(samples), symbols, tuple(scores), tuple(comparisons))
-
-
-def _measures(predictor: str) -> tuple[str, ...]:
-    return (BASELINES[predictor].measures if predictor != MODEL else ()) or tuple(MEASURES)
 
 
 def _values(measure: str, forecasts: Forecasts, draws: Bootstrap) -> Floats:
@@ -111,7 +122,7 @@ def _scores(output: Output, values: dict[tuple[str, str], Floats]) -> list[Score
 
 def _comparisons(output: Output, values: dict[tuple[str, str], Floats]) -> list[Comparison]:
     found = []
-    for measure, baseline in COMPARED:
+    for measure, baseline in COMPARED[output.kind]:
         difference_D = values[measure, MODEL] - values[measure, baseline]
         if np.isfinite(difference_D[0]):
             comparison = (output.name, measure, baseline, float(difference_D[0]), *bounds(difference_D[1:]))

@@ -14,3 +14,7 @@ class Epoch(msgspec.Struct, frozen=True):
     seconds: float
     best: bool
     """Whether no earlier epoch had a lower validation loss."""
+    learning_rate: float = 0.0
+    """What it was in this epoch."""
+    validation_parts: dict[str, float] = {}
+    """The validation loss of each output, unweighted."""

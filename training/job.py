@@ -40,9 +40,8 @@ class Job:
         self.panel: Panel = panel(file, recipe)
         self.parts: Parts = split(self.panel, recipe)
         torch.manual_seed(recipe.seed)
-        width = len(self.panel.features.names)
         self.model: Model = families.build(
-            recipe.model.family, recipe.model.options, width, recipe.window.length, self.panel.outputs
+            recipe.model.family, recipe.model.options, self.panel.inputs, self.panel.outputs
         )
 
     def run(self, out: Path, watch: Watch, ended: Callable[[Epoch], None]) -> Run:
@@ -54,7 +53,7 @@ class Job:
             history.append(epoch)
             ended(epoch)
         facts = Facts(
-            (self.panel.input,),
+            self.panel.inputs,
             self.model.outputs,
             self.model.attentions,
             self._training(),
@@ -85,11 +84,10 @@ def evaluate(trained: Run, bars: Path) -> Evaluation:
     """
     file = barfile.read(bars, trained.recipe.data.interval)
     made = panel(file, trained.recipe)
-    if made.input != trained.inputs[0]:
+    if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
     test_from = trained.training.spans["test"][0]
-    first_end = test_from + (made.bars_needed - 1) * made.interval.ms
-    ends_N = made.ends_N[made.opened_at_ms_R[made.ends_N] >= first_end]
+    ends_N = made.ends_N[made.opened_at_ms_R[Samples(made, made.ends_N).first_bar] >= test_from]
     if not len(ends_N):
         raise DataError(
             f"{bars} has no whole window from {np.datetime64(test_from, 'ms')} on, where the test part of "
@@ -114,6 +112,8 @@ def _reference(model: Model, said: Said) -> Arrays:
     """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows."""
     kept: Arrays = {}
     for output in model.attentions:
+        if output.axes[-1] == "gate":
+            continue
         weights = said[output.name]
         some = weights[_spread(len(weights), REFERENCE_WINDOWS)]
         kept[f"{output.name}.profile"] = weights.reshape(-1, weights.shape[-1]).mean(axis=0, dtype=np.float64)

@@ -4,17 +4,16 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError, DataError
-from core.outputs import Kind
-from training import losses
 from training.history import Epoch
-from training.losses import Loss
+from training.losses import IN_RETURNS, Objective
 from training.model import Model
+from training.optimisers import Rate, make
 from training.recipe import Optimiser, Recipe
 from training.split import Parts
 from training.windows import Windows
@@ -22,19 +21,15 @@ from training.windows import Windows
 Watch = Callable[[int, float], None]
 """Told the epoch's number and how much of it is done, from 0 to 1."""
 
-OPTIMISERS: Final[dict[str, type[torch.optim.Optimizer]]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-
 
 def set_up(model: Model, parts: Parts) -> None:
     """Fit the normalisation of inputs and the scale of outputs, both on the training part alone."""
     model.normalise.fit(parts.train.feature_rows())
+    if model.normalise_market is not None:
+        model.normalise_market.fit(parts.train.market_rows())
     for output in model.outputs:
-        if output.kind is Kind.RETURN:
-            spread = float(parts.train.target(output).std())
+        if output.kind in IN_RETURNS:
+            spread = float(np.nanstd(parts.train.target(output)))
             model.head(output).scale.fill_(spread if spread > 0 else 1.0)
 
 
@@ -47,17 +42,18 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
     device = _device(how.device)
     model.to(device)
     windows = Windows(parts.train.panel, device)
-    loss = losses.named(how.loss)
-    optimiser = _optimiser(model, how)
+    loss = Objective(model, recipe, parts.train)
+    optimiser = make(model, how)
+    rate = Rate(optimiser, recipe.schedule, how.epochs)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     train_N = torch.from_numpy(parts.train.ends_N)
     validation_N = torch.from_numpy(parts.validation.ends_N)
     best_loss, best_number, best_weights = float("inf"), 0, _weights(model)
     for number in range(1, how.epochs + 1):
-        started = time.perf_counter()
+        started, current = time.perf_counter(), rate.now
         shuffled_N = train_N[torch.randperm(len(train_N), generator=shuffle)]
         train_loss, norm = _train(model, windows, shuffled_N, how, loss, optimiser, partial(watch, number))
-        validation_loss = measure(model, windows, validation_N, loss)
+        validation_loss, shares = measure(model, windows, validation_N, loss)
         if not math.isfinite(train_loss + validation_loss):
             raise DataError(
                 f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
@@ -67,21 +63,28 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
         improved = validation_loss < best_loss - recipe.stopping.min_delta or number == 1
         if improved:
             best_loss, best_number, best_weights = validation_loss, number, _weights(model)
-        yield Epoch(number, train_loss, validation_loss, norm, time.perf_counter() - started, improved)
+        seconds = time.perf_counter() - started
+        yield Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares)
         if number - best_number >= recipe.stopping.patience:
             break
+        rate.next(validation_loss)
     model.load_state_dict(best_weights)
     model.to("cpu").eval()
 
 
-def measure(model: Model, windows: Windows, ends_N: Tensor, loss: Loss, batch: int = 256) -> float:
-    """Mean loss over the windows, no dropout, no gradient."""
+def measure(
+    model: Model, windows: Windows, ends_N: Tensor, loss: Objective, batch: int = 256
+) -> tuple[float, dict[str, float]]:
+    """Mean loss over the windows, and that of each output; no dropout, no gradient."""
     model.eval()
-    total = 0.0
+    total, shares = 0.0, dict.fromkeys((output.name for output in model.outputs), 0.0)
     with torch.inference_mode():
         for ends in torch.split(ends_N, batch):
-            total += _loss(model, windows, ends, loss).item() * len(ends)
-    return total / len(ends_N)
+            batch_loss, parts = _loss(model, windows, ends, loss)
+            total += batch_loss.item() * len(ends)
+            for name, part in parts.items():
+                shares[name] += part.item() * len(ends)
+    return total / len(ends_N), {name: share / len(ends_N) for name, share in shares.items()}
 
 
 def _train(
@@ -89,41 +92,35 @@ def _train(
     windows: Windows,
     ends_N: Tensor,
     how: Optimiser,
-    loss: Loss,
+    loss: Objective,
     optimiser: torch.optim.Optimizer,
     watch: Callable[[float], None],
 ) -> tuple[float, float]:
     """One pass over the training windows: mean loss and mean norm of the gradients before clipping."""
     model.train()
     batches = torch.split(ends_N, how.batch)
-    total, norms = 0.0, 0.0
+    total, norms, steps = 0.0, 0.0, 0
     for done, ends in enumerate(batches, start=1):
-        optimiser.zero_grad(set_to_none=True)
-        batch_loss = _loss(model, windows, ends, loss)
-        batch_loss.backward()  # type: ignore[no-untyped-call]
-        norms += nn.utils.clip_grad_norm_(model.parameters(), how.clip).item()
-        optimiser.step()
+        batch_loss, _ = _loss(model, windows, ends, loss)
+        # Each of the batches that make one step counts by its share of them.
+        first = (done - 1) // how.accumulate * how.accumulate
+        (batch_loss / len(batches[first : first + how.accumulate])).backward()  # type: ignore[no-untyped-call]
+        if done % how.accumulate == 0 or done == len(batches):
+            norms += nn.utils.clip_grad_norm_(model.parameters(), how.clip).item()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            steps += 1
         total += batch_loss.item() * len(ends)
         watch(done / len(batches))
-    return total / len(ends_N), norms / len(batches)
+    return total / len(ends_N), norms / steps
 
 
-def _loss(model: Model, windows: Windows, ends: Tensor, loss: Loss) -> Tensor:
-    """The mean over the outputs, each in deviations of its training labels."""
-    said, labels = model(windows.features(ends)), windows.labels(ends)
-    parts = [loss(said[o.name] / model.head(o).scale, labels[o.name] / model.head(o).scale) for o in model.outputs]
-    return torch.stack(parts).mean()
+def _loss(model: Model, windows: Windows, ends: Tensor, loss: Objective) -> tuple[Tensor, dict[str, Tensor]]:
+    return loss(model.raw(*windows.inputs(ends)), windows.labels(ends), windows.volatility(ends))
 
 
 def _weights(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def _optimiser(model: Model, how: Optimiser) -> torch.optim.Optimizer:
-    if how.kind not in OPTIMISERS:
-        raise ConfigError(f"no optimiser is called {how.kind!r}; try: optimiser.kind = {' or '.join(OPTIMISERS)}")
-    settings: dict[str, Any] = {"lr": how.learning_rate, "weight_decay": how.weight_decay}
-    return OPTIMISERS[how.kind](model.parameters(), **settings)
 
 
 def _device(name: str) -> torch.device:

@@ -3,7 +3,7 @@
 N batch, T steps, F features, H hidden units.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from core.outputs import Attention, Output
+from training import heads
+from training.heads import Head
 
 
 class Normalise(nn.Module):
@@ -35,38 +37,46 @@ class Normalise(nn.Module):
         return (x_NTF - self.mean) / self.std
 
 
-class Head(nn.Module):
-    """Hidden units -> one output in its own unit: a linear layer times the deviation of the training labels."""
+class Model(nn.Module):
+    """One family's network. `heads` has one Head per output, by the output's name.
 
-    scale: Tensor
+    `normalise` is that of the first input, the symbol's own; `normalise_market` that of the second, where there is one.
+    """
 
-    def __init__(self, hidden: int, output: Output) -> None:
-        super().__init__()
-        self.linear = nn.Linear(hidden, output.width)
-        self.single = output.width == 1
-        self.register_buffer("scale", torch.ones(()))
-
-    def forward(self, context_NH: Tensor) -> Tensor:
-        """(N, H) -> (N,), or (N, width) where the output has several numbers."""
-        y_NW: Tensor = self.linear(context_NH) * self.scale
-        return y_NW.squeeze(-1) if self.single else y_NW
-
-
-class Model(nn.Module, ABC):
-    """One family's network. `heads` has one Head per output, by the output's name."""
+    raw: Callable[..., dict[str, Tensor]]
+    """What a family writes: (N, T, F) of each input -> the raw numbers of every head and every attention, by name."""
 
     def __init__(
-        self, features: int, hidden: int, outputs: tuple[Output, ...], attentions: tuple[Attention, ...]
+        self,
+        features: int,
+        hidden: int,
+        outputs: tuple[Output, ...],
+        attentions: tuple[Attention, ...],
+        *,
+        market: int = 0,
+        coral: bool = False,
     ) -> None:
         super().__init__()
         self.outputs = outputs
         self.attentions = attentions
         self.normalise = Normalise(features)
-        self.heads = nn.ModuleDict({output.name: Head(hidden, output) for output in outputs})
+        self.normalise_market = Normalise(market) if market else None
+        self.heads = nn.ModuleDict({output.name: heads.make(hidden, output, coral=coral) for output in outputs})
 
-    @abstractmethod
-    def forward(self, x_NTF: Tensor) -> dict[str, Tensor]:
-        """(N, T, F) raw float32 features -> every output and every attention by name; weights sum to 1 over time."""
+    def forward(self, *x_NTF: Tensor) -> dict[str, Tensor]:
+        """(N, T, F) raw float32 features of each input -> every output and every attention by name.
+
+        Weights sum to 1 over their last axis; activations of gates, whose last axis is "gate", to nothing.
+        """
+        return self.said(self.raw(*x_NTF))
+
+    def said(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What raw numbers say, each output in its unit; attention stays as it is."""
+        return raw | {output.name: self.head(output).say(raw[output.name]) for output in self.outputs}
+
+    def answers(self, context_NH: Tensor) -> dict[str, Tensor]:
+        """The raw numbers of every head for one context."""
+        return {name: head(context_NH) for name, head in self.heads.items()}
 
     def head(self, output: Output) -> Head:
         """The head of an output."""

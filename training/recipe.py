@@ -16,30 +16,63 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Data(msgspec.Struct, frozen=True):
-    """Which bars, and what is computed of them. No symbols means every symbol of the file."""
+    """Which bars, and what is computed of them. No symbols means every symbol of the file but the market.
+
+    `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend.
+    `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
+    `market_lag` bars before, so that the order in which bars arrive changes nothing.
+    """
 
     interval: str
     features: str
     symbols: tuple[str, ...] = ()
+    sessions: bool = False
+    market: str = ""
+    market_features: str = "market_11"
+    market_lag: Annotated[int, msgspec.Meta(ge=0)] = 1
 
 
 class Window(msgspec.Struct, frozen=True):
-    """How many feature rows the model reads. Training and validation windows end at every `stride`-th bar."""
+    """How many feature rows the model reads. Training and validation windows end at every `stride`-th bar.
+
+    An expanding window begins at its symbol's first bar, or the first after a gap: `minimum` rows up to `length`, after
+    which it rolls. The rows it lacks are NaN, oldest first.
+    """
 
     length: Annotated[int, msgspec.Meta(ge=2)]
-    kind: Literal["rolling"] = "rolling"
+    kind: Literal["rolling", "expanding"] = "rolling"
+    minimum: Annotated[int, msgspec.Meta(ge=2)] = 2
     stride: Count = 1
+
+    @property
+    def fewest(self) -> int:
+        """How many rows a window has at least."""
+        return self.length if self.kind == "rolling" else min(self.minimum, self.length)
 
 
 class Label(msgspec.Struct, frozen=True):
-    """What is to be foretold: a kind of training.labels.LABELS, over each of the horizons, in bars."""
+    """What is to be foretold: one or more kinds of training.labels.LABELS, over each of the horizons, in bars.
 
-    kind: str = "return"
+    `dead_zone` is for "direction", `threshold` (0.1 is 10 %) for "winner", `edges` for "buckets", `levels` for
+    "quantiles"; edges and dead zone are log returns.
+    """
+
+    kind: str | tuple[str, ...] = "return"
     horizons: tuple[Count, ...] = (1,)
+    dead_zone: NotNegative = 0.0
+    threshold: Positive = 0.1
+    edges: tuple[float, ...] = (-0.02, 0.0, 0.02)
+    levels: tuple[Share, ...] = (0.05, 0.5, 0.95)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds, also where there is one."""
+        return (self.kind,) if isinstance(self.kind, str) else self.kind
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -57,9 +90,34 @@ class Model(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}
 
 
-class Optimiser(msgspec.Struct, frozen=True):
-    """How the weights are found. `clip`: the largest norm of a gradient.
+class Loss(msgspec.Struct, frozen=True):
+    """How much each part of the loss counts. `weights`: of an output by its name or its kind, 1 where none is said.
 
+    `classes`: "balanced" lets every class of an output count the same in total; probabilities then overstate rare ones.
+    `samples`: "volatile" counts a sample of more than median volatility twice, "calm" each by one over its volatility.
+    """
+
+    weights: dict[str, NotNegative] = {}
+    classes: Literal["even", "balanced"] = "even"
+    samples: Literal["even", "volatile", "calm"] = "even"
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """How the learning rate changes: after `warmup` epochs of growth by a cosine to nothing, or on a plateau.
+
+    On a plateau: times `factor` after `patience` epochs without a lower validation loss.
+    """
+
+    kind: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup: Annotated[int, msgspec.Meta(ge=0)] = 0
+    factor: Share = 0.5
+    patience: Count = 5
+
+
+class Optimiser(msgspec.Struct, frozen=True):
+    """How the weights are found. `clip`: the largest norm of a gradient. `loss`: of outputs that are real numbers.
+
+    `rates`: for parameters whose name begins so, the learning rate times this. `accumulate`: batches to one step.
     `threads`: a second one gains a third on an idle machine and loses far more on a busy one; 0 lets torch choose.
     """
 
@@ -67,7 +125,9 @@ class Optimiser(msgspec.Struct, frozen=True):
     loss: str = "mse"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.0
+    rates: dict[str, Positive] = {}
     batch: Count = 256
+    accumulate: Count = 1
     epochs: Count = 20
     clip: Positive = 1.0
     device: Literal["cpu", "cuda"] = "cpu"
@@ -91,7 +151,9 @@ class Recipe(msgspec.Struct, frozen=True):
     seed: int = 0
     label: Label = Label()
     split: Split = Split()
+    loss: Loss = Loss()
     optimiser: Optimiser = Optimiser()
+    schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
     profiles: dict[str, dict[str, Any]] = {}
 
@@ -187,7 +249,7 @@ def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     lines = [f"{_key(key)} = {_literal(value)}" for key, value in plain.items()]
     for key, value in table.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             name = f"{prefix}{_key(key)}"
             lines += ["", f"[{name}]", *_lines(value, f"{name}.")]
     return lines

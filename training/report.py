@@ -2,15 +2,26 @@
 
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import Final
 
 from rich.table import Table
 
+from core.outputs import Kind
 from training.evaluation import Comparison, Evaluation
 from training.model import Model
 from training.scores import MEASURES
 from training.split import Parts
 
-BASIS_POINTS = 1e4
+BASIS_POINTS: Final = 1e4
+POWERS: Final = {"mse": 2, "rmse": 1, "mae": 1, "pinball": 1}
+"""Measures in the unit of the output, and to which power."""
+IN_RETURNS: Final = (Kind.RETURN, Kind.QUANTILES)
+PERCENT: Final = frozenset({"direction", "accuracy", "precision", "recall", "f1", "coverage"})
+AGAINST: Final = {
+    "zero": "forecasting zero",
+    "majority": "always saying what was most frequent",
+    "usual": "always saying what was usual",
+}
 
 
 def summary(model: Model) -> Table:
@@ -43,14 +54,14 @@ def scores(of: Evaluation) -> Table:
     """Every measure, of the model and then of each baseline, with its interval."""
     title = f"Test: {of.windows:,} windows of {of.symbols} symbols, {_when(of.span[0])} to {_when(of.span[1])}"
     table = Table(title=title, title_justify="left", caption="95 % intervals: bootstrap over blocks of time")
-    table.add_column("output")
+    table.add_column("output", no_wrap=True)
     table.add_column("measure")
     table.add_column("predictor")
     table.add_column("score", justify="right")
     table.add_column("95 % interval", no_wrap=True)
     for (output, measure), rows in groupby(of.scores, key=lambda score: (score.output, score.measure)):
         table.add_section()
-        names, scale = (output, MEASURES[measure].title + _unit(measure)), _scale(measure)
+        names, scale = (output, MEASURES[measure].title + _unit(output, measure)), _scale(output, measure)
         for score in rows:
             interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
             table.add_row(*names, score.predictor, _number(score.value * scale), interval)
@@ -64,22 +75,27 @@ def verdicts(of: Evaluation) -> list[str]:
 
 
 def _sentence(of: Comparison) -> str:
-    against = {"zero": "forecasting zero", "majority": "always naming the more frequent direction"}[of.baseline]
-    scale = _scale(of.measure)
+    scale = _scale(of.output, of.measure)
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
-    return f"{of.output} is {of.verdict} {against}: {MEASURES[of.measure].title}{_unit(of.measure)}, {margin}."
+    unit = _unit(of.output, of.measure)
+    return f"{of.output} is {of.verdict} {AGAINST[of.baseline]}: {MEASURES[of.measure].title}{unit}, {margin}."
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"  # noqa: PLR2004 - .4g turns to exponents there
 
 
-def _scale(measure: str) -> float:
-    return {"mse": BASIS_POINTS**2, "rmse": BASIS_POINTS, "mae": BASIS_POINTS, "direction": 100.0}.get(measure, 1.0)
+def _scale(output: str, measure: str) -> float:
+    if measure in PERCENT:
+        return 100.0
+    return BASIS_POINTS ** POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 1.0
 
 
-def _unit(measure: str) -> str:
-    return {"mse": ", bp^2", "rmse": ", bp", "mae": ", bp", "direction": ", %"}.get(measure, "")
+def _unit(output: str, measure: str) -> str:
+    if measure in PERCENT:
+        return ", %"
+    power = POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 0
+    return ("", ", bp", ", bp^2")[power]
 
 
 def _learned(model: Model) -> int:

@@ -147,10 +147,9 @@ def load(folder: Path) -> Run:
         raise DataError(f"{folder} is not a run: it has no {MANIFEST}. try: gaze train demo --bars FILE --out {folder}")
     told = recipe.read(str(folder / "recipe.toml"))
     facts = _decode(folder / MANIFEST, Facts)
-    features, length = len(facts.inputs[0].features), facts.inputs[0].window.length
     # Building draws random weights that are replaced at once; the caller's random state is left as it was.
     with torch.random.fork_rng(devices=[]):
-        model = families.build(told.model.family, told.model.options, features, length, facts.outputs)
+        model = families.build(told.model.family, told.model.options, facts.inputs, facts.outputs)
     try:
         model.load_state_dict(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
     except RuntimeError as error:

@@ -1,6 +1,7 @@
-"""How good a forecast of returns is. Each measure is a function of sums over samples, so that a bootstrap is cheap.
+"""How good a forecast is. Each measure is a function of sums over samples, so that a bootstrap is cheap.
 
-N samples, M moments (opening times that occur), S sums, D draws.
+Which measures judge an output is decided by its kind. N samples, W numbers of an output, M moments (opening times that
+occur), S sums, D draws, B bins.
 """
 
 from collections.abc import Callable
@@ -10,27 +11,50 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from core.outputs import Kind
+
 Floats = npt.NDArray[np.float64]
 
 CROSS_SECTION: Final = 5
 """Fewest symbols at one moment between which a correlation is taken."""
 
+RANKS: Final = 200
+"""Bins of equal size in which probabilities are ranked for the area under the curve."""
+
+CALIBRATION: Final = 10
+"""Bins of equal width in which probabilities are held against frequencies."""
+
+HALF: Final = 0.5
+
+NUMBERS: Final = frozenset({Kind.RETURN, Kind.TREND})
+EVENTS: Final = frozenset({Kind.PROBABILITY, Kind.DIRECTION})
+CLASSES: Final = EVENTS | {Kind.ORDINAL}
+
 
 class Forecasts(msgspec.Struct, frozen=True):
-    """What was foretold and what came to be, of all symbols; `moment_N` numbers the opening times from 0."""
+    """What was foretold, (N,) or (N, W), and what came to be, of all symbols.
+
+    `moment_N` numbers the opening times from 0. `levels`: of quantiles.
+    """
 
     predicted_N: Floats
     actual_N: Floats
     moment_N: npt.NDArray[np.int64]
+    levels: tuple[float, ...] = ()
 
     @property
     def moments(self) -> int:
         """How many different opening times there are."""
         return int(self.moment_N.max()) + 1
 
-    def per_moment(self, *columns: Floats) -> Floats:
+    def per_moment(self, *columns: npt.NDArray[np.generic]) -> Floats:
         """(N,) each -> (M, S): summed over the symbols of each moment."""
         return np.stack([np.bincount(self.moment_N, column, self.moments) for column in columns], axis=1)
+
+    def per_moment_and(self, bin_N: npt.NDArray[np.int64], bins: int, weight_N: Floats) -> Floats:
+        """(N,) weights -> (M, B): summed over the symbols of each moment that are in each bin."""
+        place_N = self.moment_N * bins + bin_N
+        return np.asarray(np.bincount(place_N, weight_N, self.moments * bins).reshape(-1, bins), np.float64)
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -38,27 +62,28 @@ class Measure(msgspec.Struct, frozen=True):
 
     name: str
     title: str
+    kinds: frozenset[Kind]
     lower_is_better: bool
     terms: Callable[[Forecasts], Floats]
     value: Callable[[Floats], Floats]
 
 
-def _ones(of: Forecasts) -> Floats:
-    return np.ones(len(of.actual_N))
+def _averaged(of: Forecasts, values_N: npt.NDArray[np.generic]) -> Floats:
+    return of.per_moment(values_N, np.ones(len(of.actual_N)))
 
 
 def _squares(of: Forecasts) -> Floats:
-    return of.per_moment((of.predicted_N - of.actual_N) ** 2, _ones(of))
+    return _averaged(of, (of.predicted_N - of.actual_N) ** 2)
 
 
 def _distances(of: Forecasts) -> Floats:
-    return of.per_moment(np.abs(of.predicted_N - of.actual_N), _ones(of))
+    return _averaged(of, np.abs(of.predicted_N - of.actual_N))
 
 
 def _products(of: Forecasts) -> Floats:
     # Centred first: sums of squares of small numbers around a large mean would cancel.
     x, y = of.predicted_N - of.predicted_N.mean(), of.actual_N - of.actual_N.mean()
-    return of.per_moment(_ones(of), x, y, x * x, y * y, x * y)
+    return of.per_moment(np.ones(len(x)), x, y, x * x, y * y, x * y)
 
 
 def _cross_sections(of: Forecasts) -> Floats:
@@ -72,7 +97,51 @@ def _cross_sections(of: Forecasts) -> Floats:
 def _hits(of: Forecasts) -> Floats:
     moved = of.actual_N != 0
     same = moved & (np.sign(of.predicted_N) == np.sign(of.actual_N))
-    return of.per_moment(same.astype(np.float64), moved.astype(np.float64))
+    return of.per_moment(same, moved)
+
+
+def _right(of: Forecasts) -> Floats:
+    """The class named is the one that came: the likelier side of one half, or the likeliest of several."""
+    named_N = of.predicted_N.argmax(axis=1) if of.predicted_N.ndim > 1 else of.predicted_N > HALF
+    return _averaged(of, named_N == of.actual_N)
+
+
+def _confusion(of: Forecasts) -> Floats:
+    """Events foretold that came, foretold that did not, and not foretold that came."""
+    told, came = of.predicted_N > HALF, of.actual_N > HALF
+    return of.per_moment(told & came, told & ~came, ~told & came)
+
+
+def _ranked(of: Forecasts) -> Floats:
+    edges = np.unique(np.quantile(of.predicted_N, np.linspace(0, 1, RANKS + 1)[1:-1]))
+    bin_N = np.searchsorted(edges, of.predicted_N, side="right")
+    came = of.per_moment_and(bin_N, RANKS, of.actual_N)
+    return np.concatenate([came, of.per_moment_and(bin_N, RANKS, 1 - of.actual_N)], axis=1)
+
+
+def _calibrated(of: Forecasts) -> Floats:
+    bin_N = np.minimum((of.predicted_N * CALIBRATION).astype(np.int64), CALIBRATION - 1)
+    apart = of.per_moment_and(bin_N, CALIBRATION, of.predicted_N - of.actual_N)
+    return np.concatenate([apart, of.per_moment(np.ones(len(bin_N)))], axis=1)
+
+
+def _ranked_probability(of: Forecasts) -> Floats:
+    below_NW = of.actual_N[:, None] <= np.arange(of.predicted_N.shape[1])
+    return _averaged(of, ((of.predicted_N.cumsum(axis=1) - below_NW) ** 2).sum(axis=1))
+
+
+def _pinball(of: Forecasts) -> Floats:
+    level_W, short_NW = np.array(of.levels), of.actual_N[:, None] - of.predicted_N
+    return _averaged(of, np.maximum(level_W * short_NW, (level_W - 1) * short_NW).mean(axis=1))
+
+
+def _covered(of: Forecasts) -> Floats:
+    return _averaged(of, (of.actual_N >= of.predicted_N[:, 0]) & (of.actual_N <= of.predicted_N[:, -1]))
+
+
+def _likelihood(of: Forecasts) -> Floats:
+    variance_N = np.maximum(of.predicted_N, 1e-12) ** 2
+    return _averaged(of, np.log(variance_N) + of.actual_N**2 / variance_N)
 
 
 def _mean(sums: Floats) -> Floats:
@@ -93,14 +162,56 @@ def _correlation(sums: Floats) -> Floats:
         return np.where(constant, np.nan, (count * xy - x * y) / np.sqrt(spread_x * spread_y))
 
 
-MEASURES: Final[dict[str, Measure]] = {
-    measure.name: measure
-    for measure in (
-        Measure("mse", "MSE", lower_is_better=True, terms=_squares, value=_mean),
-        Measure("rmse", "RMSE", lower_is_better=True, terms=_squares, value=_root),
-        Measure("mae", "MAE", lower_is_better=True, terms=_distances, value=_mean),
-        Measure("correlation", "correlation", lower_is_better=False, terms=_products, value=_correlation),
-        Measure("ic", "IC across symbols", lower_is_better=False, terms=_cross_sections, value=_mean),
-        Measure("direction", "direction right", lower_is_better=False, terms=_hits, value=_mean),
+def _precision(sums: Floats) -> Floats:
+    return _mean(np.stack([sums[..., 0], sums[..., 0] + sums[..., 1]], axis=-1))
+
+
+def _recall(sums: Floats) -> Floats:
+    return _mean(np.stack([sums[..., 0], sums[..., 0] + sums[..., 2]], axis=-1))
+
+
+def _f1(sums: Floats) -> Floats:
+    return _mean(np.stack([2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2]], axis=-1))
+
+
+def _area(sums: Floats) -> Floats:
+    """Chance that an event that came was ranked above one that did not; those in one bin count half."""
+    came, stayed = sums[..., :RANKS], sums[..., RANKS:]
+    below = stayed.cumsum(axis=-1) - stayed / 2
+    return _mean(np.stack([(came * below).sum(axis=-1), came.sum(axis=-1) * stayed.sum(axis=-1)], axis=-1))
+
+
+def _calibration_error(sums: Floats) -> Floats:
+    return _mean(np.stack([np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1]], axis=-1))
+
+
+def _measures() -> tuple[Measure, ...]:
+    ordinal, quantiles, deviation = (frozenset({one}) for one in (Kind.ORDINAL, Kind.QUANTILES, Kind.DEVIATION))
+    low, high = True, False
+    return (
+        Measure("mse", "MSE", NUMBERS, low, _squares, _mean),
+        Measure("rmse", "RMSE", NUMBERS, low, _squares, _root),
+        Measure("mae", "MAE", NUMBERS, low, _distances, _mean),
+        Measure("correlation", "correlation", NUMBERS, high, _products, _correlation),
+        Measure("ic", "IC across symbols", NUMBERS, high, _cross_sections, _mean),
+        Measure("direction", "direction right", NUMBERS, high, _hits, _mean),
+        Measure("accuracy", "class right", CLASSES, high, _right, _mean),
+        Measure("auc", "AUC", EVENTS, high, _ranked, _area),
+        Measure("brier", "Brier score", EVENTS, low, _squares, _mean),
+        Measure("precision", "precision", EVENTS, high, _confusion, _precision),
+        Measure("recall", "recall", EVENTS, high, _confusion, _recall),
+        Measure("f1", "F1", EVENTS, high, _confusion, _f1),
+        Measure("calibration", "calibration error", EVENTS, low, _calibrated, _calibration_error),
+        Measure("rps", "ranked probability score", ordinal, low, _ranked_probability, _mean),
+        Measure("pinball", "quantile loss", quantiles, low, _pinball, _mean),
+        Measure("coverage", "inside the outer quantiles", quantiles, high, _covered, _mean),
+        Measure("qlike", "quasi-likelihood loss", deviation, low, _likelihood, _mean),
     )
-}
+
+
+MEASURES: Final[dict[str, Measure]] = {measure.name: measure for measure in _measures()}
+
+
+def of_kind(kind: Kind) -> tuple[str, ...]:
+    """The names of the measures that judge this kind of output."""
+    return tuple(name for name, measure in MEASURES.items() if kind in measure.kinds)

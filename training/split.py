@@ -1,7 +1,7 @@
 """Training, validation and test: three stretches of time, in that order, that share no bar.
 
-A window that ends at bar e reads bars e - needed + 1 to e, and its label bars up to e + horizon. So between the last
-end of one part and the first end of the next lie at least needed + horizon bars: the purge.
+What is said at bar e hangs on bars e - memory + 1 to e, and its label on bars up to e + horizon. So between the last
+end of one part and the first end of the next lie at least memory + horizon bars: the purge.
 """
 
 from typing import Final
@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from core.errors import DataError
-from training.dataset import Panel, Rows, Samples
+from training.dataset import Panel, Samples
 from training.recipe import Recipe
+from training.stretches import Rows
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -33,21 +34,20 @@ def split(panel: Panel, recipe: Recipe) -> Parts:
     Raises: DataError: a part has too few windows.
     """
     shares = recipe.split
-    times_N = panel.opened_at_ms_R[panel.ends_N]
-    first, last = int(times_N.min()), int(times_N.max())
-    validation_from = panel.interval.floor(first + round((last - first) * shares.train))
-    test_from = panel.interval.floor(first + round((last - first) * min(shares.train + shares.validation, 1.0)))
-    gap = panel.bars_needed + panel.horizon + shares.embargo
-    purge_ms = gap * panel.interval.ms
+    number_N = panel.number_R[panel.ends_N]
+    first, last = int(number_N.min()), int(number_N.max())
+    validation_from = first + round((last - first) * shares.train)
+    test_from = first + round((last - first) * min(shares.train + shares.validation, 1.0))
+    gap = panel.memory + panel.horizon + shares.embargo
     parts = {
-        "training": times_N <= validation_from - purge_ms,
-        "validation": (times_N >= validation_from) & (times_N <= test_from - purge_ms),
-        "test": times_N >= test_from,
+        "training": number_N <= validation_from - gap,
+        "validation": (number_N >= validation_from) & (number_N <= test_from - gap),
+        "test": number_N >= test_from,
     }
     for name, chosen in parts.items():
         if (found := int(chosen.sum())) < MINIMUM:
             raise DataError(
-                f"the {name} part has {found} windows of the {len(times_N)} there are, it needs {MINIMUM}; "
+                f"the {name} part has {found} windows of the {len(number_N)} there are, it needs {MINIMUM}; "
                 f"{gap} bars are left out between parts. try: more bars, or --set window.length=24"
             )
     train, validation, test = (
@@ -59,8 +59,7 @@ def split(panel: Panel, recipe: Recipe) -> Parts:
 
 def _in_order(panel: Panel, ends_N: Rows, stride: int) -> Rows:
     """By time, then by symbol; with a stride only the bars whose number it divides, the same for all symbols."""
-    times_N = panel.opened_at_ms_R[ends_N]
-    number_N = (times_N - panel.interval.anchor_ms) // panel.interval.ms
+    number_N = panel.number_R[ends_N]
     kept = number_N % stride == 0
-    order = np.lexsort((panel.symbol_R[ends_N][kept], times_N[kept]))
+    order = np.lexsort((panel.symbol_R[ends_N][kept], number_N[kept]))
     return np.asarray(ends_N[kept][order])

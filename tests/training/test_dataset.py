@@ -78,6 +78,33 @@ def test_feature_rows_are_those_in_some_window_each_once():
     np.testing.assert_array_equal(samples.feature_rows(), rows)
 
 
+def test_with_sessions_a_time_at_which_no_symbol_has_a_bar_is_no_gap():
+    night = tuple(hour for hour in range(600) if hour % 24 >= 16)
+    with pytest.raises(DataError, match=r"data\.sessions=true"):
+        panel(some_bars(missing=night), a_recipe())
+    made = panel(some_bars(missing=night), a_recipe("data.sessions=true"))
+    reach = np.arange(-made.bars_needed + 1, 2)
+    assert (np.diff(made.number_R[made.ends_N[:, None] + reach]) == 1).all()
+    assert len(made.ends_N) == 2 * (400 - made.bars_needed)
+
+
+def test_with_sessions_a_bar_that_another_symbol_has_is_a_gap():
+    file, other = some_bars(symbols=1), some_bars(symbols=1, missing=(300,)).symbols["S0"]
+    both = BarFile(file.interval, {**file.symbols, "S1": SymbolBars("S1", other.opened_at_ms, other.rows)}, "made")
+    made = panel(both, a_recipe("data.sessions=true"))
+    ends = [int((made.symbol_R[made.ends_N] == number).sum()) for number in (0, 1)]
+    assert ends[0] - ends[1] == made.bars_needed + 1
+
+
+def test_samples_whose_label_is_not_known_are_left_out_only_if_no_label_is():
+    how = ("label.kind=direction", "label.dead_zone=0.005")
+    made = panel(some_bars(), a_recipe(*how))
+    assert 0 < len(made.ends_N) < 0.8 * len(panel(some_bars(), a_recipe()).ends_N)
+    with_return = panel(some_bars(), a_recipe(*how, 'label.kind=["direction", "return"]'))
+    everything = Samples(with_return, with_return.ends_N)
+    assert len(everything.known(with_return.outputs[0])) == len(made.ends_N) < len(everything)
+
+
 def test_single_features_may_be_listed_by_name():
     made = panel(some_bars(), a_recipe("data.features='relative_volume_24, log_return_1'"))
     assert made.features.names == ("relative_volume_24", "log_return_1")

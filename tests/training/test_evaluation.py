@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
-from runs import a_recipe, some_bars
+from runs import a_recipe, a_run, some_bars
 
-from training import baselines
+from training import baselines, report
 from training.dataset import Samples, panel
 from training.evaluation import Comparison, Evaluation, judge
 
@@ -62,3 +64,30 @@ def test_every_score_lies_in_its_interval_and_stands_beside_its_baselines(sample
 )
 def test_the_verdict_knows_which_way_is_better(measure: str, low: float, high: float, verdict: str):
     assert Comparison("return_1", measure, "zero", (low + high) / 2, low, high).verdict == verdict
+
+
+EVERY_KIND = 'label.kind=["return", "direction", "trend", "winner", "buckets", "quantiles", "deviation"]'
+
+
+def test_every_kind_of_output_is_judged_beside_a_baseline_and_told_in_words(bars_path: Path, tmp_path: Path):
+    """What a random walk gives: nothing that beats what was most frequent or usual by a margin."""
+    trained = a_run(a_recipe(EVERY_KIND, "label.horizons=[2]", "label.threshold=0.01"), bars_path, tmp_path / "run")
+    kinds = {score.output: set() for score in trained.scores}
+    for found in trained.scores:
+        kinds[found.output].add(found.predictor)
+        assert found.low <= found.value <= found.high or found.measure == "calibration"
+    assert len(kinds) == 7
+    assert all(len(predictors) > 1 for predictors in kinds.values())
+    assert {of.output for of in trained.evaluation.comparisons} == set(kinds)
+    sentences = report.verdicts(trained.evaluation)
+    assert any("buckets" not in told and "what was most frequent" in told for told in sentences)
+
+
+def test_an_event_always_said_with_its_frequency_is_as_good_as_the_majority():
+    made = panel(some_bars(symbols=6, bars=800), a_recipe("label.kind=winner", "label.threshold=0.005"))
+    some = Samples(made, made.ends_N)
+    share = some.target(made.outputs[0]).mean()
+    said = {"probability_1": np.full(len(some), share, np.float32)}
+    found = judge(said, baselines.learn(some), some, "made")
+    assert {of.verdict for of in found.comparisons} == {"not distinguishable from"}
+    assert value(found, "auc", "model").value == pytest.approx(0.5)

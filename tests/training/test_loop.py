@@ -8,6 +8,7 @@ from core.errors import ConfigError, DataError
 from training import families, loop
 from training.dataset import panel
 from training.history import Epoch
+from training.losses import Objective
 from training.recipe import Recipe
 from training.split import split
 
@@ -16,8 +17,8 @@ def prepared(file: BarFile, recipe: Recipe):
     """A model set up on the training part, and the parts."""
     parts = split(panel(file, recipe), recipe)
     torch.manual_seed(recipe.seed)
-    width, outputs = len(parts.train.panel.features.names), parts.train.panel.outputs
-    model = families.build(recipe.model.family, recipe.model.options, width, recipe.window.length, outputs)
+    of = parts.train.panel
+    model = families.build(recipe.model.family, recipe.model.options, of.inputs, of.outputs)
     loop.set_up(model, parts)
     return model, parts
 
@@ -69,10 +70,10 @@ def test_training_learns_what_is_there_to_learn():
 def test_the_weights_kept_are_those_of_the_best_epoch():
     recipe = a_recipe("optimiser.epochs=6", "optimiser.learning_rate=0.1", "stopping.patience=6")
     model, parts, history = fitted(some_bars(), recipe)
-    windows, loss = loop.Windows(parts.train.panel, torch.device("cpu")), torch.nn.functional.mse_loss
+    windows, loss = loop.Windows(parts.train.panel, torch.device("cpu")), Objective(model, recipe, parts.train)
     best = [epoch for epoch in history if epoch.best][-1]
     found = loop.measure(model, windows, torch.from_numpy(parts.validation.ends_N), loss)
-    assert found == best.validation_loss
+    assert found == (best.validation_loss, best.validation_parts)
     assert history[-1].validation_loss != best.validation_loss
 
 
@@ -108,11 +109,46 @@ def test_a_loss_that_is_no_number_ends_the_training():
         fitted(some_bars(), a_recipe("optimiser.learning_rate=1e30", "optimiser.epochs=3"))
 
 
+def test_accumulated_batches_make_the_step_of_one_large_batch():
+    """Plain descent, one epoch of one step: all at once, or two halves of an even number of windows."""
+    steps = []
+    for size in ("optimiser.batch=730", "optimiser.batch=365"):
+        accumulate = "optimiser.accumulate=2"
+        recipe = a_recipe("optimiser.kind=sgd", "optimiser.learning_rate=0.1", "optimiser.clip=1e6", size, accumulate)
+        model, parts, _ = fitted(some_bars(), recipe)
+        assert len(parts.train) == 730
+        steps.append(torch.cat([weights.detach().flatten() for weights in model.parameters()]))
+    torch.testing.assert_close(steps[0], steps[1], rtol=0, atol=1e-6)
+
+
+def test_a_learning_rate_of_zero_leaves_a_component_as_it_was():
+    recipe = a_recipe("optimiser.rates.lstm=1e-12")
+    model, parts = prepared(some_bars(), recipe)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    list(loop.fit(model, parts, recipe, lambda *_: None))
+    moved = {name for name, value in model.named_parameters() if (value - before[name]).abs().max() > 1e-6}
+    assert moved == {name for name in before if not name.startswith("lstm.")}
+
+
+def test_the_validation_loss_of_every_output_is_told():
+    recipe = a_recipe('label.kind=["trend", "direction"]', "label.horizons=[1, 4]", "loss.weights.direction=0.5")
+    (epoch,) = fitted(some_bars(), recipe)[2]
+    parts = epoch.validation_parts
+    assert set(parts) == {"trend_1", "direction_1", "trend_4", "direction_4"}
+    weighed = [part * (0.5 if name.startswith("direction") else 1.0) for name, part in parts.items()]
+    assert epoch.validation_loss == pytest.approx(sum(weighed) / 3)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
-    [("optimiser.kind=adm", "optimiser.kind = adam"), ("optimiser.loss=msse", "optimiser.loss = huber")],
+    [
+        ("optimiser.kind=adm", "optimiser.kind = adam"),
+        ("optimiser.loss=msse", "optimiser.loss = huber"),
+        ("optimiser.rates.lsmt=0.1", "the model has normalise, heads, lstm"),
+        ("loss.weights.retrun=0.1", "loss.weights names 'retrun'"),
+    ],
 )
-def test_an_unknown_optimiser_or_loss_is_refused(change: str, told: str):
+def test_what_the_optimiser_and_the_loss_do_not_know_is_refused(change: str, told: str):
     with pytest.raises(ConfigError, match=told):
         fitted(some_bars(), a_recipe(change))
 

@@ -1,8 +1,7 @@
 import numpy as np
 import torch
 
-from core.outputs import Kind, Output
-from training.model import Head, Normalise
+from training.model import Normalise
 
 
 def test_normalised_rows_have_mean_zero_and_deviation_one():
@@ -20,14 +19,7 @@ def test_a_constant_feature_becomes_zero():
     assert normalise(torch.full((2, 4, 1), 3.0)).tolist() == torch.zeros(2, 4, 1).tolist()
 
 
-def test_normalisation_and_scale_are_saved_with_the_weights_and_not_learned():
-    head, normalise = Head(4, Output(Kind.RETURN, 1)), Normalise(3)
-    assert "scale" in head.state_dict()
+def test_normalisation_is_saved_with_the_weights_and_not_learned():
+    normalise = Normalise(3)
     assert set(normalise.state_dict()) == {"mean", "std"}
     assert not list(normalise.parameters())
-
-
-def test_an_output_of_several_numbers_keeps_their_axis():
-    several = Head(4, Output(Kind.QUANTILES, 1, levels=(0.1, 0.5, 0.9)))
-    assert several(torch.zeros(5, 4)).shape == (5, 3)
-    assert Head(4, Output(Kind.RETURN, 1))(torch.zeros(5, 4)).shape == (5,)

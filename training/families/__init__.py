@@ -6,32 +6,45 @@ from typing import Any, Final
 
 import msgspec
 
+from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Output
-from training.families import hourly_lstm
+from training.families import attention_lstm, hourly_lstm
 from training.model import Model
 from training.recipe import fit
 
 
 class Family(msgspec.Struct, frozen=True):
-    """A family: the type of its options, and how a model is made of (options, features, window length, outputs)."""
+    """A family: the type of its options, and how a model is made of (options, inputs, outputs).
+
+    `market`: whether it reads a second input, the market's. `expanding`: whether its windows may lack rows.
+    """
 
     options: type[msgspec.Struct]
-    build: Callable[[Any, int, int, tuple[Output, ...]], Model]
+    build: Callable[[Any, tuple[Input, ...], tuple[Output, ...]], Model]
+    market: bool = False
+    expanding: bool = False
 
 
 FAMILIES: Final[dict[str, Family]] = {
+    "attention_lstm": Family(attention_lstm.Options, attention_lstm.AttentionLstm),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
 }
 
 
-def build(name: str, options: Mapping[str, Any], features: int, length: int, outputs: tuple[Output, ...]) -> Model:
+def build(name: str, options: Mapping[str, Any], inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> Model:
     """A model of the family, its weights drawn from torch's current seed.
 
-    Raises: ConfigError: no such family, or an option it does not have.
+    Raises: ConfigError: no such family, an option it does not have, or inputs it does not read.
     """
     if name not in FAMILIES:
         near = difflib.get_close_matches(name, FAMILIES, n=1) or sorted(FAMILIES)
         raise ConfigError(f"no family is called {name!r}; there are: {', '.join(sorted(FAMILIES))}. try: {near[0]}")
     family = FAMILIES[name]
-    return family.build(fit(family.options, options, f"model.options of {name}"), features, length, outputs)
+    if family.market != (len(inputs) > 1):
+        reads = "a market beside the symbol" if family.market else "the symbol alone"
+        change = "data.market=BTCUSDT" if family.market else 'data.market=""'
+        raise ConfigError(f"{name} reads {reads}, the recipe gives it {len(inputs)} inputs; try: --set {change}")
+    if inputs[0].window.kind == "expanding" and not family.expanding:
+        raise ConfigError(f"{name} reads whole windows, not expanding ones; try: --set window.kind=rolling")
+    return family.build(fit(family.options, options, f"model.options of {name}"), inputs, outputs)

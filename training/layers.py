@@ -1,0 +1,78 @@
+"""Attention by hand: exporters take it at any batch, and it gives the weights of every head.
+
+N batch, T steps, Q queries, K keys, H hidden units, A heads.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Score = Literal["linear", "tanh", "bahdanau"]
+
+
+def bound(score: Score, length: int) -> float:
+    """The largest weight a step can have: tanh keeps two scores within 2 of each other."""
+    return math.exp(2) / (math.exp(2) + length - 1) if score == "tanh" else 1.0
+
+
+def begin(cell: nn.LSTM | nn.GRU, x_NTF: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """(N, T, F) -> (N, T, H) and what the cell carries on after the last step, (N, H) each."""
+    states_NTH, carried = cell(x_NTF)
+    names = ("hidden", "cell") if isinstance(cell, nn.LSTM) else ("hidden",)
+    each = carried if isinstance(cell, nn.LSTM) else (carried,)
+    return states_NTH, {name: one_1NH[0] for name, one_1NH in zip(names, each, strict=True)}
+
+
+def go_on(cell: nn.LSTM | nn.GRU, x_N1F: Tensor, carried: Mapping[str, Tensor]) -> Tensor:
+    """(N, 1, F) -> (N, 1, H): one step more, from what `begin` left."""
+    hidden_1NH = carried["hidden"].unsqueeze(0)
+    state = (hidden_1NH, carried["cell"].unsqueeze(0)) if isinstance(cell, nn.LSTM) else hidden_1NH
+    states_N1H: Tensor = cell(x_N1F, state)[0]
+    return states_N1H
+
+
+class Pooling(nn.Module):
+    """Steps -> one context, each step weighed by a learned score of itself, once or by several heads.
+
+    `score` of a hidden state h: "linear" w.h + b, "tanh" tanh(w.h + b), "bahdanau" v.tanh(W h + b). Each of several
+    heads scores and sums its own share of the hidden units.
+    """
+
+    def __init__(self, hidden: int, score: Score, heads: int = 1) -> None:
+        super().__init__()
+        self.heads = heads
+        own = hidden // heads
+        if score == "bahdanau":
+            layers: list[nn.Module] = [_Scores(heads, own, own), nn.Tanh(), _Scores(heads, own, 1, bias=False)]
+        else:
+            layers = [_Scores(heads, own, 1), nn.Tanh()] if score == "tanh" else [_Scores(heads, own, 1)]
+        self.score = nn.Sequential(*layers)
+
+    def forward(self, states_NTH: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, H) -> (N, H) and the weights: (N, T), or (N, A, T) of several heads."""
+        own_NATO = split(states_NTH, self.heads)
+        weights_NAT = torch.softmax(self.score(own_NATO).squeeze(-1), dim=-1)
+        context_NH = (weights_NAT.unsqueeze(-1) * own_NATO).sum(dim=2).flatten(1)
+        return context_NH, weights_NAT.squeeze(1) if self.heads == 1 else weights_NAT
+
+
+def split(x_NTH: Tensor, heads: int) -> Tensor:
+    """(N, T, H) -> (N, A, T, H / A): each head's own hidden units."""
+    return x_NTH.reshape(*x_NTH.shape[:2], heads, -1).transpose(1, 2)
+
+
+class _Scores(nn.Module):
+    """A linear layer for each head: (N, A, T, I) -> (N, A, T, O)."""
+
+    def __init__(self, heads: int, inside: int, out: int, *, bias: bool = True) -> None:
+        super().__init__()
+        reach = 1 / math.sqrt(inside)
+        self.weight = nn.Parameter(torch.empty(heads, inside, out).uniform_(-reach, reach))
+        self.bias = nn.Parameter(torch.empty(heads, 1, out).uniform_(-reach, reach)) if bias else None
+
+    def forward(self, x_NATI: Tensor) -> Tensor:
+        y_NATO = x_NATI @ self.weight
+        return y_NATO if self.bias is None else y_NATO + self.bias
