@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ import aiohttp
 from core import bundle as bundles
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle
-from core.errors import FeedError
+from core.errors import ConfigError, FeedError
 from core.windows import Windows
 from daemon.config import Config
 from daemon.engines import OpenEngine, open_engine
@@ -32,6 +33,7 @@ from daemon.metrics import Metrics
 from daemon.notify import Notifier
 from daemon.parity import Parity
 from daemon.pipeline import Pipeline
+from daemon.ports import Feed
 from daemon.predictor import Predictor
 from daemon.profile import RunningProfile
 from daemon.seam import Seam
@@ -134,10 +136,11 @@ class Daemon:
 
 
 async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: AsyncExitStack) -> Daemon:
-    manifest, symbols = bundle.manifest, config.feed.symbols
+    manifest, venue = bundle.manifest, config.feed.venue
     interval = Interval.parse(manifest.interval)
-    venue = config.feed.venue
-    metrics = Metrics(manifest, bundle.digest, config.metrics.symbols or symbols[:_GAUGED], [venue])
+    feed = open_feed(venue, config.feed.websocket_url or None, config.feed.rest_url or None)
+    symbols = _spelled(feed, config.feed.symbols)
+    metrics = Metrics(manifest, bundle.digest, _spelled(feed, config.metrics.symbols) or symbols[:_GAUGED], [venue])
     metrics.loaded(engine.name, engine.device)
     profiles = _profiles(bundle, metrics)
     pipeline = Pipeline(manifest, bundle.digest, publish_late=config.publish.late == "publish", top=config.publish.top)
@@ -149,7 +152,6 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     stack.push_async_callback(server.close)
     kept = await store.load(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
-    feed = open_feed(venue, config.feed.websocket_url or None, config.feed.rest_url or None)
     session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
     history = History(feed, session)
     since_ms = await store.follow(symbols, await _last_closed_ms(history, interval))
@@ -200,6 +202,15 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
     return Daemon(server.url, listener, inbox, predictor, parity, notifier)
+
+
+def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbols as the venue spells them, which is how its bars name them."""
+    spelled = Counter(map(feed.spelling, symbols))
+    twice = sorted(symbol for symbol, count in spelled.items() if count > 1)
+    if twice:
+        raise ConfigError(f"symbols names {', '.join(twice)} twice, in two spellings; try: leave one out")
+    return tuple(spelled)
 
 
 async def _store(config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack) -> RedisStore:

@@ -18,6 +18,8 @@ from daemon.profile import RunningProfile
 
 log = logging.getLogger("gaze.predictor")
 
+_VENUE_TIME_S = 5.0
+"""The other symbols wait no longer than this for the venue's clock."""
 _MOST_BARS = 4_096
 """Bars taken at once: what is predicted and committed together."""
 
@@ -64,9 +66,9 @@ class Predictor:
         request_fill: Callable[[str, int, int], None],
         venue_time_ms: Callable[[], Awaitable[int]],
         watcher: Watcher,
+        committed: Callable[[Batch], None],
         wall_ms: Callable[[], int],
         clock_s: Callable[[], float],
-        committed: Callable[[Batch], None],
         retry_s: float = 1.0,
     ) -> None:
         self._pipeline = pipeline
@@ -80,9 +82,9 @@ class Predictor:
         self._request_fill = request_fill
         self._venue_time_ms = venue_time_ms
         self._watcher = watcher
+        self._committed = committed
         self._wall_ms = wall_ms
         self._clock_s = clock_s
-        self._committed = committed
         self._retry_s = retry_s
         self._full = windows.full(windows.symbols, pipeline.bars_needed)
         watcher.filled(len(self._full))
@@ -118,8 +120,9 @@ class Predictor:
             return
         log.warning("a missing bar did not come, going on without it", extra={"symbols": sorted(broken)[:10]})
         try:
-            now_ms = await self._venue_time_ms()
-        except FeedError:
+            async with asyncio.timeout(_VENUE_TIME_S):
+                now_ms = await self._venue_time_ms()
+        except (FeedError, TimeoutError):
             now_ms = self._wall_ms()
         self._full -= broken
         await self._predict(arrivals, broken, now_ms)
@@ -128,8 +131,9 @@ class Predictor:
         self._held.hold(admission.early, self._clock_s())
         step = self._windows.interval.ms
         for arrival in admission.early:
-            newest = int(self._windows.newest_ms_S[self._windows.index[arrival.bar.symbol]])
-            self._request_fill(arrival.bar.symbol, newest + step, arrival.bar.opened_at_ms)
+            wanted = int(self._windows.newest_ms_S[self._windows.index[arrival.bar.symbol]]) + step
+            if wanted < arrival.bar.opened_at_ms:
+                self._request_fill(arrival.bar.symbol, wanted, arrival.bar.opened_at_ms)
 
     def _followers(self) -> list[Arrival]:
         """Held bars whose predecessor has come meanwhile."""
@@ -194,6 +198,6 @@ class Predictor:
         self._watcher.store_back()
         for one in batch.predicted:
             self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
+        self._committed(batch)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
         self._watcher.published_now(sent)
-        self._committed(batch)
