@@ -148,14 +148,14 @@ def _look(of: Predictions, look: Look, row: int, x_TF: np.typing.NDArray[np.floa
     steps = len(weights_T)
     names = of.panel.features.names
     away_TF = (x_TF - of.usual_F) / of.spread_F
-    ended = int(of.samples.opened_at_ms[row])
+    times_T = of.times(row)
     top = []
     for step in attention.top_steps(weights_T, TOP_STEPS).tolist():
         ago = steps - 1 - step
         largest = np.argsort(-np.abs(away_TF[step]), kind="stable")[:TOP_FEATURES]
         shown = tuple(Shown(names[f], float(x_TF[step, f]), float(away_TF[step, f])) for f in largest)
         weight = float(weights_T[step])
-        top.append(TopStep(ago, iso(ended - ago * of.panel.interval.ms), weight, weight * steps, shown))
+        top.append(TopStep(ago, iso(int(times_T[step])), weight, weight * steps, shown))
     return CaseLook(
         look.attention.name,
         str(attention.patterns(weights_T[None])[0]),
@@ -225,5 +225,5 @@ def _whole(samples: Samples, end: int) -> bool:
     panel, first = samples.panel, end - samples.panel.bars_needed + 1
     if first < 0 or panel.symbol_R[first] != panel.symbol_R[end]:
         return False
-    unbroken = (np.diff(panel.opened_at_ms_R[first : end + 1]) == panel.interval.ms).all()
+    unbroken = (np.diff(panel.number_R[first : end + 1]) == 1).all()
     return bool(unbroken and np.isfinite(panel.features_RF[end - panel.length + 1 : end + 1]).all())

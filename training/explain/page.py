@@ -176,9 +176,8 @@ def _scatter(of: Predictions, look: Look) -> go.Figure:
 
 
 def _single(of: Predictions, case: Case, look: CaseLook) -> go.Figure:
-    steps, step_ms, end = of.panel.length, of.panel.interval.ms, int(of.samples.ends_N[case.row])
-    ended = int(of.samples.opened_at_ms[case.row])
-    at = [iso(ended - ago * step_ms) for ago in range(steps - 1, -1, -1)]
+    steps, end = of.panel.length, int(of.samples.ends_N[case.row])
+    at = [iso(at_ms) for at_ms in of.times(case.row).tolist()]
     names = [one.name for one in look.features[:FEATURES]]
     figure = make_subplots(rows=2 + len(names), cols=1, shared_xaxes=True, vertical_spacing=0.025)
     top = {steps - 1 - step.bars_ago for step in look.top}

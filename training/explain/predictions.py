@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core import attention
 from core.barfile import BarFile
-from core.bars import CLOSE
+from core.bars import CLOSE, TimeArray
 from core.errors import DataError
 from core.outputs import Attention, Kind, Output
 from training import dataset
@@ -92,6 +92,11 @@ class Predictions(msgspec.Struct, frozen=True):
     def symbol(self, row: int) -> str:
         """The symbol of a prediction."""
         return str(self.panel.symbols[self.panel.symbol_R[self.samples.ends_N[row]]])
+
+    def times(self, row: int) -> TimeArray:
+        """(T,): when each bar of a prediction's window opened."""
+        end = int(self.samples.ends_N[row])
+        return self.panel.opened_at_ms_R[end - self.panel.length + 1 : end + 1]
 
     def draws(self, rows: Rows | None = None) -> Draws:
         """The bootstrap for means over these predictions, or over some of them."""
@@ -241,7 +246,7 @@ def outcome(samples: Samples, output: Output) -> Doubles:
     if output.kind is Kind.PROBABILITY:
         return np.asarray(samples.target(output).reshape(len(ends_N), -1)[:, 0] - 0.5)
     later_N = np.minimum(ends_N + output.horizon, len(panel.bars_R5) - 1)
-    waited_N = panel.opened_at_ms_R[later_N] - panel.opened_at_ms_R[ends_N]
-    known_N = (waited_N == output.horizon * panel.interval.ms) & (panel.symbol_R[later_N] == panel.symbol_R[ends_N])
+    waited_N = panel.number_R[later_N] - panel.number_R[ends_N]
+    known_N = (waited_N == output.horizon) & (panel.symbol_R[later_N] == panel.symbol_R[ends_N])
     moved_N = np.log(panel.bars_R5[later_N, CLOSE] / panel.bars_R5[ends_N, CLOSE])
     return np.where(known_N, moved_N, np.nan)

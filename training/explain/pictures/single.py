@@ -51,10 +51,10 @@ def _weights(axes: Axes, look: CaseLook) -> None:
 def _dates(axes: Axes, of: Explained, case: Case) -> None:
     """Opening times of some bars under the axis."""
     predictions = of.predictions
-    steps, step_ms = predictions.panel.length, predictions.panel.interval.ms
-    ended = int(predictions.samples.opened_at_ms[case.row])
+    times_T = predictions.times(case.row)
+    steps = len(times_T)
     ago = np.arange(0, steps, max(1, round(steps / 8)))
-    names = [iso(ended - int(one) * step_ms).rstrip("Z").replace("T", "\n") for one in ago]
+    names = [iso(int(times_T[steps - 1 - one])).rstrip("Z").replace("T", "\n") for one in ago]
     axes.set_xticks(steps - 1 - ago, names)
     axes.set_xlabel(f"bar opened at (UTC), bars of {predictions.panel.interval.name}")
 
