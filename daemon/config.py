@@ -41,6 +41,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = ""
     """redis://, rediss:// or unix://; empty starts a private server of our own in `directory`."""
+    url_file: str = ""
+    """A file that holds the url instead, for one with a password: a systemd credential, a mounted secret."""
     directory: str = "state"
     shard: str = "0"
     stream_maxlen: Count = 1_000_000
@@ -51,12 +53,12 @@ class PublishConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     late: Literal["publish", "skip"] = "publish"
     """Predictions of bars that closed while the daemon was away."""
+    broken: Literal["wait", "fill"] = "wait"
+    """Bars whose window lacks one that did not come in time: unpredicted until it comes, or predicted as if flat."""
     top: Count = 8
     """How many of the heaviest attention steps each message names."""
 
 
-class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Probes, metrics and the status page."""
 class ParityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often live features are computed again from the bars in the store."""
 
@@ -64,6 +66,8 @@ class ParityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """0 turns it off."""
 
 
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Probes, metrics and the status page."""
 
     host: str = "127.0.0.1"
     port: Port = 9464
@@ -89,9 +93,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feed: FeedConfig
     store: StoreConfig = StoreConfig()
     publish: PublishConfig = PublishConfig()
+    parity: ParityConfig = ParityConfig()
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
-    parity: ParityConfig = ParityConfig()
     log: LogConfig = LogConfig()
 
 
@@ -109,7 +113,26 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
     twice = sorted(symbol for symbol, count in Counter(symbols).items() if count > 1)
     if twice:
         raise ConfigError(f"{path}: [feed] symbols names {', '.join(twice)} twice")
-    return _from_folder(config, path.parent)
+    return _with_secrets(_from_folder(config, path.parent))
+
+
+def _with_secrets(config: Config) -> Config:
+    """The store's URL from the file that holds it."""
+    store = config.store
+    if not store.url_file:
+        return config
+    if store.url:
+        raise ConfigError("[store] has both url and url_file; try: leave url out")
+    try:
+        url = Path(store.url_file).read_text().strip()
+    except OSError as error:
+        why = f"{store.url_file}: {error.strerror}"
+        raise ConfigError(f"[store] url_file cannot be read, {why}; try: see who may read it") from error
+    if not url:
+        raise ConfigError(
+            f"[store] url_file {store.url_file} is empty; try: write redis://USER:PASSWORD@HOST:6379/0 to it"
+        )
+    return msgspec.structs.replace(config, store=msgspec.structs.replace(store, url=url))
 
 
 def _from_folder(config: Config, folder: Path) -> Config:
@@ -117,5 +140,9 @@ def _from_folder(config: Config, folder: Path) -> Config:
     return replace(
         config,
         bundle=replace(config.bundle, path=str(folder / config.bundle.path)),
-        store=replace(config.store, directory=str(folder / config.store.directory)),
+        store=replace(
+            config.store,
+            directory=str(folder / config.store.directory),
+            url_file=config.store.url_file and str(folder / config.store.url_file),
+        ),
     )

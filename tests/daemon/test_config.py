@@ -58,3 +58,24 @@ def test_the_page_shows_every_setting_with_its_default():
     sections = {field.name: field.type for field in msgspec.structs.fields(config.Config)}
     for section, kind in sections.items():
         assert set(shown[section]) == {field.name for field in msgspec.structs.fields(kind)}
+
+
+def test_a_url_with_a_password_may_lie_in_a_file_of_its_own(tmp_path: Path):
+    (tmp_path / "redis-url").write_text("redis://gaze:hunter2@db:6379/0\n")
+    read = config.read(written(tmp_path, SMALLEST + '[store]\nurl_file = "redis-url"\n'))
+    assert read.store.url == "redis://gaze:hunter2@db:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "said"),
+    [
+        (None, "", "redis-url: No such file or directory"),
+        ("\n", "", "redis-url is empty"),
+        ("redis://db", 'url = "redis://other"\n', "has both url and url_file"),
+    ],
+)
+def test_a_file_without_a_url_or_beside_one_is_refused(tmp_path: Path, content: str | None, more: str, said: str):
+    if content is not None:
+        (tmp_path / "redis-url").write_text(content)
+    with pytest.raises(ConfigError, match=said):
+        config.read(written(tmp_path, SMALLEST + f'[store]\nurl_file = "redis-url"\n{more}'))
