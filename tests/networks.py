@@ -27,6 +27,10 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
         "gru": {"hidden": [12, 8], "dense": [16, 12], "cell": "gru", "score": "linear"},
         "heads": {"hidden": [12, 8], "dense": [16, 12], "heads": 2, "score": "bahdanau"},
     },
+    "dual_horizon": {
+        "heads": {"hidden": 16, "heads": 2, "head_hidden": [16, 16]},
+        "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},
+    },
     "hourly_lstm": {score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
 }
 """By family, by the name of the variant: options at which it has a few hundred weights."""

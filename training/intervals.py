@@ -34,9 +34,10 @@ class Bootstrap(msgspec.Struct, frozen=True):
 def bootstrap(moments: int, horizon: int, seed: int = 0) -> Bootstrap:
     """Draws over `moments` moments of labels that look `horizon` moments ahead.
 
-    A block is as long as there are blocks, and no shorter than five horizons, whose labels overlap.
+    A block is as long as there are blocks, and no shorter than five horizons, whose labels overlap; than two where
+    moments are so few that there would be less than ten blocks.
     """
-    length = max(math.isqrt(moments), 5 * horizon)
+    length = max(math.isqrt(moments), min(5 * horizon, max(2 * horizon, moments // 10)))
     block_M = np.arange(moments) // length
     blocks = int(block_M[-1]) + 1
     times_DB = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=DRAWS)

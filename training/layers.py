@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from core.errors import ConfigError
+
 Score = Literal["linear", "tanh", "bahdanau"]
 
 
@@ -43,7 +45,7 @@ class Pooling(nn.Module):
 
     def __init__(self, hidden: int, score: Score, heads: int = 1) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads = shared(hidden, heads)
         own = hidden // heads
         if score == "bahdanau":
             layers: list[nn.Module] = [_Scores(heads, own, own), nn.Tanh(), _Scores(heads, own, 1, bias=False)]
@@ -57,6 +59,42 @@ class Pooling(nn.Module):
         weights_NAT = torch.softmax(self.score(own_NATO).squeeze(-1), dim=-1)
         context_NH = (weights_NAT.unsqueeze(-1) * own_NATO).sum(dim=2).flatten(1)
         return context_NH, weights_NAT.squeeze(1) if self.heads == 1 else weights_NAT
+
+
+class MultiHead(nn.Module):
+    """Queries look at keys, each head in its own share of the hidden units. The key's bias would change no weight."""
+
+    def __init__(self, hidden: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = shared(hidden, heads)
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(hidden, hidden, bias=False)
+        self.value = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, query_NQH: Tensor, key_NKH: Tensor, lacking_NK: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(N, Q, H) and (N, K, H) -> (N, Q, H) and the weights (N, A, Q, K); keys that are lacking get none."""
+        query_NAQO, key_NAKO, value_NAKO = (
+            split(layer(x), self.heads)
+            for layer, x in ((self.query, query_NQH), (self.key, key_NKH), (self.value, key_NKH))
+        )
+        score_NAQK = query_NAQO @ key_NAKO.transpose(-1, -2) / math.sqrt(query_NAQO.shape[-1])
+        if lacking_NK is not None:
+            score_NAQK = score_NAQK.masked_fill(lacking_NK[:, None, None], -math.inf)
+        weights_NAQK = torch.softmax(score_NAQK, dim=-1)
+        seen_NAQO = self.dropout(weights_NAQK) @ value_NAKO
+        return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
+
+
+def shared(hidden: int, heads: int) -> int:
+    """The heads, if they share the hidden units evenly.
+
+    Raises: ConfigError: they do not.
+    """
+    if hidden % heads:
+        raise ConfigError(f"{hidden} hidden units are not shared evenly by {heads} heads; try: heads = 4")
+    return heads
 
 
 def split(x_NTH: Tensor, heads: int) -> Tensor:

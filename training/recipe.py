@@ -76,10 +76,15 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """Shares of the time span; the test part is the rest. `embargo`: bars left out on top of the purge."""
+    """Shares of the time span; the test part is the rest. `embargo`: bars left out on top of the purge.
+
+    `purge`: bars left out so that two parts share none at all ("bars"), or so that only no label of one reaches into
+    another ("labels"): for short histories, whose windows may then look back into the part before.
+    """
 
     train: Share = 0.7
     validation: Share = 0.15
+    purge: Literal["bars", "labels"] = "bars"
     embargo: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 

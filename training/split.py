@@ -1,4 +1,4 @@
-"""Training, validation and test: three stretches of time, in that order, that share no bar.
+"""Training, validation and test: three stretches of time, in that order, that share no bar, or at least no label.
 
 What is said at bar e hangs on bars e - memory + 1 to e, and its label on bars up to e + horizon. So between the last
 end of one part and the first end of the next lie at least memory + horizon bars: the purge.
@@ -38,7 +38,7 @@ def split(panel: Panel, recipe: Recipe) -> Parts:
     first, last = int(number_N.min()), int(number_N.max())
     validation_from = first + round((last - first) * shares.train)
     test_from = first + round((last - first) * min(shares.train + shares.validation, 1.0))
-    gap = panel.memory + panel.horizon + shares.embargo
+    gap = (panel.memory if shares.purge == "bars" else 0) + panel.horizon + shares.embargo
     parts = {
         "training": number_N <= validation_from - gap,
         "validation": (number_N >= validation_from) & (number_N <= test_from - gap),
@@ -48,7 +48,7 @@ def split(panel: Panel, recipe: Recipe) -> Parts:
         if (found := int(chosen.sum())) < MINIMUM:
             raise DataError(
                 f"the {name} part has {found} windows of the {len(number_N)} there are, it needs {MINIMUM}; "
-                f"{gap} bars are left out between parts. try: more bars, or --set window.length=24"
+                f"{gap} bars are left out between parts. try: more bars, --set window.length=24 or split.purge=labels"
             )
     train, validation, test = (
         Samples(panel, _in_order(panel, panel.ends_N[chosen], stride))

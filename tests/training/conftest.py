@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 from runs import a_recipe, a_run, some_bars, write_parquet
 
 from training.run import Run
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Small models gain nothing from a second thread, and lose much on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -65,3 +65,13 @@ def test_a_part_with_too_few_windows_is_refused():
     recipe = a_recipe()
     with pytest.raises(DataError, match=r"the validation part has 0 windows of the 128 there are, it needs 32"):
         split(panel(some_bars(symbols=1, bars=160), recipe), recipe)
+
+
+def test_a_purge_of_labels_leaves_out_no_more_than_their_horizon():
+    """A label of one part ends before the next part's first window does, which may look back into it."""
+    recipe = a_recipe("split.purge=labels", "label.horizons=[3]")
+    made = panel(some_bars(symbols=1, bars=300), recipe)
+    parts = split(made, recipe)
+    for earlier, later in ((parts.train, parts.validation), (parts.validation, parts.test)):
+        assert made.number_R[later.ends_N].min() - (made.number_R[earlier.ends_N].max() + 3) == 0
+        assert later.span[0] < earlier.span[1]

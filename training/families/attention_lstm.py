@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from core.bundle import Input
-from core.errors import ConfigError
 from core.outputs import Attention, Output
 from training.layers import Pooling, Score, begin, bound, go_on
 from training.model import Model
@@ -38,8 +37,6 @@ class AttentionLstm(Model):
 
     def __init__(self, options: Options, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> None:
         (first, second), (wide, narrow) = options.hidden, options.dense
-        if second % options.heads:
-            raise ConfigError(f"{second} hidden units are not shared by {options.heads} heads; try: heads = 4")
         length, features = inputs[0].row
         axes = ("time",) if options.heads == 1 else ("head", "time")
         super().__init__(features, narrow, outputs, (Attention("attention", axes, bound(options.score, length)),))

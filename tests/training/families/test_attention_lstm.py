@@ -49,5 +49,5 @@ def test_one_head_of_several_sees_only_its_own_units():
 
 
 def test_heads_that_do_not_share_the_units_evenly_are_refused():
-    with pytest.raises(ConfigError, match="32 hidden units are not shared by 5 heads"):
+    with pytest.raises(ConfigError, match="32 hidden units are not shared evenly by 5 heads"):
         documents(heads=5)
