@@ -27,6 +27,10 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
         "gru": {"hidden": [12, 8], "dense": [16, 12], "cell": "gru", "score": "linear"},
         "heads": {"hidden": [12, 8], "dense": [16, 12], "heads": 2, "score": "bahdanau"},
     },
+    "cross_attention": {
+        "softmax": {"d_model": 16, "heads": 2, "layers": 2, "feed_forward": 24, "market_layers": 1},
+        "coral": {"d_model": 16, "heads": 4, "layers": 1, "feed_forward": 24, "ordinal": "coral", "gates": "all"},
+    },
     "dual_horizon": {
         "heads": {"hidden": 16, "heads": 2, "head_hidden": [16, 16]},
         "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},

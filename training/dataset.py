@@ -75,8 +75,10 @@ class Panel(msgspec.Struct, frozen=True):
         """All that a model of these windows reads: the symbol, then the market where there is one."""
         if self.market is None:
             return (self.input,)
-        known, window = self.market.features, Window("rolling", self.length, self.length)
-        return (self.input, Input("market", "market", known.names, known.digest, known.lookback, window))
+        of, window = self.market, Window("rolling", self.length, self.length)
+        known = of.features
+        beside = Input("market", "market", known.names, known.digest, known.lookback, window, of.symbol, of.lag)
+        return (self.input, beside)
 
 
 class Samples(msgspec.Struct, frozen=True):
@@ -131,11 +133,18 @@ class Samples(msgspec.Struct, frozen=True):
     def bars(self, which: Rows) -> BarArray:
         """(n, K+T-1, 5): the bars of some windows, oldest first, as a daemon would hold them; NaN before the first."""
         ends_n = self.ends_N[which]
-        back = np.arange(max(one.bars_needed for one in self.panel.inputs) - 1, -1, -1)
+        back = np.arange(self.panel.bars_needed - 1, -1, -1)
         bars_nL5 = self.panel.bars_R5[np.maximum(ends_n[:, None] - back, 0)]
         if self.panel.window.kind == "expanding":
             bars_nL5[ends_n[:, None] - back < self.first_bar[which][:, None]] = np.nan
         return np.asarray(bars_nL5)
+
+    def market_bars(self, which: Rows) -> BarArray:
+        """(n, K+T-1, 5): the market's bars beside some windows, up to its lag."""
+        market = self.panel.market
+        assert market is not None
+        back = np.arange(self.panel.inputs[1].bars_needed - 1, -1, -1)
+        return np.asarray(market.bars_M5[market.row_R[self.ends_N[which]][:, None] - back])
 
 
 def panel(file: BarFile, told: Recipe) -> Panel:
@@ -189,8 +198,6 @@ def features_named(name: str) -> FeatureSet:
 def _ends(made: Panel, before_R: Rows, after_R: Rows) -> Rows:
     """Rows that end a window, whose label is known, and that have the bars the persistence baseline looks back on."""
     least = made.window.fewest + made.features.lookback - 1
-    if made.market is not None and made.window.kind == "rolling":
-        least = max(one.bars_needed for one in made.inputs)
     needed = max(least, made.horizon + 1, BARS + 1)
     usable_R = (before_R >= needed) & (after_R >= made.horizon)
     if made.market is not None:

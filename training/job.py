@@ -13,6 +13,7 @@ import torch
 from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
+from core.golden import MARKET
 from training import baselines, families, loop, run
 from training.dataset import Panel, Samples, panel
 from training.evaluation import Evaluation, Said, judge, predict
@@ -101,7 +102,8 @@ def _sample(samples: Samples) -> Arrays:
     """Bars of some windows spread evenly over the part, oldest first."""
     which = _spread(len(samples), SAMPLE_WINDOWS)
     names = np.array(samples.panel.symbols)
-    return {
+    beside = {MARKET + one.name: samples.market_bars(which) for one in samples.panel.inputs if one.source == "market"}
+    return beside | {
         "bars": samples.bars(which),
         "opened_at_ms": samples.opened_at_ms[which],
         "symbol": names[samples.panel.symbol_R[samples.ends_N[which]]],

@@ -87,6 +87,44 @@ class MultiHead(nn.Module):
         return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
 
 
+class Encoder(nn.Module):
+    """One layer of a transformer, normalised before each part: steps look at steps, then each is thought over."""
+
+    def __init__(self, hidden: int, heads: int, feed_forward: int, dropout: float) -> None:
+        super().__init__()
+        self.before_look, self.before_think = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.look = MultiHead(hidden, heads, dropout)
+        self.think = nn.Sequential(nn.Linear(hidden, feed_forward), nn.GELU(), nn.Linear(feed_forward, hidden))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_NTH: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, H) -> (N, T, H) and the weights (N, A, T, T)."""
+        calm_NTH = self.before_look(x_NTH)
+        seen_NTH, weights_NATT = self.look(calm_NTH, calm_NTH)
+        x_NTH = x_NTH + self.dropout(seen_NTH)
+        return x_NTH + self.dropout(self.think(self.before_think(x_NTH))), weights_NATT
+
+
+class Embedding(nn.Module):
+    """Features -> hidden units, with the place of each step in the window added as sines and cosines."""
+
+    place_TH: Tensor
+
+    def __init__(self, features: int, hidden: int, length: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, hidden)
+        self.dropout = nn.Dropout(dropout)
+        step_T1 = torch.arange(length).unsqueeze(1)
+        unit_H = torch.arange(hidden)
+        angle_TH = step_T1 / 10_000 ** (2 * (unit_H // 2) / hidden)
+        self.register_buffer("place_TH", torch.where(unit_H % 2 == 0, angle_TH.sin(), angle_TH.cos()), persistent=False)
+
+    def forward(self, x_NTF: Tensor) -> Tensor:
+        """(N, T, F) -> (N, T, H)."""
+        x_NTH: Tensor = self.dropout(self.linear(x_NTF) + self.place_TH)
+        return x_NTH
+
+
 def shared(hidden: int, heads: int) -> int:
     """The heads, if they share the hidden units evenly.
 

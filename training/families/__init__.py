@@ -9,7 +9,7 @@ import msgspec
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Output
-from training.families import attention_lstm, dual_horizon, hourly_lstm
+from training.families import attention_lstm, cross_attention, dual_horizon, hourly_lstm
 from training.model import Model
 from training.recipe import fit
 
@@ -28,6 +28,7 @@ class Family(msgspec.Struct, frozen=True):
 
 FAMILIES: Final[dict[str, Family]] = {
     "attention_lstm": Family(attention_lstm.Options, attention_lstm.AttentionLstm),
+    "cross_attention": Family(cross_attention.Options, cross_attention.CrossAttention, market=True),
     "dual_horizon": Family(dual_horizon.Options, dual_horizon.DualHorizon),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
 }
