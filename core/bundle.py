@@ -2,6 +2,7 @@
 
     NAME/VERSION/manifest.json    what it is; the sha256 of every other file
                  model.onnx       normalisation inside, attention as named outputs, dynamic batch
+                 model.*          other forms of it: docs/reference/bundle.md
                  golden.npz       some bars, their features, and the outputs that every engine must reproduce
                  reference.npz    how attention looked on unseen bars: what drift is measured against
 
@@ -65,18 +66,6 @@ class Input(msgspec.Struct, frozen=True):
         return (self.window.length, len(self.features))
 
 
-class Artefact(msgspec.Struct, frozen=True):
-    """One form of the model and how closely it reproduces the golden outputs.
-
-    `tolerance` and `measured` are largest differences as shares of an output's largest golden value.
-    """
-
-    kind: str
-    file: str
-    tolerance: float
-    measured: dict[str, float]
-
-
 class Score(msgspec.Struct, frozen=True):
     """One measure of one predictor on the test span, with a 95 % block-bootstrap interval."""
 
@@ -86,6 +75,32 @@ class Score(msgspec.Struct, frozen=True):
     value: float
     low: float
     high: float
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    """One form of the model and how closely it reproduces its golden outputs.
+
+    `tolerance`, `measured` and `cost` are largest differences as shares of an output's largest golden value.
+    """
+
+    kind: str
+    files: tuple[str, ...]
+    tolerance: float
+    measured: dict[str, float]
+    """Of each output, where it was made; empty where it could not be run there."""
+    golden: str = "output."
+    """Prefix of the arrays of golden.npz that it must give: what PyTorch said, or what a lossy form said itself."""
+    cost: dict[str, float] = {}
+    """How far a lossy form is from PyTorch."""
+    same_bits: bool = False
+    """Where it was made it gave the very bits of model.onnx, in batches of any size."""
+    scores: tuple[Score, ...] = ()
+    """A lossy form's own, predictor "int8", and PyTorch's, "model", on the same windows; empty without bars."""
+
+    @property
+    def file(self) -> str:
+        """The first of its files, and for most the only one."""
+        return self.files[0]
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -114,6 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any]
     commit: str
     created_at: str
+    not_streaming: str = ""
+    """Why there are no streaming graphs, where there are none."""
     files: dict[str, str] = {}
     schema: int = SCHEMA
 
@@ -234,7 +251,7 @@ def read(folder: Path) -> Bundle:
 
 def _verify(folder: Path, manifest: Manifest) -> None:
     there = {path.name for path in folder.iterdir() if path.is_file()} - {MANIFEST}
-    for name in (*(artefact.file for artefact in manifest.artefacts), GOLDEN, REFERENCE):
+    for name in (*(file for artefact in manifest.artefacts for file in artefact.files), GOLDEN, REFERENCE):
         if name not in manifest.files:
             raise BundleError(f"the manifest of {folder} has no digest of {name}; try: gaze export again")
     for name, digest in manifest.files.items():

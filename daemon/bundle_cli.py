@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from core.bundle import Bundle, Manifest
     from daemon.engines import OpenEngine
-    from daemon.engines.proof import Proof
+    from daemon.engines.proof import Proof, StreamProof
 
 app = typer.Typer(no_args_is_help=True, help="Look into a bundle, and prove it on this machine.")
 
@@ -44,7 +44,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:  # noqa: FBT002
 @app.command()
 def verify(
     folder: Folder,
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or onnxruntime-cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, or an engine: docs/reference/engines.md.")] = "auto",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Check every digest, and whether this machine reproduces the bundle's golden features and outputs.
@@ -55,17 +55,19 @@ def verify(
     from rich.console import Console  # noqa: PLC0415
 
     from core import bundle as bundles  # noqa: PLC0415
-    from daemon.engines import open_engine  # noqa: PLC0415
-    from daemon.engines.proof import prove  # noqa: PLC0415
+    from daemon.engines import open_engine, open_stream  # noqa: PLC0415
+    from daemon.engines.proof import prove, prove_stream  # noqa: PLC0415
 
     bundle = bundles.read(folder)
     opened = open_engine(engine, bundle)
     proof = prove(opened, bundle)
+    stream = open_stream(opened, bundle)
+    parts = prove_stream(stream, opened, bundle) if stream else None
     if as_json:
         told = {"digest": bundle.digest, "engine": opened.name, "device": opened.device, "reason": opened.reason}
-        print(msgspec.json.format(msgspec.json.encode(told | {"proof": proof}), indent=2).decode())
+        print(msgspec.json.format(msgspec.json.encode(told | {"proof": proof, "stream": parts}), indent=2).decode())
         return
-    Console().print(_grid(_verdict(bundle, opened, proof)))
+    Console().print(_grid(_verdict(bundle, opened, proof, parts)))
 
 
 def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
@@ -86,6 +88,10 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
     for artefact in manifest.artefacts:
         worst = max(artefact.measured.values(), default=0.0)
         yield "proven", f"{artefact.kind}: off by {worst:.1g} where it was made, {artefact.tolerance:.1g} is allowed"
+        for name, share in artefact.cost.items():
+            yield "costs", f"{artefact.kind}: {name} off from PyTorch by {share:.1g} of its largest value"
+    if manifest.not_streaming:
+        yield "in two parts", f"not: {manifest.not_streaming}"
     for name, digest in manifest.files.items():
         yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
 
@@ -112,7 +118,9 @@ def _scores(manifest: "Manifest") -> "Table":
     return table
 
 
-def _verdict(bundle: "Bundle", engine: "OpenEngine", proof: "Proof") -> Iterator[tuple[str, str]]:
+def _verdict(
+    bundle: "Bundle", engine: "OpenEngine", proof: "Proof", parts: "StreamProof | None"
+) -> Iterator[tuple[str, str]]:
     yield "bundle", f"{bundle.manifest.name} {bundle.manifest.version}, digest {bundle.digest}"
     yield "files", f"{len(bundle.manifest.files)} as their digests say"
     yield "engine", f"{engine.name} on {engine.device} ({engine.reason})"
@@ -121,7 +129,14 @@ def _verdict(bundle: "Bundle", engine: "OpenEngine", proof: "Proof") -> Iterator
     for name, share in proof.outputs.items():
         yield name, f"off by {share:.1g} of its largest value, {proof.tolerance:.1g} is allowed"
     yield "a row alone", f"{'the same' if proof.same_bits_alone else 'not the same'} bits as in a batch"
+    yield "in two parts", _in_two_parts(bundle, engine, parts)
     yield "verdict", f"this machine reproduces all {proof.rows} golden rows"
+
+
+def _in_two_parts(bundle: "Bundle", engine: "OpenEngine", parts: "StreamProof | None") -> str:
+    if parts is None:
+        return f"not: {bundle.manifest.not_streaming or f'{engine.name} runs whole windows only'}"
+    return f"{'the same' if parts.same_bits else 'not the same'} bits as whole windows"
 
 
 def _grid(lines: Iterator[tuple[str, str]]) -> "Table":

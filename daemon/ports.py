@@ -82,6 +82,19 @@ class Engine(Protocol):
         """Every input (N, T, F) -> every output (N, ...). A row's bits do not depend on which rows are beside it."""
 
 
+class StreamingEngine(Protocol):
+    """The same model in two parts: one that runs before the newest bar closes, and a small one that runs then.
+
+    step() of what prefix() made gives the bits that an Engine's run() gives of the whole window, in any batch.
+    """
+
+    def prefix(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        """All rows but the newest of every input (N, T-1, F) -> states, each (N, ...), to keep for the close."""
+
+    def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
+        """States and the newest row of every input (N, 1, F) -> every output (N, ...)."""
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One bar to keep, and the message to publish with it; `message` is None where there is nothing to publish."""
 

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from core import bundle, golden
+from core import bundle
 from core.bundle import GOLDEN, REFERENCE, Artefact, Bundle, Manifest
-from core.errors import BundleError
-from core.golden import INPUT, OUTPUT, Arrays
+from core.golden import Arrays
 from export import golden as golden_of_model
-from export.formats import FORMATS, Format, known
+from export import to_stream
+from export.formats import FORMATS, known
+from export.prove import Judge, prove
+from export.source import Source
 
 
 def make_bundle(
@@ -24,45 +26,39 @@ def make_bundle(
     sample: Arrays,
     reference: bytes,
     formats: tuple[str, ...] = ("onnx",),
-    tolerance: float | None = None,
+    tolerances: dict[str, float] | None = None,
+    judge: Judge | None = None,
 ) -> Bundle:
     """Export the model that `manifest` describes, its artefacts and files still to be filled in.
 
-    `sample`: bars (N, L, 5), opened_at_ms (N,), symbol (N,). `reference`: the content of reference.npz. `tolerance`
-    stands in for that of every format.
+    `sample`: bars (N, L, 5), opened_at_ms (N,), symbol (N,). `reference`: the content of reference.npz. `tolerances`:
+    of formats that are to have another than their own. `judge` scores lossy formats. Beside "onnx" comes "stream",
+    wherever the model can be cut before its newest row.
 
     Raises: BundleError: a format does not reproduce PyTorch; nothing is written then. UsageError: no such format.
     """
     bundle.refuse_taken(folder.resolve())
+    known((*formats, *(tolerances or {})))
     arrays = golden_of_model.make(model, manifest, sample)
-    files = {GOLDEN: npz(arrays), REFERENCE: reference}
+    source = Source(model, manifest, arrays)
+    not_streaming = to_stream.why_not(source)
+    files = {REFERENCE: reference}
     artefacts: list[Artefact] = []
-    for kind in known(formats):
+    for kind in _whole(formats, not_streaming):
         form = FORMATS[kind]
-        content = form.convert(model, manifest, golden.named(INPUT, arrays))
-        allowed = form.tolerance if tolerance is None else tolerance
-        artefacts.append(Artefact(kind, form.file, allowed, _prove(form, content, arrays, allowed)))
-        files[form.file] = content
-    return bundle.write(folder, msgspec.structs.replace(manifest, artefacts=tuple(artefacts)), files)
+        contents = form.convert(source)
+        artefact, said = prove(kind, contents, source, (tolerances or {}).get(kind, form.tolerance), judge)
+        artefacts.append(artefact)
+        arrays |= said
+        files |= dict(zip(form.files, contents, strict=True))
+    manifest = msgspec.structs.replace(manifest, artefacts=tuple(artefacts), not_streaming=not_streaming)
+    return bundle.write(folder, manifest, files | {GOLDEN: npz(arrays)})
 
 
-def _prove(form: Format, content: bytes, arrays: Arrays, tolerance: float) -> dict[str, float]:
-    """Run all golden rows at once, and again in batches of one, two and the rest; return what the first is off by."""
-    inputs, expected = golden.named(INPUT, arrays), golden.named(OUTPUT, arrays)
-    measured = golden.check(expected, form.run(content, inputs), tolerance, form.file)
-    rows = len(arrays["bars"])
-    parts: list[dict[str, npt.NDArray[np.float32]]] = []
-    for start, end in ((0, 1), (1, 3), (3, rows)):
-        parts.append(form.run(content, {name: values[start:end] for name, values in inputs.items()}))
-        for name, values in parts[-1].items():
-            if len(values) != end - start:
-                raise BundleError(
-                    f"{form.file} answers {end - start} rows with {len(values)} of {name!r}: its batch is frozen. "
-                    "try: a forward() whose Python code depends on no size"
-                )
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    golden.check(expected, joined, tolerance, f"{form.file} in batches of 1, 2 and {rows - 3}")
-    return measured
+def _whole(formats: tuple[str, ...], not_streaming: str) -> tuple[str, ...]:
+    """Each format once, in the order of FORMATS."""
+    asked = {*formats, *(("stream",) if "onnx" in formats and not not_streaming else ())}
+    return tuple(kind for kind in FORMATS if kind in asked)
 
 
 def npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:

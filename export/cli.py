@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from core.bundle import Bundle
+    from core.bundle import Artefact, Bundle
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -15,22 +15,30 @@ app = typer.Typer(no_args_is_help=True)
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; a bundle that is there is replaced.")],
-    to: Annotated[str, typer.Option(help="Formats, with commas between: onnx.")] = "onnx",
+    to: Annotated[str, typer.Option(help="Formats, with commas between: onnx, int8.")] = "onnx",
     name: Annotated[str | None, typer.Option(help="What the model is called; by default as its recipe.")] = None,
     version: Annotated[str, typer.Option(help="Which of the models of this name.")] = "1",
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference from PyTorch, as a share of an output's largest value.")
     ] = None,
+    tolerance_int8: Annotated[float, typer.Option(help="The same, of 8-bit weights.")] = 0.05,
+    bars: Annotated[
+        Path | None, typer.Option(help="Bars to score 8-bit weights on, beside PyTorch: as gaze evaluate takes them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Export a run to a bundle, proven to give what PyTorch gives; refused, and nothing written, where it does not.
 
-    Example: gaze export runs/demo --out bundles/demo
+    Beside onnx come the two streaming graphs, where the model can be cut before its newest bar. 8-bit weights cost
+    accuracy: refused past --tolerance-int8, and where a score on --bars leaves the interval of PyTorch's.
+
+    Example: gaze export runs/demo --out bundles/demo --to onnx,int8
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
     from export.bundle import make_bundle  # noqa: PLC0415
-    from export.run import describe, read_sample  # noqa: PLC0415
+    from export.formats import FORMATS  # noqa: PLC0415
+    from export.run import describe, judge_on, read_sample  # noqa: PLC0415
     from training import run as runs  # noqa: PLC0415
 
     console = Console(stderr=as_json)
@@ -38,27 +46,34 @@ def export(
         run = runs.load(run_folder)
         manifest = describe(run, name or run.recipe.name, version)
         formats = tuple(one.strip() for one in to.split(","))
+        tolerances = {kind: tolerance for kind in FORMATS if tolerance is not None} | {"int8": tolerance_int8}
         sample, reference = read_sample(run_folder)
-        bundle = make_bundle(out, run.model, manifest, sample, reference, formats, tolerance)
+        judge = judge_on(run, bars) if bars else None
+        bundle = make_bundle(out, run.model, manifest, sample, reference, formats, tolerances, judge)
     if as_json:
         print(_json(bundle))
         return
-    for artefact in bundle.manifest.artefacts:
-        size = bundle.path(artefact.file).stat().st_size
-        worst = max(artefact.measured.values())
-        console.print(
-            f"{artefact.file}: {size / 1024:,.0f} KiB, off from PyTorch by at most {worst:.1g} of an output's largest "
-            f"value ({artefact.tolerance:.1g} is allowed)",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-    written = f"bundle {manifest.name} {version} written to {out}, digest {bundle.digest}"
-    console.print(written, f"next: gaze bundle verify {out}", sep="\n", highlight=False, markup=False, soft_wrap=True)
+    lines = [_line(bundle, artefact) for artefact in bundle.manifest.artefacts]
+    if bundle.manifest.not_streaming:
+        lines.append(f"no streaming graphs: {bundle.manifest.not_streaming}")
+    lines.append(f"bundle {manifest.name} {version} written to {out}, digest {bundle.digest}")
+    lines.append(f"next: gaze bundle verify {out}")
+    console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(bundle: "Bundle", artefact: "Artefact") -> str:
+    size = sum(bundle.path(file).stat().st_size for file in artefact.files)
+    worst = max((artefact.cost or artefact.measured).values())
+    bits = "; the bits of model.onnx" if artefact.same_bits and artefact.kind != "onnx" else ""
+    files = " and ".join(artefact.files)
+    return (
+        f"{files}: {size / 1024:,.0f} KiB, off from PyTorch by at most {worst:.1g} of an output's largest value{bits}"
+    )
 
 
 def _json(bundle: "Bundle") -> str:
     import msgspec  # noqa: PLC0415 - as above
 
-    told = {"folder": str(bundle.folder), "digest": bundle.digest, "artefacts": bundle.manifest.artefacts}
-    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+    manifest = bundle.manifest
+    told = {"folder": str(bundle.folder), "digest": bundle.digest, "artefacts": manifest.artefacts}
+    return msgspec.json.format(msgspec.json.encode(told | {"not_streaming": manifest.not_streaming}), indent=2).decode()

@@ -7,28 +7,36 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-from torch import nn
 
-from core.bundle import Manifest
 from core.errors import UsageError
 from core.golden import Arrays
-from export import to_onnx
+from export import to_int8, to_onnx, to_stream
+from export.source import Outputs, Source
+
+Files = tuple[bytes, ...]
 
 
 class Format(msgspec.Struct, frozen=True):
-    """One form of a model. `tolerance`: how far from PyTorch it may be, as a share of each output's largest value."""
+    """One form of a model: the contents of its files, and what they make of inputs (N, T, F).
 
-    file: str
+    `tolerance`: how far from PyTorch it may be, as a share of each output's largest value.
+    """
+
+    files: tuple[str, ...]
     tolerance: float
-    convert: Callable[[nn.Module, Manifest, Arrays], bytes]
-    run: Callable[[bytes, Arrays], dict[str, npt.NDArray[np.float32]]]
+    convert: Callable[[Source], Files]
+    run: Callable[[Files, Arrays], Outputs]
+    lossy: bool = False
+    """It is not meant to give what PyTorch gives: what it gives is kept beside it, and its cost is measured."""
 
 
 FORMATS: Final[dict[str, Format]] = {
     # float32 in another order of operations is off by 2e-7 to 2e-6; a layer that is wrong by 1 % by 2e-5 and more.
-    "onnx": Format("model.onnx", 1e-5, to_onnx.convert, to_onnx.run),
+    "onnx": Format(
+        ("model.onnx",), 1e-5, lambda source: (source.onnx,), lambda files, inputs: to_onnx.run(files[0], inputs)
+    ),
+    "stream": Format(("model.prefix.onnx", "model.step.onnx"), 1e-5, to_stream.convert, to_stream.run),
+    "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, to_int8.run, lossy=True),
 }
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,12 @@ def convert(model: nn.Module, manifest: Manifest, inputs: Arrays) -> bytes:
 
     Raises: BundleError: PyTorch cannot convert the model, or the graph came out with another axis frozen or free.
     """
-    names = [one.name for one in manifest.inputs]
-    example = tuple(torch.from_numpy(inputs[name]) for name in names)
-    wrapped = _Named(model, manifest.graph_outputs).eval()
+    example = {one.name: torch.from_numpy(inputs[one.name]) for one in manifest.inputs}
+    return trace(_Named(model, manifest.graph_outputs), example, manifest.graph_outputs)
+
+
+def trace(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str]) -> bytes:
+    """The graph of a module that takes these inputs, two rows or more, in order and gives a tuple of outputs."""
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
     registration.setLevel(logging.ERROR)  # it warns of torchvision's operators, which nobody here has
@@ -48,14 +51,14 @@ def convert(model: nn.Module, manifest: Manifest, inputs: Arrays) -> bytes:
             # The exporter trips over its own deprecations; what matters is whether the graph agrees with the model.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                wrapped,
-                example,
+                module.eval(),
+                tuple(example.values()),
                 dynamo=True,
                 opset_version=OPSET,
                 external_data=False,
-                input_names=names,
-                output_names=list(manifest.graph_outputs),
-                dynamic_shapes=(tuple({0: torch.export.Dim("batch")} for _ in names),),
+                input_names=list(example),
+                output_names=list(outputs),
+                dynamic_shapes=(tuple({0: torch.export.Dim("batch")} for _ in example),),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
@@ -66,32 +69,34 @@ def convert(model: nn.Module, manifest: Manifest, inputs: Arrays) -> bytes:
     assert program is not None
     # It also drops the notes that PyTorch leaves in every node, paths of this machine among them.
     graph = onnxslim.slim(program.model_proto)
-    _refuse_other_shapes(graph, manifest)
+    _refuse_other_shapes(graph, {name: tuple(values.shape[1:]) for name, values in example.items()})
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
 
 
 def run(content: bytes, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
     """What ONNX Runtime on the CPU makes of these inputs."""
+    return opened(content)(inputs)
+
+
+def opened(content: bytes) -> Callable[[Arrays], dict[str, npt.NDArray[np.float32]]]:
+    """The graph on ONNX Runtime, on one thread of the CPU: a function from inputs to outputs."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.use_deterministic_compute = True
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-def _refuse_other_shapes(graph: onnx.ModelProto, manifest: Manifest) -> None:
-    shapes = {
-        value.name: [
-            axis.dim_value if axis.HasField("dim_value") else None for axis in value.type.tensor_type.shape.dim
-        ]
-        for value in graph.graph.input
-    }
-    for one in manifest.inputs:
-        shape = shapes.get(one.name)
-        if shape is None or not one.fits(shape):
+def _refuse_other_shapes(graph: onnx.ModelProto, rows: Mapping[str, tuple[int, ...]]) -> None:
+    """`rows`: the shape of one row of each input."""
+    shapes = {value.name: [_size(axis) for axis in value.type.tensor_type.shape.dim] for value in graph.graph.input}
+    for name, row in rows.items():
+        shape = shapes.get(name)
+        if shape != [None, *row]:
             raise BundleError(
-                f"the ONNX graph takes input {one.name!r} in shape {shape}, expected is any batch of {one.row}; "
+                f"the ONNX graph takes input {name!r} in shape {shape}, expected is any batch of {row}; "
                 "the exporter froze or freed an axis. try: a forward() whose Python code depends on no size"
             )
 

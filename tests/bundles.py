@@ -1,6 +1,6 @@
 """Bundles for tests: a small LSTM with attention of random weights, exported as any model is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,28 @@ class SmallLstm(nn.Module):
     def forward(self, x_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F) -> outputs by name."""
         hidden_NTH, _ = self.lstm(x_NTF / self.std)
-        weights_NT = torch.softmax(self.score(torch.tanh(hidden_NTH)).squeeze(-1), dim=-1)
+        return self.look(hidden_NTH, self.scores(hidden_NTH))
+
+    def prefix(self, x_NTF: Tensor) -> dict[str, Tensor]:
+        """All rows but the newest -> what step() needs of them."""
+        hidden_NTH, (_, cell_1NH) = self.lstm(x_NTF / self.std)
+        return {"hidden": hidden_NTH, "cell": cell_1NH.squeeze(0), "scores": self.scores(hidden_NTH)}
+
+    def step(self, states: Mapping[str, Tensor], x_N1F: Tensor) -> dict[str, Tensor]:
+        """The newest row -> outputs by name."""
+        before = (states["hidden"][:, -1].unsqueeze(0), states["cell"].unsqueeze(0))
+        hidden_N1H, _ = self.lstm(x_N1F / self.std, before)
+        scores_NT = torch.cat([states["scores"], self.scores(hidden_N1H)], dim=1)
+        return self.look(torch.cat([states["hidden"], hidden_N1H], dim=1), scores_NT)
+
+    def scores(self, hidden_NTH: Tensor) -> Tensor:
+        """How much each step asks to be looked at, (N, T)."""
+        scores_NT: Tensor = self.score(torch.tanh(hidden_NTH)).squeeze(-1)
+        return scores_NT
+
+    def look(self, hidden_NTH: Tensor, scores_NT: Tensor) -> dict[str, Tensor]:
+        """Outputs by name."""
+        weights_NT = torch.softmax(scores_NT, dim=-1)
         context_NH = (weights_NT.unsqueeze(-1) * hidden_NTH).sum(dim=1)
         return {"attention": weights_NT, "return_1": self.head(context_NH).squeeze(-1) * 5e-3}
 
@@ -79,7 +100,7 @@ def rewritten(original: Bundle, folder: Path, file: str, change: Callable[[bytes
 
 
 def scaled(name: str, factor: float) -> Callable[[bytes], bytes]:
-    """A change of model.onnx, for `rewritten`: one weight tensor times a factor."""
+    """A change of a graph, for `rewritten`: one weight tensor times a factor."""
 
     def changed(content: bytes) -> bytes:
         graph = onnx.load_model_from_string(content)
@@ -90,9 +111,9 @@ def scaled(name: str, factor: float) -> Callable[[bytes], bytes]:
     return changed
 
 
-def weights(original: Bundle) -> dict[str, npt.NDArray[np.float32]]:
-    """The float tensors of model.onnx, by name."""
-    stored = onnx.load_model(original.path("model.onnx")).graph.initializer
+def weights(original: Bundle, file: str = "model.onnx") -> dict[str, npt.NDArray[np.float32]]:
+    """The float tensors of a graph, by name."""
+    stored = onnx.load_model(original.path(file)).graph.initializer
     found = {one.name: onnx.numpy_helper.to_array(one) for one in stored}
     return {name: values for name, values in found.items() if values.dtype == np.float32}
 

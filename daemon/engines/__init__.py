@@ -4,12 +4,15 @@ To add one: write its file in this folder and add its function and its line to E
 """
 
 import difflib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
+
+import msgspec
 
 from core.bundle import Artefact, Bundle
 from core.errors import EngineError
-from daemon.ports import Engine
+from daemon.ports import Engine, StreamingEngine
 
 
 class OpenEngine(Engine, Protocol):
@@ -20,51 +23,69 @@ class OpenEngine(Engine, Protocol):
     """Why this one: it was asked for, or what stood against the others."""
 
 
+class OpenStream(StreamingEngine, Protocol):
+    """A streaming engine that has loaded the streaming graphs of a bundle."""
+
+    artefact: Artefact
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """An engine: the kind of artefact it runs, and how it is opened. "auto" never takes a lossy one."""
+
+    artefact: str
+    open: Callable[[Bundle], OpenEngine]
+    lossy: bool = False
+
+
 def _onnxruntime(bundle: Bundle) -> OpenEngine:
     from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
 
-    return OnnxRuntime(bundle, "cpu")
+    return OnnxRuntime(bundle)
+
+
+def _onnxruntime_int8(bundle: Bundle) -> OpenEngine:
+    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
+
+    return OnnxRuntime(bundle, "onnxruntime-int8")
 
 
 def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
     from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
 
-    return OnnxRuntime(bundle, "cuda")
+    return OnnxRuntime(bundle, "onnxruntime-cuda")
 
 
-ENGINES: Final[dict[str, Callable[[Bundle], OpenEngine]]] = {
-    "onnxruntime": _onnxruntime,
-    "onnxruntime-cuda": _onnxruntime_cuda,
+ENGINES: Final[dict[str, Kind]] = {
+    "onnxruntime": Kind("onnx", _onnxruntime),
+    "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
+    "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
 }
 AUTO: Final = "auto"
-_PREFERRED: Final = ("onnxruntime-cuda", "onnxruntime")
 
 
-def open_engine(name: str, bundle: Bundle) -> OpenEngine:
-    """Open the engine of this name; "auto" opens the first that works here, a GPU before the CPU, and gives its reason.
+def open_engine(name: str, bundle: Bundle, environment: Mapping[str, str] = os.environ) -> OpenEngine:
+    """Open the engine of this name; "auto" opens the one that is fastest here, as measured now or remembered.
 
     Raises: EngineError: no such engine, or it cannot run here. BundleError: it cannot load what the bundle holds.
     """
     if name == AUTO:
-        return _first_that_works(bundle)
+        from daemon.engines.auto import cache_folder, fastest  # noqa: PLC0415 - it measures with numpy
+
+        kinds = {artefact.kind for artefact in bundle.manifest.artefacts}
+        able = {name: kind for name, kind in ENGINES.items() if kind.artefact in kinds and not kind.lossy}
+        return fastest(bundle, able, cache_folder(environment) / "engines.json")
     if name not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, n=1)
         raise EngineError(
             f"no engine is called {name!r}; there are: {', '.join((AUTO, *ENGINES))}. try: {near[0] if near else AUTO}"
         )
-    return ENGINES[name](bundle)
+    return ENGINES[name].open(bundle)
 
 
-def _first_that_works(bundle: Bundle) -> OpenEngine:
-    against: list[str] = []
-    for name in _PREFERRED:
-        try:
-            engine = ENGINES[name](bundle)
-        except EngineError as error:
-            if name == _PREFERRED[-1]:
-                raise
-            against.append(f"{name}: {error}")
-        else:
-            engine.reason = "; ".join(("auto", *against))
-            return engine
-    raise AssertionError(_PREFERRED)
+def open_stream(engine: OpenEngine, bundle: Bundle) -> OpenStream | None:
+    """The streaming graphs on what this engine runs on; None where the bundle has none, or the engine cannot."""
+    if engine.name != "onnxruntime" or not any(one.kind == "stream" for one in bundle.manifest.artefacts):
+        return None
+    from daemon.engines.onnxruntime import OnnxRuntimeStream  # noqa: PLC0415 - see the top
+
+    return OnnxRuntimeStream(bundle)

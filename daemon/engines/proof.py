@@ -1,19 +1,24 @@
 """Does this machine compute what the bundle says? Asked before the first prediction, and by `gaze bundle verify`."""
 
+from collections.abc import Callable
+from itertools import product
 from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core import golden
 from core.bundle import GOLDEN, Bundle
-from core.golden import INPUT, OUTPUT, Arrays
-from daemon.engines import OpenEngine
+from core.golden import INPUT, Arrays
+from daemon.engines import OpenEngine, OpenStream
 from daemon.ports import Float32s
 
 FEATURE_TOLERANCE: Final = 1e-6
 """Largest difference of a feature, as a share of its largest golden value: another machine's logarithm, in float32."""
 
+_STREAMED: Final = (1, 2, 5, 64)
+"""Batch sizes of prefix and step, each with each, in which the bits of whole windows are asked for."""
 _WARMING: Final = (1, 2, 64, 257)
 
 
@@ -33,19 +38,29 @@ class Proof(msgspec.Struct, frozen=True):
         return not any(self.features.values())
 
 
+class StreamProof(msgspec.Struct, frozen=True):
+    """What was measured of the streaming graphs, as in Proof. Without `same_bits`, run whole windows instead."""
+
+    rows: int
+    outputs: dict[str, float]
+    tolerance: float
+    same_bits: bool
+    """In every batch they gave the bits that the engine gives of whole windows."""
+
+
 def prove(engine: OpenEngine, bundle: Bundle) -> Proof:
     """Compute the golden features and outputs again.
 
     Raises: BundleError: a feature is computed otherwise here, or an output is off by more than its tolerance.
     """
     arrays = bundle.arrays(GOLDEN)
-    inputs, expected = golden.named(INPUT, arrays), golden.named(OUTPUT, arrays)
+    inputs, expected = golden.named(INPUT, arrays), golden.named(engine.artefact.golden, arrays)
     made = golden.features(bundle.manifest, arrays)
     features = golden.check(
         _by_feature(bundle, inputs), _by_feature(bundle, made), FEATURE_TOLERANCE, "the features computed here"
     )
     together = engine.run(inputs)
-    what = f"{engine.artefact.file} on {engine.name}"
+    what = f"{' and '.join(engine.artefact.files)} on {engine.name}"
     outputs = golden.check(expected, together, engine.artefact.tolerance, what)
     return Proof(
         rows=len(arrays["bars"]),
@@ -56,6 +71,23 @@ def prove(engine: OpenEngine, bundle: Bundle) -> Proof:
     )
 
 
+def prove_stream(stream: OpenStream, engine: OpenEngine, bundle: Bundle) -> StreamProof:
+    """Run the golden windows in two parts, in batches of several sizes, beside the engine that runs them whole.
+
+    Raises: BundleError: an output is off by more than the tolerance.
+    """
+    arrays = bundle.arrays(GOLDEN)
+    inputs, expected = golden.named(INPUT, arrays), golden.named(stream.artefact.golden, arrays)
+    whole = engine.run(inputs)
+    same_bits, measured = True, {}
+    for first, second in product(_STREAMED, _STREAMED):
+        said = _in_two_parts(stream, inputs, first, second)
+        what = f"{' and '.join(stream.artefact.files)} on {engine.name}"
+        measured = golden.check(expected, said, stream.artefact.tolerance, what)
+        same_bits = same_bits and all(said[name].tobytes() == whole[name].tobytes() for name in expected)
+    return StreamProof(len(arrays["bars"]), measured, stream.artefact.tolerance, same_bits)
+
+
 def warm(engine: OpenEngine, bundle: Bundle) -> None:
     """Run a few batch sizes, so that the first real bars find memory and code in place."""
     for rows in _WARMING:
@@ -63,12 +95,16 @@ def warm(engine: OpenEngine, bundle: Bundle) -> None:
 
 
 def _by_feature(bundle: Bundle, arrays: Arrays) -> Arrays:
-    """One array a feature: a return of 0.001 must not hide behind a volume of 3."""
-    return {
-        f"{one.name}.{feature}": arrays[one.name][..., column]
-        for one in bundle.manifest.inputs
-        for column, feature in enumerate(one.features)
-    }
+    """One array a feature: a return of 0.001 must not hide behind a volume of 3. Rows that are lacking are one more."""
+    by_feature: dict[str, npt.NDArray[np.float32]] = {}
+    for one in bundle.manifest.inputs:
+        values_NTF = arrays[one.name]
+        if one.window.kind == "expanding":
+            lacking_NTF = np.isnan(values_NTF)
+            by_feature[f"{one.name}, rows lacking"] = lacking_NTF.astype(np.float32)
+            values_NTF = np.where(lacking_NTF, np.float32(0), values_NTF)
+        by_feature |= {f"{one.name}.{feature}": values_NTF[..., at] for at, feature in enumerate(one.features)}
+    return by_feature
 
 
 def _same_bits_alone(engine: OpenEngine, inputs: dict[str, Float32s], together: dict[str, Float32s]) -> bool:
@@ -77,3 +113,22 @@ def _same_bits_alone(engine: OpenEngine, inputs: dict[str, Float32s], together: 
         if any(alone[name].tobytes() != together[name][row : row + 1].tobytes() for name in together):
             return False
     return True
+
+
+def _in_two_parts(stream: OpenStream, inputs: dict[str, Float32s], first: int, second: int) -> dict[str, Float32s]:
+    known = {name: values[:, :-1] for name, values in inputs.items()}
+    newest = {name: values[:, -1:] for name, values in inputs.items()}
+    states = _in_batches(stream.prefix, known, first)
+
+    def step(part: dict[str, Float32s]) -> dict[str, Float32s]:
+        return stream.step({name: part[name] for name in states}, {name: part[name] for name in newest})
+
+    return _in_batches(step, states | newest, second)
+
+
+def _in_batches(
+    run: Callable[[dict[str, Float32s]], dict[str, Float32s]], inputs: dict[str, Float32s], size: int
+) -> dict[str, Float32s]:
+    rows = len(next(iter(inputs.values())))
+    parts = [run({name: values[at : at + size] for name, values in inputs.items()}) for at in range(0, rows, size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -12,7 +12,7 @@ from core import bundle
 from core.bundle import GOLDEN, MANIFEST, REFERENCE, SCHEMA, Artefact, Bundle, Input, Window
 from core.errors import BundleError
 
-ONNX = Artefact("onnx", "model.onnx", 1e-5, {"return_1": 1e-7})
+ONNX = Artefact("onnx", ("model.onnx",), 1e-5, {"return_1": 1e-7})
 FILES = {"model.onnx": b"a graph", GOLDEN: b"golden", REFERENCE: b"reference"}
 
 
@@ -81,7 +81,7 @@ def test_an_artefact_outside_the_folder_is_refused(tmp_path: Path):
     folder = tmp_path / "demo"
     written(folder)
     (tmp_path / "outside.onnx").write_bytes(b"a graph")
-    edited(folder, artefacts=[{"kind": "onnx", "file": "../outside.onnx", "tolerance": 1e-5, "measured": {}}])
+    edited(folder, artefacts=[{"kind": "onnx", "files": ["../outside.onnx"], "tolerance": 1e-5, "measured": {}}])
     with pytest.raises(BundleError, match=r"has no digest of \.\./outside\.onnx"):
         bundle.read(folder)
 

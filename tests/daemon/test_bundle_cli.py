@@ -40,7 +40,12 @@ def test_show_as_json_is_the_manifest(exported: Bundle):
 
 def test_verify_says_what_was_proven_and_on_what(exported: Bundle):
     said = told("verify", exported.folder, "--engine", "onnxruntime")
-    for word in ("3 as their digests say", "onnxruntime on cpu", "the same bits", "reproduces all 12 golden rows"):
+    for word in (
+        "5 as their digests say",
+        "onnxruntime on cpu",
+        "the same bits as whole windows",
+        "reproduces all 12 golden rows",
+    ):
         assert word in said
 
 
@@ -55,6 +60,7 @@ def test_verify_as_json_gives_every_difference(exported: Bundle):
     assert said["engine"] == "onnxruntime"
     assert said["proof"]["outputs"].keys() == {"return_1", "attention"}
     assert said["proof"]["same_bits_alone"] is True
+    assert said["stream"]["same_bits"] is True
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])

@@ -56,7 +56,7 @@ def test_any_number_of_rows_gives_what_pytorch_gives(exported: Bundle, rows: int
 @pytest.mark.parametrize("window", [47, 49])
 def test_a_graph_of_another_window_is_refused(graph: onnx.ModelProto, window: int):
     with pytest.raises(BundleError, match=rf"expected is any batch of \({window}, 3\); the exporter froze or freed"):
-        to_onnx._refuse_other_shapes(graph, a_manifest(window))
+        to_onnx._refuse_other_shapes(graph, {"bars": (window, 3)})
 
 
 def test_a_graph_whose_batch_is_frozen_is_refused(graph: onnx.ModelProto):
@@ -64,7 +64,7 @@ def test_a_graph_whose_batch_is_frozen_is_refused(graph: onnx.ModelProto):
     frozen.CopyFrom(graph)
     frozen.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     with pytest.raises(BundleError, match=r"takes input 'bars' in shape \[1, 48, 3\]"):
-        to_onnx._refuse_other_shapes(frozen, a_manifest(WINDOW))
+        to_onnx._refuse_other_shapes(frozen, {"bars": (WINDOW, 3)})
 
 
 class Branching(SmallLstm):

@@ -66,7 +66,8 @@ def test_an_unknown_engine_is_refused_with_the_nearest(exported: Bundle):
 def test_without_onnxruntime_the_error_says_what_to_install(
     name: str, exported: Bundle, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delitem(sys.modules, "daemon.engines.onnxruntime", raising=False)
+    for module in ("daemon.engines.onnxruntime", "daemon.engines.session"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineError, match=r"onnxruntime is not installed; try: pip install 'gazed\[cpu\]'"):
         open_engine(name, exported)

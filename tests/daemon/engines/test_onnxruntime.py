@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from bundles import a_bundle, rewritten, scaled, weights
+from bundles import rewritten, scaled, weights
 
 from core.bundle import Bundle
 from core.errors import BundleError, EngineError
@@ -19,10 +19,9 @@ CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 without_gpu = pytest.mark.skipif(CUDA_BUILD and find_library("cuda") is not None, reason="a GPU is here")
 
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> OnnxRuntime:
-    """The size that is served: 128 hidden units over 48 steps."""
-    return OnnxRuntime(a_bundle(tmp_path_factory.mktemp("wide") / "wide", hidden=128))
+@pytest.fixture(scope="module", params=["onnxruntime", "onnxruntime-int8"])
+def engine(request: pytest.FixtureRequest, wide: Bundle) -> OnnxRuntime:
+    return OnnxRuntime(wide, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +31,29 @@ def windows() -> Float32s:
     return drawn.astype(np.float32)
 
 
-def test_a_row_has_the_same_bits_in_a_batch_of_any_size(wide: OnnxRuntime, windows: Float32s):
-    whole = wide.run({"bars": windows})
+def test_a_row_has_the_same_bits_in_a_batch_of_any_size(engine: OnnxRuntime, windows: Float32s):
+    whole = engine.run({"bars": windows})
     for rows in range(1, len(windows) + 1):
-        part = wide.run({"bars": windows[:rows]})
+        part = engine.run({"bars": windows[:rows]})
         for name in whole:
             assert part[name].tobytes() == whole[name][:rows].tobytes(), (rows, name)
 
 
-def test_a_row_has_the_same_bits_in_any_place_and_beside_any_other(wide: OnnxRuntime, windows: Float32s):
-    whole = wide.run({"bars": windows})
+def test_a_row_has_the_same_bits_in_any_place_and_beside_any_other(engine: OnnxRuntime, windows: Float32s):
+    whole = engine.run({"bars": windows})
     order = np.random.default_rng(2).permutation(len(windows))
-    shuffled = wide.run({"bars": windows[order]})
+    shuffled = engine.run({"bars": windows[order]})
     beside_nan = np.full((3, 48, 3), np.nan, np.float32)
     beside_nan[1] = windows[7]
-    alone = wide.run({"bars": beside_nan})
+    alone = engine.run({"bars": beside_nan})
     for name in whole:
         assert shuffled[name].tobytes() == whole[name][order].tobytes()
         assert alone[name][1].tobytes() == whole[name][7].tobytes()
 
 
-def test_views_of_an_array_are_as_good_as_copies(wide: OnnxRuntime, windows: Float32s):
-    every_second = wide.run({"bars": windows[::2]})
-    copied = wide.run({"bars": windows[::2].copy()})
+def test_views_of_an_array_are_as_good_as_copies(engine: OnnxRuntime, windows: Float32s):
+    every_second = engine.run({"bars": windows[::2]})
+    copied = engine.run({"bars": windows[::2].copy()})
     assert all(every_second[name].tobytes() == copied[name].tobytes() for name in copied)
 
 
@@ -72,7 +71,7 @@ def test_a_gpu_asked_for_and_not_there_is_refused_loudly(exported: Bundle, capfd
 def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(exported: Bundle):
     engine = open_engine("auto", exported)
     assert (engine.name, engine.device) == ("onnxruntime", "cpu")
-    assert engine.reason.startswith("auto; onnxruntime-cuda: onnxruntime-cuda was asked for, but ")
+    assert "; onnxruntime-cuda: onnxruntime-cuda was asked for, but " in engine.reason
 
 
 def test_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path):

@@ -1,0 +1,84 @@
+"""Does a form of a model give what the model gives? Asked of each before anything is written."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from core import golden
+from core.bundle import Artefact, Score
+from core.errors import BundleError
+from core.golden import Arrays
+from export import to_stream
+from export.formats import FORMATS, Files, Format
+from export.source import Outputs, Source
+
+Judge = Callable[[str, Callable[[Arrays], Outputs]], tuple[Score, ...]]
+"""The scores of a form of this kind on windows with outcomes, and those of PyTorch on the same."""
+
+_SAME = 1e-5
+"""What a lossy form said where it was made, it must say to within this share elsewhere."""
+
+
+def prove(
+    kind: str, files: Files, source: Source, tolerance: float, judge: Judge | None = None
+) -> tuple[Artefact, Outputs]:
+    """Run all golden rows at once, and again in batches of one, two and the rest; `judge` is asked of lossy forms.
+
+    Returns the artefact, and what golden.npz has to keep of it: for a lossy form what it said itself.
+
+    Raises: BundleError: an output is off by more than the tolerance.
+    """
+    form = FORMATS[kind]
+    if form.lossy:
+        return _prove_lossy(kind, files, source, tolerance, judge)
+    what = " and ".join(form.files)
+    measured = golden.check(source.outputs, form.run(files, source.inputs), tolerance, what)
+    parts = _in_parts(form, files, source, what)
+    golden.check(source.outputs, parts, tolerance, f"{what} in batches of 1, 2 and {source.rows - 3}")
+    same_bits = kind == "onnx" or (kind == "stream" and to_stream.same_bits(files, source))
+    return Artefact(kind, form.files, tolerance, measured, same_bits=same_bits), {}
+
+
+def _prove_lossy(
+    kind: str, files: Files, source: Source, tolerance: float, judge: Judge | None
+) -> tuple[Artefact, Outputs]:
+    form = FORMATS[kind]
+    (what,) = form.files
+    said = form.run(files, source.inputs)
+    cost = golden.differences(source.outputs, said, what)
+    worst = max(cost, key=lambda name: cost[name])
+    if cost[worst] > tolerance:
+        raise BundleError(
+            f"{what} costs too much: {worst!r} is off by {cost[worst]:.2g} of its largest value, allowed is "
+            f"{tolerance:.2g}. try: without --to {kind}, or --tolerance-{kind} {cost[worst] * 1.1:.2g}"
+        )
+    own = golden.check(said, _in_parts(form, files, source, what), _SAME, what)
+    scores = judge(kind, lambda inputs: form.run(files, inputs)) if judge else ()
+    _refuse_other_scores(kind, scores)
+    kept = {f"{kind}.{name}": said[name] for name in source.outputs}
+    return Artefact(kind, form.files, _SAME, own, golden=f"{kind}.", cost=cost, scores=scores), kept
+
+
+def _refuse_other_scores(kind: str, scores: tuple[Score, ...]) -> None:
+    """A score that leaves the interval of PyTorch's own is another score."""
+    of_model = {(one.output, one.measure): one for one in scores if one.predictor != kind}
+    for one in scores:
+        model = of_model.get((one.output, one.measure))
+        if one.predictor == kind and model and not model.low <= one.value <= model.high:
+            raise BundleError(
+                f"{kind} scores otherwise: {one.measure} of {one.output} is {one.value:.4g}, PyTorch's is "
+                f"{model.value:.4g} ({model.low:.4g} to {model.high:.4g}). try: without --to {kind}"
+            )
+
+
+def _in_parts(form: Format, files: Files, source: Source, what: str) -> Outputs:
+    parts: list[Outputs] = []
+    for start, end in ((0, 1), (1, 3), (3, source.rows)):
+        parts.append(form.run(files, {name: values[start:end] for name, values in source.inputs.items()}))
+        for name, values in parts[-1].items():
+            if len(values) != end - start:
+                raise BundleError(
+                    f"{what} answers {end - start} rows with {len(values)} of {name!r}: its batch is frozen. "
+                    "try: a forward() whose Python code depends on no size"
+                )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
