@@ -36,6 +36,10 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
         "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},
     },
     "hourly_lstm": {score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
+    "hybrid_lstm": {
+        "all": {"windows": [4, 8], "hidden": 16, "heads": 2},
+        "last": {"windows": [5], "hidden": 16, "heads": 2, "queries": "last"},
+    },
 }
 """By family, by the name of the variant: options at which it has a few hundred weights."""
 

@@ -9,7 +9,7 @@ import msgspec
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Output
-from training.families import attention_lstm, cross_attention, dual_horizon, hourly_lstm
+from training.families import attention_lstm, cross_attention, dual_horizon, hourly_lstm, hybrid_lstm
 from training.model import Model
 from training.recipe import fit
 
@@ -31,6 +31,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "cross_attention": Family(cross_attention.Options, cross_attention.CrossAttention, market=True),
     "dual_horizon": Family(dual_horizon.Options, dual_horizon.DualHorizon),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
+    "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.HybridLstm, expanding=True),
 }
 
 

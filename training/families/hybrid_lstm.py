@@ -1,0 +1,109 @@
+"""The hybrid LSTM: one LSTM for each of several fixed windows, one for an expanding window, fused by attention.
+
+The fixed windows are the newest rows of the expanding one, so a single input feeds all. Rows that are lacking are NaN,
+oldest first; an LSTM must not run over them, so windows are shifted to their first row, read, and told from there.
+
+N batch, T steps, F features, H hidden units, S fixed windows, A heads.
+"""
+
+from typing import Literal
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from core.bundle import Input
+from core.errors import ConfigError
+from core.outputs import Attention, Output
+from training.layers import MultiHead
+from training.model import Model
+from training.recipe import Count, Dropout
+
+
+class Options(msgspec.Struct, frozen=True):
+    """`windows`: the lengths of the fixed ones, in bars.
+
+    `queries`: whether every step of the expanding window asks where to look, or its last alone, at a third of the cost.
+    """
+
+    windows: tuple[Count, ...] = (15, 60, 240)
+    hidden: Count = 128
+    heads: Count = 8
+    queries: Literal["all", "last"] = "all"
+    dropout: Dropout = 0.3
+
+
+class HybridLstm(Model):
+    """Shows where the expanding window looks at itself, averaged over the steps that ask, and where the fixed look."""
+
+    not_causal = "its expanding window begins at a first row that does not move on"
+
+    def __init__(self, options: Options, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> None:
+        length, features = inputs[0].row
+        if not options.windows or max(options.windows) > length:
+            raise ConfigError(
+                f"fixed windows of {list(options.windows)} bars are read from one of {length}; "
+                f"try: --set window.length={max(options.windows, default=length)}, or other model.options.windows"
+            )
+        hidden = options.hidden
+        seen = tuple(Attention(name, ("head", "time")) for name in ("attention", "cross_attention"))
+        super().__init__(features, hidden // 2, outputs, seen)
+        self.windows, self.ask_all = options.windows, options.queries == "all"
+        self.fixed = nn.ModuleList(nn.LSTM(features, hidden, batch_first=True) for _ in options.windows)
+        self.expanding = nn.LSTM(features, hidden, batch_first=True)
+        self.look = MultiHead(hidden, options.heads, options.dropout)
+        self.norm = nn.LayerNorm(hidden)
+        self.cross = MultiHead(hidden, options.heads, options.dropout)
+        wide = hidden * (2 * len(options.windows) + 1)
+        self.fuse = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), nn.Dropout(options.dropout))
+        self.towers = nn.ModuleDict({str(output.horizon): _tower(options) for output in outputs})
+
+    def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
+        """(N, T, F), NaN where rows are lacking -> {"direction_15": (N, 2), ..., "attention": (N, A, T), ...}."""
+        lacking_NT = x_NTF.isnan().any(dim=-1)
+        x_NTF = self.normalise(x_NTF).masked_fill(lacking_NT.unsqueeze(-1), 0.0)
+        finals = [
+            _read(lstm, x_NTF[:, -window:], lacking_NT[:, -window:])[1]
+            for lstm, window in zip(self.fixed, self.windows, strict=True)
+        ]
+        states_NTH, last_NH = _read(self.expanding, x_NTF, lacking_NT)
+        last_N1H = last_NH.unsqueeze(1)
+        seen_NQH, weights_NAQT = self.look(states_NTH if self.ask_all else last_N1H, states_NTH, lacking_NT)
+        if self.ask_all:
+            states_NTH = self.norm(states_NTH + seen_NQH)
+            last_N1H = states_NTH[:, -1:]
+        else:
+            last_N1H = self.norm(last_N1H + seen_NQH)
+        fixed_NSH = torch.stack(finals, dim=1)
+        crossed_NSH, cross_NAST = self.cross(fixed_NSH, states_NTH, lacking_NT)
+        context_NH = self.fuse(torch.cat([fixed_NSH.flatten(1), crossed_NSH.flatten(1), last_N1H[:, 0]], dim=-1))
+        towers = {horizon: tower(context_NH) for horizon, tower in self.towers.items()}
+        answers = {output.name: self.head(output)(towers[str(output.horizon)]) for output in self.outputs}
+        attention_NAT = _over_queries(weights_NAQT, lacking_NT) if self.ask_all else weights_NAQT[:, :, 0]
+        return {**answers, "attention": attention_NAT, "cross_attention": cross_NAST.mean(dim=2)}
+
+
+def _read(lstm: nn.Module, x_NTF: Tensor, lacking_NT: Tensor) -> tuple[Tensor, Tensor]:
+    """The states of every step, in its own place, and the last: those of a window that begins at its first row."""
+    steps = x_NTF.shape[1]
+    lacking_N1 = lacking_NT.sum(dim=-1, keepdim=True)
+    place_T = torch.arange(steps, device=x_NTF.device)
+    shifted_NTF = _taken(x_NTF, (place_T + lacking_N1).clamp(max=steps - 1))
+    states_NTH, _ = lstm(shifted_NTF)
+    states_NTH = _taken(states_NTH, (place_T - lacking_N1).clamp(min=0))
+    return states_NTH, states_NTH[:, -1]
+
+
+def _taken(x_NTF: Tensor, place_NT: Tensor) -> Tensor:
+    return x_NTF.gather(1, place_NT.unsqueeze(-1).expand(-1, -1, x_NTF.shape[-1]))
+
+
+def _over_queries(weights_NAQT: Tensor, lacking_NQ: Tensor) -> Tensor:
+    """(N, A, Q, T) -> (N, A, T): the mean over the steps that are there."""
+    asks_NQ = (~lacking_NQ).to(weights_NAQT.dtype)
+    share_NQ = asks_NQ / asks_NQ.sum(dim=-1, keepdim=True)
+    return (weights_NAQT * share_NQ[:, None, :, None]).sum(dim=2)
+
+
+def _tower(options: Options) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(options.hidden, options.hidden // 2), nn.ReLU(), nn.Dropout(options.dropout))
