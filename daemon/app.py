@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -70,9 +70,22 @@ async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> No
     bundle = bundles.read(Path(config.bundle.path))
     engine = _proven(config, bundle)
     async with AsyncExitStack() as stack:
-        daemon = await _build(config, bundle, engine, stack)
-        started({"http": daemon.url})
-        await daemon.run(stop)
+        daemon = await _unless(stop, _build(config, bundle, engine, stack))
+        if daemon is not None:
+            started({"http": daemon.url})
+            await daemon.run(stop)
+
+
+async def _unless(stop: asyncio.Event, building: Coroutine[None, None, "Daemon"]) -> "Daemon | None":
+    """The daemon, or None where `stop` is set before it is there: a store or a venue may take minutes to answer."""
+    built, stopped = asyncio.create_task(building), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([built, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        built.cancel()
+        await asyncio.wait([built])
+    return None if built.cancelled() else built.result()
 
 
 def _proven(config: Config, bundle: Bundle) -> OpenEngine:
@@ -146,10 +159,12 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     pipeline = Pipeline(manifest, bundle.digest, publish_late=config.publish.late == "publish", top=config.publish.top)
     windows = Windows(interval, symbols, pipeline.bars_needed + _SPARE_BARS)
     status = Status(metrics, _about(config, bundle, engine), len(symbols))
-    store = await _store(config, manifest.name, interval, windows.capacity, stack)
-    status.store_back()
+    # The lease is taken after all that can be refused: whoever cannot start must not stop the daemon that runs.
+    feed.sockets(symbols, interval)
     server = await serve_http(config.http.host, config.http.port, status, metrics)
     stack.push_async_callback(server.close)
+    store = await _store(config, manifest.name, interval, windows.capacity, stack)
+    status.store_back()
     kept = await store.load(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
     session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
