@@ -10,7 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def rules() -> dict[str, dict[str, Any]]:
     return found
 
 
-SYMBOLS = ("SIM00USDT", "SIM01USDT", "SIM02USDT")
+SYMBOLS = ("SIM01USDT", "SIM02USDT", "SIM03USDT")
 GAZE = Path(sys.executable).with_name("gaze")
 
 
@@ -101,29 +101,54 @@ def where(process: subprocess.Popen[str]) -> dict[str, str]:
     return told
 
 
+@pytest.fixture(scope="session", name="until")
+def _until() -> Callable[..., None]:
+    """Ask again until it is so."""
+    return until
+
+
+@pytest.fixture(scope="session", name="running")
+def _running() -> Callable[..., Any]:
+    """A program that serves, ended by its own id."""
+    return running
+
+
+@pytest.fixture(scope="session", name="answers")
+def _answers() -> Callable[[str], bool]:
+    """Whether there is a good answer."""
+    return answers
+
+
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a daemon that serves a small model on a stand-in exchange, two hours a second."""
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where a stand-in exchange listens that plays three simulated symbols, two hours a second."""
+    folder = tmp_path_factory.mktemp("exchange")
+    simulate = ("bars", "simulate", "--out", "bars.parquet", "--symbols", str(len(SYMBOLS)), "--bars", "20000")
+    subprocess.run([GAZE, *simulate], cwd=folder, check=True, capture_output=True)
+    replay = ("--bars", "bars.parquet", "--history", "400", "--speed", "7200", "--hold", "--json")
+    with running(folder, GAZE, "exchange", *replay) as process:
+        yield where(process)
+
+
+@pytest.fixture(scope="session")
+def served(exchange: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a daemon that serves a small model on the stand-in exchange."""
     from bundles import a_bundle
 
     folder = tmp_path_factory.mktemp("served")
     a_bundle(folder / "bundle")
-    simulate = ("bars", "simulate", "--out", "bars.parquet", "--symbols", str(len(SYMBOLS)), "--bars", "4000")
-    subprocess.run([GAZE, *simulate], cwd=folder, check=True, capture_output=True)
-    replay = ("--bars", "bars.parquet", "--start", "0.3", "--speed", "7200", "--hold", "--json")
-    with ExitStack() as stack:
-        exchange = where(stack.enter_context(running(folder, GAZE, "exchange", *replay)))
-        told = {
-            "bundle": {"path": "bundle"},
-            "feed": {"websocket_url": exchange["websocket"], "rest_url": exchange["rest"], "symbols": list(SYMBOLS)},
-            "http": {"port": 0},
-        }
-        lines = [
-            f"[{part}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in of.items())
-            for part, of in told.items()
-        ]
-        (folder / "gaze.toml").write_text("".join(lines))
-        url = where(stack.enter_context(running(folder, GAZE, "run", "gaze.toml", "--json")))["http"]
+    told: dict[str, dict[str, Any]] = {
+        "bundle": {"path": "bundle"},
+        "feed": {"websocket_url": exchange["websocket"], "rest_url": exchange["rest"], "symbols": list(SYMBOLS)},
+        "http": {"port": 0},
+    }
+    lines = [
+        f"[{part}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in of.items())
+        for part, of in told.items()
+    ]
+    (folder / "gaze.toml").write_text("".join(lines))
+    with running(folder, GAZE, "run", "gaze.toml", "--json") as process:
+        url = where(process)["http"]
         until(lambda: answers(f"{url}/readyz"), 60, "the daemon is ready")
         until(lambda: bool(answer(f"{url}/predictions.json")["predictions"]), 30, "a prediction is out")
         yield url
