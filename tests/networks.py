@@ -35,10 +35,16 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
         "heads": {"hidden": 16, "heads": 2, "head_hidden": [16, 16]},
         "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},
     },
+    "dual_tower": {"linear": {"hidden": 48, "embedding": 16}},
     "hourly_lstm": {score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
     "hybrid_lstm": {
         "all": {"windows": [4, 8], "hidden": 16, "heads": 2},
         "last": {"windows": [5], "hidden": 16, "heads": 2, "queries": "last"},
+    },
+    "tcn": {"linear": {"channels": 12, "blocks": 2}},
+    "transformer": {
+        "mean": {"d_model": 16, "heads": 2, "layers": 2, "feed_forward": 24},
+        "all": {"d_model": 16, "heads": 4, "layers": 1, "feed_forward": 24, "matrices": "all"},
     },
 }
 """By family, by the name of the variant: options at which it has a few hundred weights."""

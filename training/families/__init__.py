@@ -9,7 +9,16 @@ import msgspec
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Output
-from training.families import attention_lstm, cross_attention, dual_horizon, hourly_lstm, hybrid_lstm
+from training.families import (
+    attention_lstm,
+    cross_attention,
+    dual_horizon,
+    dual_tower,
+    hourly_lstm,
+    hybrid_lstm,
+    tcn,
+    transformer,
+)
 from training.model import Model
 from training.recipe import fit
 
@@ -30,8 +39,11 @@ FAMILIES: Final[dict[str, Family]] = {
     "attention_lstm": Family(attention_lstm.Options, attention_lstm.AttentionLstm),
     "cross_attention": Family(cross_attention.Options, cross_attention.CrossAttention, market=True),
     "dual_horizon": Family(dual_horizon.Options, dual_horizon.DualHorizon),
+    "dual_tower": Family(dual_tower.Options, dual_tower.DualTower),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
     "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.HybridLstm, expanding=True),
+    "tcn": Family(tcn.Options, tcn.Tcn),
+    "transformer": Family(transformer.Options, transformer.Transformer),
 }
 
 
