@@ -31,7 +31,11 @@ REFERENCE: Final = "reference.npz"
 
 
 class Window(msgspec.Struct, frozen=True):
-    """How many feature rows the model reads: always `length`, or from `minimum` up to `length` where it expands."""
+    """How many feature rows the model reads: always `length`, or from `minimum` up to `length` where it expands.
+
+    An expanding window begins at its symbol's first bar, or the first after a gap; the rows it lacks are NaN, oldest
+    first. Once it is full it rolls.
+    """
 
     kind: Literal["rolling", "expanding"]
     length: int
@@ -39,7 +43,10 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input of the graph: (batch, window, features) float32."""
+    """One input of the graph: (batch, window, features) float32.
+
+    A market's bars are those of `symbol` up to `lag` bars before the one predicted, whose own symbol may come first.
+    """
 
     name: str
     source: Literal["symbol", "market"]
@@ -47,11 +54,19 @@ class Input(msgspec.Struct, frozen=True):
     features_digest: str
     lookback: int
     window: Window
+    symbol: str = ""
+    lag: int = 0
 
     @property
     def bars_needed(self) -> int:
-        """Bars before the first prediction: the window and what its first row looks back on."""
+        """Bars of a full window, and what its first row looks back on."""
         return self.window.length + self.lookback - 1
+
+    @property
+    def fewest_bars(self) -> int:
+        """Bars without which nothing is predicted."""
+        rows = self.window.minimum if self.window.kind == "expanding" else self.window.length
+        return rows + self.lookback - 1
 
     def fits(self, shape: Sequence[object]) -> bool:
         """Whether a graph's input of this shape takes any number of rows of (window, features).

@@ -3,7 +3,7 @@
 Shapes: N predictions, L bars, T window steps, F features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +12,101 @@ from core.bars import BarArray, Interval, TimeArray
 from core.bundle import Input
 from core.errors import BundleError
 from core.features import FeatureSet
+from core.rows import RowMemory
+
+Bools = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
 
 
 class Inputs:
     """What each input of a bundle's graph is given.
 
-    Raises: BundleError: this gaze computes some feature otherwise than the one that trained.
+    Raises: BundleError: this gaze computes some feature otherwise than the one that trained, or a market has no symbol.
     """
 
     def __init__(self, inputs: Sequence[Input], interval: Interval) -> None:
-        self._inputs = tuple(inputs)
-        self._features = [_known(one) for one in inputs]
+        self._own = [(one, _known(one)) for one in inputs if one.source == "symbol"]
+        self._markets = [(one, _known(one)) for one in inputs if one.source == "market"]
         self._interval_ms = interval.ms
-        self.bars_needed = max(one.bars_needed for one in inputs)
-        """Bars behind each prediction, its own included."""
+        self._order = [one.name for one in inputs]
+        self._memories = {
+            one.name: RowMemory(known, one.window.length, interval.ms)
+            for one, known in self._own
+            if one.window.kind == "rolling"
+        }
+        self.bars_needed = max(one.bars_needed + one.lag for one in inputs)
+        """Bars behind each prediction, its own included, where windows are full."""
+        self.fewest_bars = max((one.fewest_bars for one, _ in self._own), default=1)
+        """Consecutive bars of a symbol without which nothing is predicted."""
+        self.markets = tuple(one for one, _ in self._markets)
+        for one in self.markets:
+            if not one.symbol or one.window.kind != "rolling":
+                raise BundleError(
+                    f"input {one.name!r} reads a {one.window.kind} market of {one.symbol or 'no symbol'}, expected "
+                    "is a rolling one of a symbol; try: gaze train with data.market"
+                )
 
-    def make(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
-        """(N, L, 5) unbroken bars and (N,) opening times of the last of each -> by input, (N, T, F)."""
+    def enough(self, unbroken_N: Counts) -> Bools:
+        """(N,): whether so many consecutive bars make a window of every input but the markets'."""
+        return unbroken_N >= self.fewest_bars
+
+    def make(
+        self,
+        bars_NL5: BarArray,
+        opened_at_ms_N: TimeArray,
+        markets: Mapping[str, BarArray] | None = None,
+        symbols: Sequence[str] = (),
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """(N, L, 5) bars and (N,) opening times of the last of each -> by input, (N, T, F).
+
+        NaN where a bar is missing: an expanding window begins after the newest such. `markets`: of each market, by the
+        input's name, (N, L, 5) bars up to its lag. `symbols`: whose bars they are; rolling windows are then remembered,
+        and the next one of a symbol costs its new row only.
+        """
+        made = {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N, symbols) for one, known in self._own}
+        for one, known in self._markets:
+            assert markets is not None, "a model of markets is given their bars"
+            before_N = opened_at_ms_N - one.lag * self._interval_ms
+            made[one.name] = self._rows(one, known, markets[one.name], before_N)
+        return {name: made[name] for name in self._order}
+
+    def _rows(
+        self,
+        one: Input,
+        known: FeatureSet,
+        bars_NL5: BarArray,
+        opened_at_ms_N: TimeArray,
+        symbols: Sequence[str] = (),
+    ) -> npt.NDArray[np.float32]:
+        bars_NL5 = bars_NL5[:, -one.bars_needed :]
         back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
         opened_at_ms_NL = opened_at_ms_N[:, None] - back_L
-        return {
-            one.name: features.rows(bars_NL5, one.window.length, opened_at_ms_NL).astype(np.float32)
-            for one, features in zip(self._inputs, self._features, strict=True)
-        }
+        if symbols and one.window.kind == "rolling":
+            return self._memories[one.name].rows(bars_NL5, opened_at_ms_NL, symbols)
+        if one.window.kind == "rolling":
+            return known.rows(bars_NL5, one.window.length, opened_at_ms_NL).astype(np.float32)
+        unbroken_N = unbroken(bars_NL5)
+        rows_NTF = known.rows(_without_holes(bars_NL5, unbroken_N), one.window.length, opened_at_ms_NL)
+        reach_N = unbroken_N - one.lookback + 1
+        lacking_NT = np.arange(one.window.length) < one.window.length - reach_N[:, None]
+        rows_NTF[lacking_NT] = np.nan
+        return rows_NTF.astype(np.float32)
+
+
+def unbroken(bars_NL5: BarArray) -> Counts:
+    """(N, L, 5) -> (N,): how many consecutive bars there are, counted back from the last."""
+    there_NL = np.isfinite(bars_NL5).all(axis=-1)
+    counts_N: Counts = np.logical_and.accumulate(np.flip(there_NL, axis=-1), axis=1).sum(axis=1)
+    return counts_N
+
+
+def _without_holes(bars_NL5: BarArray, unbroken_N: Counts) -> BarArray:
+    """Every bar before the unbroken ones replaced by the first of these: no feature is computed of NaN."""
+    length = bars_NL5.shape[1]
+    first_N = np.minimum(length - unbroken_N, length - 1)
+    place_NL = np.maximum(np.arange(length), first_N[:, None])
+    bars: BarArray = np.take_along_axis(bars_NL5, place_NL[..., None], axis=1)
+    return bars
 
 
 def _known(one: Input) -> FeatureSet:

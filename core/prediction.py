@@ -60,6 +60,8 @@ class Context(msgspec.Struct, frozen=True):
     late: bool
     received_at_ms: int
     published_at_ms: int
+    filled: int = 0
+    """Bars of the window that never came and were made up: the last close held, no volume. 0 in an unbroken window."""
     drift: dict[str, float] = {}
     """Jensen-Shannon distance of each attention's running profile from its reference."""
 

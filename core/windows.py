@@ -29,7 +29,7 @@ class Fate(StrEnum):
     REPEATED = "repeated"  # same time, same numbers: ignored
     REVISED = "revised"  # same time, other numbers: replaces, predicted with the next revision
     FILLED = "filled"  # older than the newest, its slot was missing: stored and predicted as late
-    EARLY = "early"  # a bar before it is missing: held until history fills the gap
+    EARLY = "early"  # a bar before it is missing: held until history fills the gap, or the wait is over
     STALE = "stale"  # older than the ring remembers: ignored
     FUTURE = "future"  # opens after now: refused
     INCONSISTENT = "inconsistent"  # cannot be true: refused
@@ -114,15 +114,20 @@ class Windows:
 
     def unpublished(self, symbol: str, from_ms: int) -> list[tuple[Bar, int]]:
         """The bars that open at or after `from_ms` and whose latest revision has not gone out, oldest first."""
+        there = self.between(symbol, from_ms, int(self.newest_ms_S[self.index[symbol]]) + 1)
+        return [(bar, revision) for bar, revision, published in there if published < revision]
+
+    def between(self, symbol: str, from_ms: int, until_ms: int) -> list[tuple[Bar, int, int]]:
+        """The bars that open in [from_ms, until_ms), oldest first: each with its latest and its published revision."""
         position = self.index[symbol]
         opened_C = self.opened_at_ms_SC[position]
-        waiting_C = (opened_C >= max(from_ms, 0)) & (self.published_SC[position] < self.revision_SC[position])
-        slots = np.flatnonzero(waiting_C)
+        slots = np.flatnonzero((opened_C >= max(from_ms, 0)) & (opened_C < until_ms))
         slots = slots[np.argsort(opened_C[slots])]
         return [
             (
                 Bar(symbol, int(opened_C[slot]), *self.rows_SC5[position, slot].tolist()),
                 int(self.revision_SC[position, slot]),
+                int(self.published_SC[position, slot]),
             )
             for slot in slots
         ]

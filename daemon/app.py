@@ -32,7 +32,7 @@ from daemon.log import redact
 from daemon.metrics import Metrics
 from daemon.notify import Notifier
 from daemon.parity import Parity
-from daemon.pipeline import Pipeline
+from daemon.pipeline import NEVER_MS, Pipeline, with_markets
 from daemon.ports import Feed
 from daemon.predictor import Predictor
 from daemon.profile import RunningProfile
@@ -156,9 +156,16 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     metrics = Metrics(manifest, bundle.digest, _spelled(feed, config.metrics.symbols) or symbols[:_GAUGED], [venue])
     metrics.loaded(engine.name, engine.device)
     profiles = _profiles(bundle, metrics)
-    pipeline = Pipeline(manifest, bundle.digest, publish_late=config.publish.late == "publish", top=config.publish.top)
-    windows = Windows(interval, symbols, pipeline.bars_needed + _SPARE_BARS)
-    status = Status(metrics, _about(config, bundle, engine), len(symbols))
+    pipeline = Pipeline(
+        manifest,
+        bundle.digest,
+        publish_late=config.publish.late == "publish",
+        top=config.publish.top,
+        fill=config.publish.broken == "fill",
+    )
+    watched = with_markets(symbols, pipeline.markets)
+    windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)
+    status = Status(metrics, _about(config, bundle, engine), len(watched))
     # The lease is taken after all that can be refused: whoever cannot start must not stop the daemon that runs.
     feed.sockets(symbols, interval)
     server = await serve_http(config.http.host, config.http.port, status, metrics)
@@ -169,7 +176,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     log.info("windows are back", extra={"bars": kept, "store": store.address})
     session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
     history = History(feed, session)
-    since_ms = await store.follow(symbols, await _last_closed_ms(history, interval))
+    since_ms = await store.follow(watched, await _last_closed_ms(history, interval))
     inbox = Inbox(config.feed.inbox)
 
     def wanted_from(symbol: str) -> int:
@@ -188,7 +195,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         warmup_bars=pipeline.bars_needed + 1,
     )
     fills = Fills(seam, history, interval)
-    listener = Listener(feed, symbols, interval, seam, fills, metrics, now=time.time)
+    listener = Listener(feed, watched, interval, seam, fills, metrics, now=time.time)
     status.feed_is(lambda: listener.live)
     parity = Parity(
         manifest.inputs,
@@ -205,7 +212,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         store,
         inbox,
         Held(config.feed.fill_wait_s),
-        since_ms=since_ms,
+        since_ms=dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols},
         profiles=profiles,
         request_fill=fills.request_fill,
         venue_time_ms=history.venue_time_ms,

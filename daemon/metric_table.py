@@ -72,6 +72,7 @@ TABLE: Final = (
 
     Told("gaze_predictions_total", "counter", MODEL, "Predictions published."),
     Told("gaze_predictions_late_total", "counter", MODEL, "Those of them for bars that came by backfill."),
+    Told("gaze_predictions_filled_total", "counter", MODEL, "Those of them whose window lacks bars, held flat."),
     Told("gaze_prediction", "gauge", ("model", "symbol", "horizon", "output"),
          "The newest prediction of each listed symbol; absent before its first."),
     Told("gaze_prediction_bar_close_timestamp_seconds", "gauge", ("model", "symbol"),

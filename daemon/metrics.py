@@ -157,6 +157,8 @@ class Metrics:
         late = sum(message.context.late for message in messages)
         self._counters["gaze_predictions_total"].labels(self._model).inc(len(messages))
         self._counters["gaze_predictions_late_total"].labels(self._model).inc(late)
+        filled = sum(message.context.filled > 0 for message in messages)
+        self._counters["gaze_predictions_filled_total"].labels(self._model).inc(filled)
         waited = [
             message.context.published_at_ms - message.context.received_at_ms
             for message in messages

@@ -77,10 +77,11 @@ class Parity:
             return
         self._turn += _STRIDE
         row = self._turn % len(batch.predicted)
-        bar = batch.predicted[row].arrival.bar
+        one = batch.predicted[row]
+        bar = one.arrival.bar
         # A bar revised in this batch was another one when the window was computed.
-        revised = any(one.revision and one.arrival.bar.symbol == bar.symbol for one in batch.stored)
-        if revised or not self._is_within(self._windows, bar.symbol, bar.opened_at_ms):
+        revised = any(other.revision and other.arrival.bar.symbol == bar.symbol for other in batch.stored)
+        if revised or one.filled or not self._is_within(self._windows, bar.symbol, bar.opened_at_ms):
             return
         self._next_s = self._clock_s() + self._pause_s
         revisions = self._revisions(self._windows, bar.symbol, bar.opened_at_ms)

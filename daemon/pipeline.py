@@ -5,27 +5,25 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from core import attention
-from core.bars import Arrival, BarArray, Interval, Origin
+from core.bars import Arrival, Interval, Origin
 from core.bundle import Manifest
 from core.inputs import Inputs
 from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
-from core.windows import STORED, Fate, Windows
+from core.windows import Fate, Windows
+from daemon.behind import Behind, Cut, Stored
+from daemon.intake import Intake
 from daemon.ports import Entry, Float32s
 
-_MOST_WEIGHTS = 1_024
+NEVER_MS: Final = 1 << 62
+"""As the time of the first bar to predict: a symbol that is only read beside others."""
+_MOST_WEIGHTS: Final = 1_024
 """Attention of more numbers than this travels as its profile over time."""
-
-
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A bar that has its place in the windows, not yet in the store."""
-
-    arrival: Arrival
-    revision: int
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -45,16 +43,24 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Pipeline:
-    """One model's pure work. It changes the windows it is given, and nothing else."""
+    """One model's pure work. It changes the windows it is given, and nothing else.
 
-    def __init__(self, manifest: Manifest, digest: str, *, publish_late: bool, top: int) -> None:
+    `publish_late`: whether bars that did not come live are predicted. `fill`: whether windows that lack a bar are
+    predicted as if it were flat. `top`: how many of the heaviest steps a message names.
+    """
+
+    def __init__(self, manifest: Manifest, digest: str, *, publish_late: bool, top: int, fill: bool = False) -> None:
         self._manifest = manifest
         self._digest = digest
         self._interval_ms = Interval.parse(manifest.interval).ms
         self._publish_late = publish_late
         self._top = top
         self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+        self._behind = Behind(self._inputs, fill=fill)
         self.bars_needed = self._inputs.bars_needed
+        self.fewest_bars = self._inputs.fewest_bars
+        self.markets = tuple(dict.fromkeys(one.symbol for one in self._inputs.markets))
+        """Symbols whose bars are read beside those of every other."""
 
     def prepare(
         self,
@@ -70,31 +76,16 @@ class Pipeline:
         `broken`: symbols that no longer wait for a missing bar and go on without it. `now_ms`: the
         venue's clock where it was asked: what opens after it is refused.
         """
-        fates: Counter[Fate] = Counter()
-        early: list[Arrival] = []
-        stored: list[Stored] = []
-        predicted: list[Stored] = []
-        bars_NL5: list[BarArray] = []
+        intake = Intake(windows, self._inputs, self._behind, now_ms)
+        cuts: list[Cut] = []
         for turn in _turns(arrivals):
-            placed: list[Stored] = []
-            healed: list[Stored] = []
-            for arrival in turn:
-                fate = windows.judge(arrival.bar, now_ms)
-                fates[fate] += 1
-                if fate is Fate.EARLY and arrival.bar.symbol not in broken:
-                    early.append(arrival)
-                elif fate in STORED or fate is Fate.EARLY:
-                    placed.append(Stored(arrival, windows.put(arrival.bar)))
-                    if fate is Fate.FILLED:
-                        healed += _healed(windows, arrival)
-            stored += placed + healed
-            asked = [one for one in placed + healed if self._asked(one.arrival, since_ms)]
-            whole, rows_NL5 = self._whole(windows, asked)
-            predicted += whole
-            bars_NL5.append(rows_NL5)
-        opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
-        inputs = self._inputs.make(np.concatenate(bars_NL5), opened_N) if predicted else {}
-        return Admission(Batch(tuple(stored), tuple(predicted), inputs), fates, tuple(early))
+            asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
+            cut = self._behind.cut(windows, asked)
+            intake.predicted(cut.predicted)
+            cuts.append(cut)
+        predicted = [one for cut in cuts for one in cut.predicted]
+        inputs = self._made(predicted, cuts) if predicted else {}
+        return Admission(Batch(intake.stored, tuple(predicted), inputs), intake.fates, tuple(intake.early))
 
     def finish(
         self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
@@ -106,7 +97,7 @@ class Pipeline:
         for row, one in enumerate(batch.predicted):
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in gazes.items()}
-            context = _context(one.arrival, drift, now_ms)
+            context = _context(one, drift, now_ms)
             messages[_key(one)] = Message(self._prediction(one, values, looked), context)
         return [_entry(one, messages.get(_key(one))) for one in batch.stored]
 
@@ -115,12 +106,11 @@ class Pipeline:
             return False
         return self._publish_late or arrival.origin is Origin.LIVE
 
-    def _whole(self, windows: Windows, asked: Sequence[Stored]) -> tuple[list[Stored], BarArray]:
-        positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in asked], np.int64)
-        opened_N = np.array([one.arrival.bar.opened_at_ms for one in asked], np.int64)
-        rows_NL5, unbroken_N = windows.gather(positions_N, opened_N, self.bars_needed)
-        whole_N = unbroken_N >= self.bars_needed
-        return [one for one, whole in zip(asked, whole_N, strict=True) if whole], rows_NL5[whole_N]
+    def _made(self, predicted: Sequence[Stored], cuts: Sequence[Cut]) -> dict[str, Float32s]:
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
+        markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
+        symbols = [one.arrival.bar.symbol for one in predicted]
+        return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
 
     def _prediction(
         self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze]
@@ -165,6 +155,11 @@ class Pipeline:
         ]
 
 
+def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, ...]:
+    """The symbols whose bars are wanted: those to predict, and the markets that are read beside them."""
+    return tuple(dict.fromkeys((*symbols, *markets)))
+
+
 def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
     """Split so that no turn holds a symbol twice: each prediction sees the bars up to its own, not later ones."""
     turns: list[list[Arrival]] = []
@@ -176,14 +171,6 @@ def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
             turns.append([])
         turns[turn].append(arrival)
     return turns
-
-
-def _healed(windows: Windows, filler: Arrival) -> list[Stored]:
-    """Later bars that went unpredicted because this one was missing: they are whole now, and late."""
-    return [
-        Stored(Arrival(bar, filler.venue, filler.received_at_ms, Origin.BACKFILLED), revision)
-        for bar, revision in windows.unpublished(filler.bar.symbol, filler.bar.opened_at_ms + 1)
-    ]
 
 
 def _key(one: Stored) -> tuple[str, int, int]:
@@ -200,12 +187,14 @@ def _value(column: float | list[float]) -> float | tuple[float, ...]:
     return tuple(column) if isinstance(column, list) else column
 
 
-def _context(arrival: Arrival, drift: dict[str, float], now_ms: int) -> Context:
+def _context(one: Stored, drift: dict[str, float], now_ms: int) -> Context:
+    arrival = one.arrival
     return Context(
         venue=arrival.venue,
         origin=arrival.origin,
         late=arrival.origin is not Origin.LIVE,
         received_at_ms=arrival.received_at_ms,
         published_at_ms=now_ms,
+        filled=one.filled,
         drift=drift,
     )

@@ -86,7 +86,7 @@ class Predictor:
         self._wall_ms = wall_ms
         self._clock_s = clock_s
         self._retry_s = retry_s
-        self._full = windows.full(windows.symbols, pipeline.bars_needed)
+        self._full = windows.full(windows.symbols, pipeline.fewest_bars)
         watcher.filled(len(self._full))
 
     async def predict_until_closed(self) -> None:
@@ -169,7 +169,7 @@ class Predictor:
     def _fill(self, batch: Batch) -> None:
         filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
         if filling:
-            self._full |= self._windows.full(filling, self._pipeline.bars_needed)
+            self._full |= self._windows.full(filling, self._pipeline.fewest_bars)
             self._watcher.filled(len(self._full))
 
     def _stage(self, name: str, begun: float) -> float:

@@ -14,7 +14,7 @@ from core.bars import Arrival, Bar, Interval, Origin
 from core.prediction import Prediction
 from core.windows import Fate, Windows
 from daemon.barstream import BarStream
-from daemon.pipeline import Batch, Pipeline
+from daemon.pipeline import NEVER_MS, Batch, Pipeline, with_markets
 from daemon.ports import Engine, Float32s
 
 _BARS_TOGETHER: Final = 1_024
@@ -42,8 +42,9 @@ class Replay:
 
     def run(self, stream: BarStream, span: Span) -> Iterator[list[Prediction]]:
         """Every prediction of the span, in the order of time. The engine works while the next bars are prepared."""
-        windows = Windows(self._interval, span.symbols, self._pipeline.bars_needed + _SPARE_BARS)
-        since_ms = dict.fromkeys(span.symbols, span.from_ms)
+        watched = with_markets(span.symbols, self._pipeline.markets)
+        windows = Windows(self._interval, watched, self._pipeline.bars_needed + _SPARE_BARS)
+        since_ms = dict.fromkeys(watched, NEVER_MS) | dict.fromkeys(span.symbols, span.from_ms)
         warmup_ms = (self._pipeline.bars_needed - 1) * self._interval.ms
         ahead: tuple[Batch, Future[dict[str, Float32s]]] | None = None
         with ThreadPoolExecutor(1, "engine") as thread:

@@ -14,7 +14,7 @@ from daemon.barstream import BarStream
 from daemon.config import Config
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
-from daemon.pipeline import Pipeline
+from daemon.pipeline import Pipeline, with_markets
 from daemon.recorded import Comparison, Differences, read
 from daemon.replay import Replay, Span
 from daemon.replay_table import PredictionTable
@@ -74,7 +74,9 @@ def replayed(
         first_ms, end_ms = recorded.span()
         from_ms = first_ms if from_ms is None else from_ms
         to_ms = end_ms if to_ms is None else to_ms
-    stream = BarStream(bars, interval, config.feed.symbols)
+    fill = config.publish.broken == "fill"
+    pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top, fill=fill)
+    stream = BarStream(bars, interval, with_markets(config.feed.symbols, pipeline.markets))
     span = Span(
         config.feed.symbols,
         stream.first_ms if from_ms is None else from_ms,
@@ -83,7 +85,6 @@ def replayed(
     comparison = Comparison(recorded, span, every_bar=config.publish.late == "publish") if recorded else None
     engine = open_engine(config.bundle.engine, bundle)
     prove(engine, bundle)
-    pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top)
     replay = Replay(pipeline, engine, interval, config.feed.venue)
     table: AbstractContextManager[PredictionTable | None] = PredictionTable(out, manifest) if out else nullcontext()
     begun = time.monotonic()

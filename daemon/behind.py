@@ -1,0 +1,104 @@
+"""The bars behind predictions: which bars can be predicted now, and from what. Pure.
+
+Shapes: N predictions, L bars needed.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.bars import CLOSE, VOLUME, Arrival, BarArray, TimeArray
+from core.inputs import Counts, Inputs, unbroken
+from core.windows import Windows
+
+MOST_FILLED: Final = 8
+"""A window that lacks more bars than this says too little of its symbol to be held flat."""
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A bar that has its place in the windows, not yet in the store. `filled`: bars of its window held flat."""
+
+    arrival: Arrival
+    revision: int
+    filled: int = 0
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market input, by its name."""
+
+    predicted: list[Stored]
+    bars_NL5: BarArray
+    markets: dict[str, BarArray]
+
+
+class Behind:
+    """Cuts windows. `fill`: windows that lack up to MOST_FILLED bars are held flat instead of left out."""
+
+    def __init__(self, inputs: Inputs, *, fill: bool) -> None:
+        self._inputs = inputs
+        self._fill = fill
+
+    def cut(self, windows: Windows, asked: Sequence[Stored]) -> Cut:
+        """Those of these bars that can be predicted, in their order, and what is behind them."""
+        positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in asked], np.int64)
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in asked], np.int64)
+        bars_NL5, unbroken_N = windows.gather(positions_N, opened_N, self._inputs.bars_needed)
+        filled_N = np.zeros(len(asked), np.int64)
+        if self._fill:
+            self._hold_flat(windows, positions_N, opened_N, bars_NL5, unbroken_N, filled_N)
+        ready_N = self._inputs.enough(unbroken_N)
+        markets: dict[str, BarArray] = {}
+        for one in self._inputs.markets:
+            market_N = np.full(len(asked), windows.index[one.symbol], np.int64)
+            before_N = opened_N - one.lag * windows.interval.ms
+            markets[one.name], whole_N = windows.gather(market_N, before_N, one.bars_needed)
+            ready_N &= whole_N >= one.bars_needed
+        predicted = [
+            msgspec.structs.replace(one, filled=filled) if filled else one
+            for one, filled, ready in zip(asked, filled_N.tolist(), ready_N, strict=True)
+            if ready
+        ]
+        return Cut(predicted, bars_NL5[ready_N], {name: bars[ready_N] for name, bars in markets.items()})
+
+    def reached(self, windows: Windows, symbol: str, opened_at_ms: TimeArray, filler_ms: int) -> npt.NDArray[np.bool_]:
+        """(N,): which of these later bars have a window of unbroken bars that reaches back to `filler_ms`."""
+        positions_N = np.full(len(opened_at_ms), windows.index[symbol], np.int64)
+        _, unbroken_N = windows.gather(positions_N, opened_at_ms, self._inputs.bars_needed)
+        back_N = (opened_at_ms - filler_ms) // windows.interval.ms
+        return self._inputs.enough(unbroken_N) & (back_N < unbroken_N)
+
+    def _hold_flat(
+        self,
+        windows: Windows,
+        positions_N: npt.NDArray[np.int64],
+        opened_N: TimeArray,
+        bars_NL5: BarArray,
+        unbroken_N: Counts,
+        filled_N: Counts,
+    ) -> None:
+        """Fill the holes of some windows in place: every price the last close before, volume 0."""
+        holed = np.flatnonzero(unbroken_N < self._inputs.bars_needed)
+        if not len(holed):
+            return
+        # The close to hold may be older than the window.
+        longer_nM5, _ = windows.gather(positions_N[holed], opened_N[holed], self._inputs.bars_needed + MOST_FILLED)
+        made_nM = _held_flat(longer_nM5)[:, MOST_FILLED:]
+        few = made_nM.sum(axis=1) <= MOST_FILLED
+        rows = holed[few]
+        bars_NL5[rows] = longer_nM5[few, MOST_FILLED:]
+        unbroken_N[rows] = unbroken(bars_NL5[rows])
+        filled_N[rows] = made_nM[few].sum(axis=1)
+
+
+def _held_flat(bars_NL5: BarArray) -> npt.NDArray[np.bool_]:
+    """Fill every hole after a bar, in place; returns (N, L): where."""
+    there_NL = ~np.isnan(bars_NL5[..., CLOSE])
+    last_NL = np.maximum.accumulate(np.where(there_NL, np.arange(there_NL.shape[1]), -1), axis=1)
+    made_NL = ~there_NL & (last_NL >= 0)
+    close_NL = np.take_along_axis(bars_NL5[..., CLOSE], np.maximum(last_NL, 0), axis=1)
+    bars_NL5[made_NL] = close_NL[made_NL][:, None]
+    bars_NL5[made_NL, VOLUME] = 0.0
+    return made_NL
