@@ -12,7 +12,7 @@ from core.outputs import Kind, Output
 from training import baselines
 from training.baselines import Learned
 from training.dataset import Samples
-from training.intervals import Bootstrap, bootstrap, bounds
+from training.intervals import Bootstrap, bootstrap
 from training.model import Model
 from training.scores import MEASURES, Forecasts, of_kind
 from training.windows import Windows
@@ -100,8 +100,8 @@ def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str)
             for predictor, predicted_N in predictions.items()
             if measure in measures[predictor]
         }
-        scores += _scores(output, values)
-        comparisons += _comparisons(output, values)
+        scores += _scores(output, values, draws)
+        comparisons += _comparisons(output, values, draws)
     span, symbols = samples.span, len(np.unique(samples.panel.symbol_R[samples.ends_N]))
     return Evaluation(bars_fingerprint, span, len(samples), symbols, tuple(scores), tuple(comparisons))
 
@@ -111,20 +111,20 @@ def _values(measure: str, forecasts: Forecasts, draws: Bootstrap) -> Floats:
     return MEASURES[measure].value(draws.sums(MEASURES[measure].terms(forecasts)))
 
 
-def _scores(output: Output, values: dict[tuple[str, str], Floats]) -> list[Score]:
+def _scores(output: Output, values: dict[tuple[str, str], Floats], draws: Bootstrap) -> list[Score]:
     """A measure that is not defined on this sample, such as IC with few symbols, gives no score."""
     return [
-        Score(output.name, measure, predictor, float(value_D[0]), *bounds(value_D[1:]))
+        Score(output.name, measure, predictor, float(value_D[0]), *draws.bounds(value_D))
         for (measure, predictor), value_D in values.items()
         if np.isfinite(value_D[0])
     ]
 
 
-def _comparisons(output: Output, values: dict[tuple[str, str], Floats]) -> list[Comparison]:
+def _comparisons(output: Output, values: dict[tuple[str, str], Floats], draws: Bootstrap) -> list[Comparison]:
     found = []
     for measure, baseline in COMPARED[output.kind]:
         difference_D = values[measure, MODEL] - values[measure, baseline]
         if np.isfinite(difference_D[0]):
-            comparison = (output.name, measure, baseline, float(difference_D[0]), *bounds(difference_D[1:]))
+            comparison = (output.name, measure, baseline, float(difference_D[0]), *draws.bounds(difference_D))
             found.append(Comparison(*comparison))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bars import Interval, TimeArray
-from training.intervals import bootstrap, bounds
+from training.intervals import bootstrap
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -79,4 +79,4 @@ class Draws:
     def _estimate(self, values_D: Floats, predictions: int) -> Estimate:
         if self.blocks < FEWEST_BLOCKS or not np.isfinite(values_D[1:]).any():
             return Estimate(float(values_D[0]), None, None, predictions)
-        return Estimate(float(values_D[0]), *bounds(values_D[1:]), predictions)
+        return Estimate(float(values_D[0]), *self._bootstrap.bounds(values_D), predictions)
