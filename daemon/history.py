@@ -157,8 +157,9 @@ class History:
                 reason = f"no answer in {self._timeout.total} s"
             except ClientError as error:
                 reason = str(error) or type(error).__name__
+        host = urlsplit(request.url).netloc.rpartition("@")[2]
         raise FeedError(
-            f"{self._feed.name}: expected history from {urlsplit(request.url).netloc}, found {reason}, "
+            f"{self._feed.name}: expected history from {host}, found {reason}, "
             f"{self._tries} times; try: the network, a proxy, and whether the venue serves your region"
         )
 

@@ -107,7 +107,7 @@ class Listener:
 
     async def _keep_open(self, socket: Socket) -> None:
         clock = asyncio.get_running_loop().time
-        told = {"venue": self._feed.name, "host": urlsplit(socket.url).netloc}
+        told = {"venue": self._feed.name, "host": urlsplit(socket.url).netloc.rpartition("@")[2]}
         failures = 0
         again = False
         while True:

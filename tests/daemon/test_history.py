@@ -149,6 +149,13 @@ async def test_nobody_at_the_address_is_said_with_the_address(session: ClientSes
         await history.venue_time_ms()
 
 
+async def test_a_password_in_the_address_is_not_said(session: ClientSession):
+    history = History(spot("ws://127.0.0.1:1", "http://me:hidden@127.0.0.1:1"), session, backoff=AT_ONCE, spacing_s=0)
+    with pytest.raises(FeedError, match=r"expected history from 127\.0\.0\.1:1, found") as found:
+        await history.venue_time_ms()
+    assert "hidden" not in str(found.value)
+
+
 async def test_a_venue_that_does_not_answer_is_given_up(venue: Venue, feed: Binance, session: ClientSession):
     history = History(feed, session, backoff=AT_ONCE, spacing_s=0, timeout_s=0.05, tries=2)
     venue.turn_to(100)

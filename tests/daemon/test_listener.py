@@ -41,6 +41,15 @@ async def test_open_bars_are_shown_and_closed_ones_handed_over(venue: Venue, a_d
     assert desk.told.counts["frames"] == 3
 
 
+async def test_a_password_in_the_address_reaches_no_log(venue: Venue, a_desk: ADesk, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    desk = a_desk(_websocket_url=venue.websocket_url.replace("//", "//me:hidden@"))
+    async with desk.listening():
+        await joined(venue, desk)
+    hosts = {record.host for record in caplog.records if record.message == "socket open"}
+    assert hosts == {venue.websocket_url.removeprefix("ws://")}
+
+
 async def test_a_day_of_disconnects_at_any_moment_misses_and_disorders_nothing(venue: Venue, a_desk: ADesk):
     desk = a_desk()
     venue.turn_to(10.5)
