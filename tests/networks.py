@@ -36,7 +36,10 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
         "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},
     },
     "dual_tower": {"linear": {"hidden": 48, "embedding": 16}},
-    "hourly_lstm": {score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
+    "hourly_lstm": {
+        **{score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
+        "scales": {"hidden": 12, "scales": [3, 8, 16]},
+    },
     "hybrid_lstm": {
         "all": {"windows": [4, 8], "hidden": 16, "heads": 2},
         "last": {"windows": [5], "hidden": 16, "heads": 2, "queries": "last"},

@@ -15,6 +15,7 @@ from core.errors import DataError
 from core.features import SETS, FeatureSet
 from core.outputs import Output
 from training import labels, recipe
+from training.events import bursts
 from training.market import Market
 from training.recipe import Recipe
 from training.stretches import Grid, Rows
@@ -40,6 +41,7 @@ class Panel(msgspec.Struct, frozen=True):
     features_RF: npt.NDArray[np.float32]
     targets: dict[str, npt.NDArray[np.float64]]
     volatility_R: npt.NDArray[np.float64]
+    event_R: npt.NDArray[np.bool_]
     reach_R: Rows
     ends_N: Rows
     market: Market | None = None
@@ -175,6 +177,7 @@ def panel(file: BarFile, told: Recipe) -> Panel:
         np.concatenate([features.history(part.rows, part.opened_at_ms).astype(np.float32) for part in parts]),
         {name: np.concatenate([one[name] for one in targets]) for name in targets[0]},
         np.concatenate([volatility(part.rows) for part in parts]),
+        np.concatenate([bursts(part.rows, told.loss.burst) for part in parts]),
         np.clip(before_R - features.lookback + 1, 0, told.window.length),
         np.empty(0, np.int64),
     )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from core.errors import ConfigError, DataError
 from training.history import Epoch
+from training.looking import Looking
 from training.losses import IN_RETURNS, Objective
 from training.model import Model
 from training.optimisers import Rate, make
@@ -43,6 +44,7 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
     model.to(device)
     windows = Windows(parts.train.panel, device)
     loss = Objective(model, recipe, parts.train)
+    looking = Looking(model, recipe.loss)
     optimiser = make(model, how)
     rate = Rate(optimiser, recipe.schedule, how.epochs)
     shuffle = torch.Generator().manual_seed(recipe.seed)
@@ -52,7 +54,7 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
     for number in range(1, how.epochs + 1):
         started, current = time.perf_counter(), rate.now
         shuffled_N = train_N[torch.randperm(len(train_N), generator=shuffle)]
-        train_loss, norm = _train(model, windows, shuffled_N, how, loss, optimiser, partial(watch, number))
+        train_loss, norm = _train(model, windows, shuffled_N, how, loss, looking, optimiser, partial(watch, number))
         validation_loss, shares = measure(model, windows, validation_N, loss)
         if not math.isfinite(train_loss + validation_loss):
             raise DataError(
@@ -80,7 +82,7 @@ def measure(
     total, shares = 0.0, dict.fromkeys((output.name for output in model.outputs), 0.0)
     with torch.inference_mode():
         for ends in torch.split(ends_N, batch):
-            batch_loss, parts = _loss(model, windows, ends, loss)
+            batch_loss, parts, _ = _loss(model, windows, ends, loss)
             total += batch_loss.item() * len(ends)
             for name, part in parts.items():
                 shares[name] += part.item() * len(ends)
@@ -93,6 +95,7 @@ def _train(
     ends_N: Tensor,
     how: Optimiser,
     loss: Objective,
+    looking: Looking,
     optimiser: torch.optim.Optimizer,
     watch: Callable[[float], None],
 ) -> tuple[float, float]:
@@ -101,7 +104,9 @@ def _train(
     batches = torch.split(ends_N, how.batch)
     total, norms, steps = 0.0, 0.0, 0
     for done, ends in enumerate(batches, start=1):
-        batch_loss, _ = _loss(model, windows, ends, loss)
+        batch_loss, _, raw = _loss(model, windows, ends, loss)
+        if looking.asked:
+            batch_loss = batch_loss + looking(raw, windows.events(ends))
         # Each of the batches that make one step counts by its share of them.
         first = (done - 1) // how.accumulate * how.accumulate
         (batch_loss / len(batches[first : first + how.accumulate])).backward()  # type: ignore[no-untyped-call]
@@ -115,8 +120,12 @@ def _train(
     return total / len(ends_N), norms / steps
 
 
-def _loss(model: Model, windows: Windows, ends: Tensor, loss: Objective) -> tuple[Tensor, dict[str, Tensor]]:
-    return loss(model.raw(*windows.inputs(ends)), windows.labels(ends), windows.volatility(ends))
+def _loss(
+    model: Model, windows: Windows, ends: Tensor, loss: Objective
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """The loss, that of each output, and the raw numbers and attentions it is of."""
+    raw = model.raw(*windows.inputs(ends))
+    return *loss(raw, windows.labels(ends), windows.volatility(ends)), raw
 
 
 def _weights(model: Model) -> dict[str, Tensor]:

@@ -100,11 +100,16 @@ class Loss(msgspec.Struct, frozen=True):
 
     `classes`: "balanced" lets every class of an output count the same in total; probabilities then overstate rare ones.
     `samples`: "volatile" counts a sample of more than median volatility twice, "calm" each by one over its volatility.
+    `entropy`: makes attention spikier. `supervision`: draws it towards bars whose volume is at least `burst` times the
+    mean of the 24 bars before. Both are added to the loss of training so many times, and not to that of validation.
     """
 
     weights: dict[str, NotNegative] = {}
     classes: Literal["even", "balanced"] = "even"
     samples: Literal["even", "volatile", "calm"] = "even"
+    entropy: NotNegative = 0.0
+    supervision: NotNegative = 0.0
+    burst: Positive = 4.0
 
 
 class Schedule(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ class Windows:
         self.market_WTF = None if market is None else _view(market.features_MF, panel.length, device)
         self.market_row_R = None if market is None else torch.from_numpy(market.row_R).to(device)
         self.targets = {name: torch.from_numpy(values).float().to(device) for name, values in panel.targets.items()}
+        self.event_R = torch.from_numpy(panel.event_R).to(device)
         self.volatility_R = torch.from_numpy(panel.volatility_R).float().to(device)
 
     def inputs(self, ends_N: Tensor) -> tuple[Tensor, ...]:
@@ -51,6 +52,11 @@ class Windows:
     def labels(self, ends_N: Tensor) -> dict[str, Tensor]:
         """(N,) -> every output's label, (N,)."""
         return {name: values[ends_N.to(values.device)] for name, values in self.targets.items()}
+
+    def events(self, ends_N: Tensor) -> Tensor:
+        """(N,) -> (N, T): whether something happened at each step of a window."""
+        back_T = torch.arange(self.length - 1, -1, -1, device=self.event_R.device)
+        return self.event_R[(ends_N.to(self.event_R.device).unsqueeze(-1) - back_T).clamp(min=0)]
 
     def volatility(self, ends_N: Tensor) -> Tensor:
         """(N,) -> (N,)."""

@@ -90,7 +90,7 @@ def test_an_unknown_recipe_is_refused_and_the_nearest_one_named():
 
 
 def test_an_unknown_profile_is_refused_and_those_there_are_named():
-    with pytest.raises(ConfigError, match="it has: cpu, market"):
+    with pytest.raises(ConfigError, match="it has: cpu, full, market"):
         recipe.read("bitcoin_hourly", "gpu")
 
 

@@ -1,4 +1,4 @@
-"""The hourly LSTM: one LSTM layer, attention over its hidden states, one linear head per output.
+"""The hourly LSTM: one LSTM layer, attention over its states at one scale or several, one linear head per output.
 
 N batch, T steps, F features, H hidden units.
 """
@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.bundle import Input
+from core.errors import ConfigError
 from core.outputs import Attention, Output
 from training.layers import Pooling, Score, begin, bound, go_on
 from training.model import Model
@@ -17,10 +19,14 @@ from training.recipe import Count, Dropout
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`score`: how a hidden state becomes one number, see training.layers.Pooling."""
+    """`score`: how a hidden state becomes one number, see training.layers.Pooling.
+
+    `scales`: how many of the newest steps each of several attentions may look at, [6, 24, 48] say; each is a head.
+    """
 
     hidden: Count = 128
     score: Score = "linear"
+    scales: tuple[Count, ...] = ()
     dropout: Dropout = 0.0
 
 
@@ -29,14 +35,19 @@ class HourlyLstm(Model):
 
     def __init__(self, options: Options, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> None:
         length, features = inputs[0].row
-        seen = Attention("attention", ("time",), bound(options.score, length))
-        super().__init__(features, options.hidden, outputs, (seen,))
+        scales = options.scales or (length,)
+        if max(scales) > length:
+            raise ConfigError(f"scales of {list(scales)} steps, the window has {length}; try: --set window.length=48")
+        axes = ("head", "time") if options.scales else ("time",)
+        seen = Attention("attention", axes, bound(options.score, min(scales)))
+        super().__init__(features, options.hidden * len(scales), outputs, (seen,))
+        self.scales, self.several = scales, bool(options.scales)
         self.lstm = nn.LSTM(features, options.hidden, batch_first=True)
-        self.attend = Pooling(options.hidden, options.score)
+        self.attend = nn.ModuleList(Pooling(options.hidden, options.score) for _ in scales)
         self.dropout = nn.Dropout(options.dropout)
 
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
-        """(N, T, F) -> {"return_1": (N, 1), ..., "attention": (N, T)}."""
+        """(N, T, F) -> {"return_1": (N, 1), ..., "attention": (N, T), or (N, heads, T) of scales}."""
         states_NTH, _ = self.lstm(self.normalise(x_NTF))
         return self._look(states_NTH)
 
@@ -51,5 +62,10 @@ class HourlyLstm(Model):
         return self.said(self._look(torch.cat([states["states"], newest_N1H], dim=1)))
 
     def _look(self, states_NTH: Tensor) -> dict[str, Tensor]:
-        context_NH, attention_NT = self.attend(states_NTH)
-        return {**self.answers(self.dropout(context_NH)), "attention": attention_NT}
+        contexts, looks = [], []
+        for pool, scale in zip(self.attend, self.scales, strict=True):
+            context_NH, weights_NS = pool(states_NTH[:, -scale:])
+            contexts.append(context_NH)
+            looks.append(functional.pad(weights_NS, (states_NTH.shape[1] - scale, 0)))
+        answers = self.answers(self.dropout(torch.cat(contexts, dim=-1)))
+        return {**answers, "attention": torch.stack(looks, dim=1) if self.several else looks[0]}

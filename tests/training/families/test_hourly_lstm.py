@@ -2,6 +2,7 @@ import pytest
 import torch
 from networks import OUTPUTS, a_network, an_input, inputs_of, raw
 
+from core.errors import ConfigError
 from training import families
 
 
@@ -24,3 +25,16 @@ def test_that_of_the_document_has_its_size():
 def test_a_tanh_score_cannot_look_at_one_step_alone():
     model = families.build("hourly_lstm", {"score": "tanh", "hidden": 4}, (an_input(48, 3),), OUTPUTS)
     assert model.attentions[0].bound == pytest.approx(0.136, abs=5e-4)
+
+
+def test_at_several_scales_each_attention_keeps_to_its_newest_steps():
+    model = a_network("hourly_lstm", "scales")
+    weights = model(*raw(inputs_of("hourly_lstm"), 5))["attention"]
+    assert model.attentions[0].axes == ("head", "time")
+    assert [int((weights[:, head] > 0).any(0).sum()) for head in range(3)] == [3, 8, 16]
+    assert all((weights[:, head, -scale:] > 0).all() for head, scale in enumerate((3, 8, 16)))
+
+
+def test_a_scale_wider_than_the_window_is_refused():
+    with pytest.raises(ConfigError, match=r"scales of \[6, 50\] steps, the window has 48"):
+        families.build("hourly_lstm", {"scales": [6, 50]}, (an_input(48, 3),), OUTPUTS)
