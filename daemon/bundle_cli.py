@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from core.bundle import Bundle, Manifest
+    from core.bundle import Artefact, Bundle, Manifest
     from daemon.engines import OpenEngine
     from daemon.engines.proof import Proof, StreamProof
 
@@ -86,14 +86,20 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
     for part, (first_ms, last_ms) in manifest.training.spans.items():
         yield "", f"{part}: {_day(first_ms)} to {_day(last_ms)}, {manifest.training.rows.get(part, 0):,} windows"
     for artefact in manifest.artefacts:
-        worst = max(artefact.measured.values(), default=0.0)
-        yield "proven", f"{artefact.kind}: off by {worst:.1g} where it was made, {artefact.tolerance:.1g} is allowed"
+        yield "proven", f"{artefact.kind}: {_proven(artefact)}"
         for name, share in artefact.cost.items():
             yield "costs", f"{artefact.kind}: {name} off from PyTorch by {share:.1g} of its largest value"
     if manifest.not_streaming:
         yield "in two parts", f"not: {manifest.not_streaming}"
     for name, digest in manifest.files.items():
         yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
+
+
+def _proven(artefact: "Artefact") -> str:
+    if not artefact.measured:
+        return "not run where it was made; proven where it is opened"
+    worst = max(artefact.measured.values())
+    return f"off by {worst:.1g} where it was made, {artefact.tolerance:.1g} is allowed"
 
 
 def _trained_on(manifest: "Manifest") -> str:

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; a bundle that is there is replaced.")],
-    to: Annotated[str, typer.Option(help="Formats, with commas between: onnx, int8.")] = "onnx",
+    to: Annotated[str, typer.Option(help="Formats, with commas between: onnx, int8, tensorrt.")] = "onnx",
     name: Annotated[str | None, typer.Option(help="What the model is called; by default as its recipe.")] = None,
     version: Annotated[str, typer.Option(help="Which of the models of this name.")] = "1",
     tolerance: Annotated[
@@ -62,13 +62,14 @@ def export(
 
 
 def _line(bundle: "Bundle", artefact: "Artefact") -> str:
-    size = sum(bundle.path(file).stat().st_size for file in artefact.files)
-    worst = max((artefact.cost or artefact.measured).values())
-    bits = "; the bits of model.onnx" if artefact.same_bits and artefact.kind != "onnx" else ""
     files = " and ".join(artefact.files)
-    return (
-        f"{files}: {size / 1024:,.0f} KiB, off from PyTorch by at most {worst:.1g} of an output's largest value{bits}"
-    )
+    size = sum(bundle.path(file).stat().st_size for file in artefact.files)
+    shares = (artefact.cost or artefact.measured).values()
+    if not shares:
+        return f"{files}: {size / 1024:,.0f} KiB, not run here; proven where it is opened"
+    bits = "; the bits of model.onnx" if artefact.same_bits and artefact.kind != "onnx" else ""
+    off = f"off from PyTorch by at most {max(shares):.1g} of an output's largest value"
+    return f"{files}: {size / 1024:,.0f} KiB, {off}{bits}"
 
 
 def _json(bundle: "Bundle") -> str:

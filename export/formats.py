@@ -10,7 +10,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.golden import Arrays
-from export import to_int8, to_onnx, to_stream
+from export import to_int8, to_onnx, to_stream, to_tensorrt
 from export.source import Outputs, Source
 
 Files = tuple[bytes, ...]
@@ -25,7 +25,8 @@ class Format(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     tolerance: float
     convert: Callable[[Source], Files]
-    run: Callable[[Files, Arrays], Outputs]
+    run: Callable[[Files, Arrays], Outputs] | None
+    """None where only a GPU can: the daemon proves it where it is run."""
     lossy: bool = False
     """It is not meant to give what PyTorch gives: what it gives is kept beside it, and its cost is measured."""
 
@@ -37,6 +38,7 @@ FORMATS: Final[dict[str, Format]] = {
     ),
     "stream": Format(("model.prefix.onnx", "model.step.onnx"), 1e-5, to_stream.convert, to_stream.run),
     "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, to_int8.run, lossy=True),
+    "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),
 }
 
 

@@ -55,10 +55,17 @@ def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
     return OnnxRuntime(bundle, "onnxruntime-cuda")
 
 
+def _tensorrt(bundle: Bundle) -> OpenEngine:
+    from daemon.engines.tensorrt import TensorRt  # noqa: PLC0415 - see the top
+
+    return TensorRt(bundle)
+
+
 ENGINES: Final[dict[str, Kind]] = {
     "onnxruntime": Kind("onnx", _onnxruntime),
     "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
     "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
+    "tensorrt": Kind("tensorrt", _tensorrt),
 }
 AUTO: Final = "auto"
 

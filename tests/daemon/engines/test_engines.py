@@ -15,7 +15,7 @@ from daemon.engines import AUTO, ENGINES, OpenEngine, open_engine
 from daemon.engines.proof import prove
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and find_library("cuda") is not None
-ON_GPU = ("onnxruntime-cuda",)
+ON_GPU = ("onnxruntime-cuda", "tensorrt")
 HERE = [name for name in ENGINES if HAS_CUDA or name not in ON_GPU]
 """A GPU's engines run the same tests where there is one; the first test says when they do not."""
 
@@ -62,7 +62,7 @@ def test_an_unknown_engine_is_refused_with_the_nearest(exported: Bundle):
         open_engine("onnxrt", exported)
 
 
-@pytest.mark.parametrize("name", [AUTO, *ENGINES])
+@pytest.mark.parametrize("name", [AUTO, *(name for name in ENGINES if name.startswith("onnxruntime"))])
 def test_without_onnxruntime_the_error_says_what_to_install(
     name: str, exported: Bundle, monkeypatch: pytest.MonkeyPatch
 ):

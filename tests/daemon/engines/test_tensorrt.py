@@ -1,0 +1,38 @@
+"""TensorRT asked for where it cannot run is an error that says what to do."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from bundles import rewritten
+
+from core.bundle import Artefact, Bundle
+from core.errors import BundleError, EngineError
+from daemon.engines import open_engine
+
+
+@pytest.fixture
+def planned(exported: Bundle, tmp_path: Path) -> Bundle:
+    """A bundle that speaks of a plan; the file is another."""
+    artefacts = (*exported.manifest.artefacts, Artefact("tensorrt", ("model.onnx",), 1e-5, {}))
+    return rewritten(exported, tmp_path / "planned", "model.onnx", bytes, artefacts=artefacts)
+
+
+def test_a_bundle_without_a_plan_is_refused(exported: Bundle):
+    with pytest.raises(BundleError, match="has no tensorrt model, only onnx, stream, int8; try: gaze export"):
+        open_engine("tensorrt", exported)
+
+
+def test_without_tensorrt_the_error_says_what_to_install(planned: Bundle, monkeypatch: pytest.MonkeyPatch):
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(EngineError, match=r"neither TensorRT nor TensorRT-RTX is installed; try: pip install"):
+        open_engine("tensorrt", planned)
+
+
+def test_auto_passes_it_over_and_says_why(planned: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    engine = open_engine("auto", planned, {"XDG_CACHE_HOME": str(tmp_path)})
+    assert engine.name.startswith("onnxruntime")
+    assert "tensorrt: tensorrt was asked for, but neither" in engine.reason
