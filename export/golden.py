@@ -16,7 +16,7 @@ FEWEST_ROWS = 4
 
 
 def make(model: nn.Module, manifest: Manifest, sample: Arrays) -> dict[str, npt.NDArray[Any]]:
-    """What golden.npz holds, from a sample of bars (N, L, 5), opened_at_ms (N,) and symbol (N,).
+    """What golden.npz holds, from a sample of bars (N, L, 5), opened_at_ms (N,), symbol (N,) and any market's bars.
 
     Raises: BundleError: too few bars, or the model says something that is not a number.
     """
@@ -34,6 +34,6 @@ def make(model: nn.Module, manifest: Manifest, sample: Arrays) -> dict[str, npt.
     for name, values in outputs.items():
         if not np.isfinite(values).all():
             raise BundleError(f"the model says {name!r} with values that are not finite; try: gaze train again")
-    told = {name: sample[name] for name in ("bars", "opened_at_ms", "symbol")}
+    told = dict(sample)
     told |= {INPUT + name: values for name, values in inputs.items()}
     return told | {OUTPUT + name: values for name, values in outputs.items()}
