@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core import attention
 from core.bars import Arrival, Interval, Origin
@@ -90,11 +91,16 @@ class Pipeline:
     def finish(
         self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
     ) -> list[tuple[Entry, Message | None]]:
-        """What to store for every bar of this batch, and the message that goes out with it."""
+        """What to store for every bar of this batch, and the message that goes out with it.
+
+        No message says a number that is not finite: JSON has none, and nobody could act on it.
+        """
+        finite_N = _finite(outputs, len(batch.predicted))
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
         gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions if outputs}
         messages: dict[tuple[str, int, int], Message] = {}
-        for row, one in enumerate(batch.predicted):
+        for row in np.flatnonzero(finite_N).tolist():
+            one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in gazes.items()}
             context = _context(one, drift, now_ms)
@@ -181,6 +187,14 @@ def _entry(one: Stored, message: Message | None) -> tuple[Entry, Message | None]
     bar = one.arrival.bar
     raw = None if message is None else encode(message)
     return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw), message
+
+
+def _finite(outputs: Mapping[str, Float32s], rows: int) -> npt.NDArray[np.bool_]:
+    """(N,): whether all that the model said of each is a number."""
+    finite_N = np.ones(rows, np.bool_)
+    for values in outputs.values():
+        finite_N &= np.isfinite(values.reshape(rows, -1)).all(axis=1)
+    return finite_N
 
 
 def _value(column: float | list[float]) -> float | tuple[float, ...]:

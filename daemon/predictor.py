@@ -159,6 +159,7 @@ class Predictor:
         inferred = self._stage("infer", prepared)
         drift = self._drift(outputs)
         entries = self._pipeline.finish(batch, outputs, drift, self._wall_ms())
+        _tell_unsaid(batch, entries)
         finished = self._stage("finish", inferred)
         if entries:
             await self._commit(batch, entries)
@@ -201,3 +202,15 @@ class Predictor:
         self._committed(batch)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
         self._watcher.published_now(sent)
+
+
+def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+    """The only reason why a bar that was predicted has no message."""
+    said = {(entry.symbol, entry.opened_at_ms, entry.revision) for entry, message in entries if message}
+    bars = [(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision) for one in batch.predicted]
+    unsaid = [bar for bar in bars if bar not in said]
+    if unsaid:
+        log.error(
+            "the model said what is no finite number, so these bars go unpredicted; try: gaze bundle verify",
+            extra={"bars": len(unsaid), "first": unsaid[:10]},
+        )

@@ -128,6 +128,19 @@ def test_messages_say_what_the_model_said_and_where_it_looked():
     assert sent.context.published_at_ms == 7
 
 
+@pytest.mark.parametrize("name", ["return_1", "attention"])
+@pytest.mark.parametrize("said", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_goes_out_in_no_message(name: str, said: float):
+    mirror, pipeline = windows(), a_pipeline()
+    batch = pipeline.prepare(mirror, arrivals(1, NEEDED + 1), {}).batch
+    outputs = {"return_1": np.zeros(2, np.float32), "attention": np.full((2, 4), 0.25, np.float32)}
+    outputs[name][0] = said
+    entries = pipeline.finish(batch, outputs, {}, now_ms=0)
+    assert len(entries) == NEEDED + 1
+    assert [message.prediction.opened_at_ms // HOUR.ms for _, message in entries if message] == [NEEDED + 1]
+    assert all(prediction.decode(entry.message) for entry, _ in entries if entry.message)
+
+
 def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
     manifest = a_manifest(attentions=(Attention("attention", ("head", "time")),))
     pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)

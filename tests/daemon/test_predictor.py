@@ -14,7 +14,7 @@ from core.windows import Fate, Windows
 from daemon.held import Held
 from daemon.inbox import Inbox
 from daemon.pipeline import Pipeline
-from daemon.ports import Entry, Float32s
+from daemon.ports import Engine, Entry, Float32s
 from daemon.predictor import Predictor
 from daemon.profile import RunningProfile
 
@@ -30,6 +30,14 @@ class LastReturn:
     def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
         rows = inputs["bars"]
         return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
+
+
+class NoNumber(LastReturn):
+    """An engine that overflows."""
+
+    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        outputs = super().run(inputs)
+        return outputs | {"return_1": np.full_like(outputs["return_1"], np.nan)}
 
 
 class MemoryStore:
@@ -97,7 +105,7 @@ class Notebook:
 class Bench:
     """A predictor and everything around it."""
 
-    def __init__(self, refusals: int = 0, venue_ms: int | None = None) -> None:
+    def __init__(self, refusals: int = 0, venue_ms: int | None = None, engine: Engine | None = None) -> None:
         self.pipeline = Pipeline(a_manifest(), "digest", publish_late=True, top=2)
         self.windows = Windows(HOUR, ["BTCUSDT"], NEEDED + 16)
         self.store, self.notebook = MemoryStore(refusals), Notebook()
@@ -113,7 +121,7 @@ class Bench:
         self.predictor = Predictor(
             self.pipeline,
             self.windows,
-            LastReturn(),
+            engine or LastReturn(),
             self.store,
             self.inbox,
             self.held,
@@ -153,6 +161,15 @@ async def test_what_waits_at_the_end_is_still_predicted_and_stored():
     assert bench.notebook.messages[0].context.drift == {"attention": pytest.approx(0.0, abs=1e-6)}
     assert bench.notebook.ready == [0, 1]
     assert bench.notebook.stages == {"prepare", "infer", "finish", "commit"}
+
+
+async def test_a_model_that_says_no_number_is_told_of_aloud(caplog: pytest.LogCaptureFixture):
+    bench = Bench(engine=NoNumber())
+    await bench.feed(*live(1, NEEDED))
+    assert bench.store.kept[-1] == NEEDED
+    assert bench.notebook.messages == []
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.first == [("BTCUSDT", NEEDED * HOUR.ms, 0)]
 
 
 async def test_a_store_that_refuses_is_asked_again_and_nothing_is_told_twice():
