@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from core.outputs import Kind, Output
+from training import boosting, ridge
 from training.dataset import Samples
 from training.scores import EVENTS, NUMBERS, of_kind
+from training.summary import summary
 
 Floats = npt.NDArray[np.float64]
 Learned = dict[str, npt.NDArray[Any]]
 
 ERRORS: Final = ("mse", "rmse", "mae")
-EVERY: Final = frozenset(Kind)
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ def _persistence(_: Learned, samples: Samples, output: Output) -> Floats:
 
 def _frequencies(samples: Samples, output: Output) -> Learned:
     """The share of each class, of rising and falling where the label is a number."""
-    label_N = samples.known(output).target(output)
+    label_N = samples.target(output)
     if output.kind in NUMBERS:
         return {"sign": np.array(1.0 if (label_N > 0).mean() >= 0.5 else -1.0)}  # noqa: PLR2004 - one half
     if output.kind in EVENTS:
@@ -69,11 +70,46 @@ def _spread(samples: Samples, output: Output) -> Learned:
     return {"share": np.quantile(label_N, output.levels) if output.levels else np.sqrt(np.mean(label_N**2))}
 
 
+def _linear(samples: Samples, output: Output) -> Learned:
+    label_N = samples.target(output)
+    classes = np.arange(output.width) if output.kind is Kind.ORDINAL else None
+    y_NW = label_N[:, None] if classes is None else (label_N[:, None] == classes).astype(np.float64)
+    return ridge.learn(summary(samples), y_NW)
+
+
+def _of_linear(learned: Learned, samples: Samples, output: Output) -> Floats:
+    said_NW = ridge.foretell(learned, summary(samples))
+    if output.kind is Kind.ORDINAL:
+        said_NW = said_NW.clip(1e-6, None)
+        return np.asarray(said_NW / said_NW.sum(axis=1, keepdims=True))
+    return np.asarray(said_NW[:, 0].clip(0, 1) if output.kind in EVENTS else said_NW[:, 0])
+
+
+def _trees(samples: Samples, output: Output) -> Learned:
+    x_NP, label_N = summary(samples), samples.target(output)
+    if output.kind is Kind.QUANTILES:
+        levels = dict(enumerate(output.levels))
+        return {f"trees_{place}": boosting.learn(x_NP, label_N, "quantile", alpha=at) for place, at in levels.items()}
+    if output.kind is Kind.ORDINAL:
+        return {"trees": boosting.learn(x_NP, label_N, "multiclass", num_class=output.width)}
+    return {"trees": boosting.learn(x_NP, label_N, "binary" if output.kind in EVENTS else "regression")}
+
+
+def _of_trees(learned: Learned, samples: Samples, output: Output) -> Floats:
+    x_NP = summary(samples)
+    if output.kind is Kind.QUANTILES:
+        said = [boosting.foretell(learned[f"trees_{place}"], x_NP) for place in range(output.width)]
+        return np.sort(np.stack(said, axis=1), axis=1)
+    return boosting.foretell(learned["trees"], x_NP)
+
+
 BASELINES: Final[dict[str, Baseline]] = {
     "zero": Baseline(_nothing, _zero, NUMBERS, ERRORS),
     "persistence": Baseline(_nothing, _persistence, NUMBERS | EVENTS),
     "majority": Baseline(_frequencies, _always, NUMBERS | EVENTS | {Kind.ORDINAL}),
     "usual": Baseline(_spread, _always, frozenset({Kind.QUANTILES, Kind.DEVIATION})),
+    "linear": Baseline(_linear, _of_linear, NUMBERS | EVENTS | {Kind.ORDINAL}),
+    "boosting": Baseline(_trees, _of_trees, NUMBERS | EVENTS | {Kind.ORDINAL, Kind.QUANTILES}),
 }
 
 
@@ -90,12 +126,12 @@ def beside(output: Output) -> dict[str, tuple[str, ...]]:
 
 
 def learn(samples: Samples) -> Learned:
-    """What all baselines learn of all outputs, under BASELINE.OUTPUT.NAME."""
+    """What all baselines learn of all outputs, under BASELINE.OUTPUT.NAME, from those whose label is known."""
     return {
         f"{name}.{output.name}.{key}": value
         for output in samples.panel.outputs
         for name in beside(output)
-        for key, value in BASELINES[name].learn(samples, output).items()
+        for key, value in BASELINES[name].learn(samples.known(output), output).items()
     }
 
 

@@ -23,12 +23,12 @@ Said = dict[str, npt.NDArray[np.float32]]
 MODEL: Final = "model"
 BATCH: Final = 256
 COMPARED: Final[dict[Kind, tuple[tuple[str, str], ...]]] = {
-    Kind.RETURN: (("mse", "zero"), ("direction", "majority")),
-    Kind.TREND: (("mse", "zero"), ("direction", "majority")),
-    Kind.PROBABILITY: (("brier", "majority"), ("accuracy", "majority")),
-    Kind.DIRECTION: (("brier", "majority"), ("accuracy", "majority")),
-    Kind.ORDINAL: (("rps", "majority"), ("accuracy", "majority")),
-    Kind.QUANTILES: (("pinball", "usual"),),
+    Kind.RETURN: (("mse", "zero"), ("direction", "majority"), ("mse", "linear"), ("mse", "boosting")),
+    Kind.TREND: (("mse", "zero"), ("direction", "majority"), ("mse", "linear"), ("mse", "boosting")),
+    Kind.PROBABILITY: (("brier", "majority"), ("accuracy", "majority"), ("brier", "linear"), ("brier", "boosting")),
+    Kind.DIRECTION: (("brier", "majority"), ("accuracy", "majority"), ("brier", "linear"), ("brier", "boosting")),
+    Kind.ORDINAL: (("rps", "majority"), ("accuracy", "majority"), ("rps", "linear"), ("rps", "boosting")),
+    Kind.QUANTILES: (("pinball", "usual"), ("pinball", "boosting")),
     Kind.DEVIATION: (("qlike", "usual"),),
 }
 """The comparisons a verdict rests on: measure and baseline."""

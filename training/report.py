@@ -19,8 +19,11 @@ IN_RETURNS: Final = (Kind.RETURN, Kind.QUANTILES)
 PERCENT: Final = frozenset({"direction", "accuracy", "precision", "recall", "f1", "coverage"})
 AGAINST: Final = {
     "zero": "forecasting zero",
+    "direction": "always naming the more frequent direction",
     "majority": "always saying what was most frequent",
     "usual": "always saying what was usual",
+    "linear": "ridge regression",
+    "boosting": "gradient boosting",
 }
 
 
@@ -78,7 +81,8 @@ def _sentence(of: Comparison) -> str:
     scale = _scale(of.output, of.measure)
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
     unit = _unit(of.output, of.measure)
-    return f"{of.output} is {of.verdict} {AGAINST[of.baseline]}: {MEASURES[of.measure].title}{unit}, {margin}."
+    against = AGAINST["direction" if of.measure == "direction" else of.baseline]
+    return f"{of.output} is {of.verdict} {against}: {MEASURES[of.measure].title}{unit}, {margin}."
 
 
 def _number(value: float) -> str:

@@ -13,12 +13,12 @@ from training.job import Job
 
 @pytest.mark.slow
 def test_the_demo_finds_what_is_planted_and_looks_at_it(tmp_path: Path):
-    """Better than both baselines, and where an event moves the next bar, the model looks at that event."""
+    """Better than every baseline, and where an event moves the next bar, the model looks at that event."""
     made = simulate(20, 2_500, HOUR, datetime(2024, 1, 1, tzinfo=UTC), seed=3)
     made.bars.write_parquet(tmp_path / "bars.parquet")
     told = recipe.read("demo")
     trained = a_run(told, tmp_path / "bars.parquet", tmp_path / "run")
-    assert [comparison.verdict for comparison in trained.evaluation.comparisons] == ["better than", "better than"]
+    assert {comparison.verdict for comparison in trained.evaluation.comparisons} == {"better than"}
     test = Job(told, tmp_path / "bars.parquet").parts.test
     lift_NT = predict(trained.model, test)["attention"] * told.window.length
     symbol_N = [test.panel.symbols[number] for number in test.panel.symbol_R[test.ends_N]]

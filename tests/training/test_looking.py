@@ -46,21 +46,20 @@ def test_a_burst_is_many_times_the_volume_of_the_day_before():
     assert np.flatnonzero(bursts(bars, 2.8)).tolist() == [50]
 
 
+def asking(how: Loss):
+    made = panel(some_bars(), a_recipe())
+    return Looking(families.build("hourly_lstm", {"hidden": 4}, made.inputs, made.outputs), how)
+
+
 def test_nothing_is_asked_unless_the_recipe_does():
-    model = families.build(
-        "hourly_lstm", {"hidden": 4}, panel(some_bars(), a_recipe()).inputs, panel(some_bars(), a_recipe()).outputs
-    )
-    assert not Looking(model, Loss()).asked
-    assert Looking(model, Loss(entropy=0.1)).asked
+    assert not asking(Loss()).asked
+    assert asking(Loss(entropy=0.1)).asked
 
 
 @pytest.mark.parametrize(("weights", "expected"), [([0.25] * 4, 1.0), ([1.0, 0.0, 0.0, 0.0], 0.0)])
 def test_entropy_is_one_of_an_even_look_and_zero_of_one_step(weights: list[float], expected: float):
-    made = panel(some_bars(), a_recipe())
-    model = families.build("hourly_lstm", {"hidden": 4}, made.inputs, made.outputs)
-    found = Looking(model, Loss(entropy=2.0))(
-        {"attention": torch.tensor([weights])}, torch.zeros(1, 4, dtype=torch.bool)
-    )
+    no_events = torch.zeros(1, 4, dtype=torch.bool)
+    found = asking(Loss(entropy=2.0))({"attention": torch.tensor([weights])}, no_events)
     assert found.item() == pytest.approx(2 * expected, abs=1e-6)
 
 
