@@ -12,14 +12,15 @@ import msgspec
 SCHEMA: Final = 1
 
 
-class Step(msgspec.Struct, frozen=True):
+# gc=False: plain data holds no cycle, and a burst makes a hundred thousand of these.
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One step of the window the model looked at: how many bars ago it was, and its weight."""
 
     bars_ago: int
     weight: float
 
 
-class Gaze(msgspec.Struct, frozen=True):
+class Gaze(msgspec.Struct, frozen=True, gc=False):
     """Where the model looked: one attention output of one prediction."""
 
     entropy: float
@@ -35,7 +36,7 @@ class Gaze(msgspec.Struct, frozen=True):
     shape: tuple[int, ...]
 
 
-class Prediction(msgspec.Struct, frozen=True):
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What the model said about one bar."""
 
     id: str
@@ -52,7 +53,7 @@ class Prediction(msgspec.Struct, frozen=True):
     gaze: dict[str, Gaze]
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """How this prediction came about."""
 
     venue: str
@@ -66,7 +67,7 @@ class Context(msgspec.Struct, frozen=True):
     """Jensen-Shannon distance of each attention's running profile from its reference."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """The message on the channel and in the stream."""
 
     prediction: Prediction
