@@ -10,7 +10,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.golden import Arrays
-from export import to_int8, to_onnx, to_stream, to_tensorrt
+from export import to_int8, to_onnx, to_stream, to_tensorrt, to_tflite
 from export.source import Outputs, Source
 
 Files = tuple[bytes, ...]
@@ -38,6 +38,7 @@ FORMATS: Final[dict[str, Format]] = {
     ),
     "stream": Format(("model.prefix.onnx", "model.step.onnx"), 1e-5, to_stream.convert, to_stream.run),
     "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, to_int8.run, lossy=True),
+    "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, to_tflite.run),
     "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),
 }
 

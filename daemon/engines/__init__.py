@@ -55,6 +55,12 @@ def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
     return OnnxRuntime(bundle, "onnxruntime-cuda")
 
 
+def _litert(bundle: Bundle) -> OpenEngine:
+    from daemon.engines.litert import LiteRt  # noqa: PLC0415 - see the top
+
+    return LiteRt(bundle)
+
+
 def _tensorrt(bundle: Bundle) -> OpenEngine:
     from daemon.engines.tensorrt import TensorRt  # noqa: PLC0415 - see the top
 
@@ -66,6 +72,7 @@ ENGINES: Final[dict[str, Kind]] = {
     "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
     "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
     "tensorrt": Kind("tensorrt", _tensorrt),
+    "litert": Kind("tflite", _litert),
 }
 AUTO: Final = "auto"
 

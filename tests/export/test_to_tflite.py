@@ -1,0 +1,78 @@
+"""A model becomes a TFLite file in an environment of its own, and gives what PyTorch gives, one row at a time."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from builders import a_manifest
+from bundles import a_bundle, a_model, a_sample, rewritten
+
+from core.bundle import Bundle
+from core.errors import BundleError, EngineError, UsageError
+from daemon.engines import open_engine
+from daemon.engines.proof import prove
+from export import golden as golden_of_model
+from export import to_tflite
+from export.source import Source
+
+SERVES = importlib.util.find_spec("ai_edge_litert") is not None
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    try:
+        to_tflite.environment(os.environ)
+    except (UsageError, subprocess.SubprocessError) as error:
+        pytest.skip(f"LiteRT's environment cannot be made here: {type(error).__name__}")
+    return a_bundle(tmp_path_factory.mktemp("tflite") / "tflite", formats=("onnx", "tflite"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_model_is_converted_and_gives_what_pytorch_gives(converted: Bundle):
+    artefact = converted.manifest.artefact("tflite")
+    assert artefact.measured.keys() == {"return_1", "attention"}
+    assert max(artefact.measured.values()) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SERVES, reason="ai-edge-litert is not installed")
+def test_litert_serves_it_and_refuses_another_file(converted: Bundle, tmp_path: Path):
+    proof = prove(open_engine("litert", converted), converted)
+    assert proof.same_bits_alone
+    assert proof.rows == 12
+    broken = rewritten(converted, tmp_path / "broken", "model.tflite", lambda content: content[: len(content) // 2])
+    with pytest.raises(BundleError, match=r"LiteRT cannot load model\.tflite"):
+        open_engine("litert", broken)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SERVES, reason="ai-edge-litert is not installed")
+def test_a_file_for_another_window_is_refused(converted: Bundle, tmp_path: Path):
+    (one,) = converted.manifest.inputs
+    inputs = (msgspec.structs.replace(one, window=msgspec.structs.replace(one.window, length=47)),)
+    other = rewritten(converted, tmp_path / "other", "model.tflite", bytes, inputs=inputs)
+    with pytest.raises(BundleError, match=r"model\.tflite takes .*48.*, its manifest says .*47"):
+        open_engine("litert", other)
+
+
+def test_without_litert_the_error_says_what_to_install(exported: Bundle, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "daemon.engines.litert", raising=False)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(EngineError, match=r"ai-edge-litert is not installed; try: pip install 'gazed\[litert\]'"):
+        open_engine("litert", exported)
+
+
+def test_a_window_too_long_to_unroll_is_refused_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    manifest = a_manifest(150)
+    source = Source(a_model(), manifest, golden_of_model.make(a_model(), manifest, a_sample(manifest)))
+    with pytest.raises(BundleError, match=r"150 steps are too many for it; at most 120 are tried"):
+        to_tflite.convert(source)
+    assert list(tmp_path.iterdir()) == []
