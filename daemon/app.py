@@ -1,7 +1,6 @@
 """Builds the daemon from its settings and runs it until it is told to stop. The only file that knows all others."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -49,8 +48,6 @@ _SPARE_BARS: Final = 64
 """Ring slots beyond what a window needs: how late a bar may come and still find its place."""
 _GAUGED: Final = 100
 """Symbols with a gauge of their own where the settings name none."""
-_YOUNG: Final = 50_000
-"""Objects made before the garbage collector looks at them: a burst makes many, and hardly any cycle."""
 _TICK_S: Final = 1.0
 _PATIENCE_S: Final = 30.0
 _DRAIN_S: Final = 20.0
@@ -76,15 +73,7 @@ async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> No
         daemon = await _unless(stop, _build(config, bundle, engine, stack))
         if daemon is not None:
             started({"http": daemon.url})
-            _tame_collector()
             await daemon.run(stop)
-
-
-def _tame_collector() -> None:
-    """What was built stays for good and need not be looked at again; young objects are looked at less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, 20, 20)
 
 
 async def _unless(stop: asyncio.Event, building: Coroutine[None, None, "Daemon"]) -> "Daemon | None":

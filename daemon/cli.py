@@ -12,6 +12,8 @@ from daemon.exchange.cli import exchange
 from daemon.replay_cli import replay
 from daemon.watch_cli import watch
 
+_YOUNG_OBJECTS = 50_000
+
 app = typer.Typer()
 app.add_typer(bundle_cli.app, name="bundle")
 app.command()(exchange)
@@ -58,6 +60,7 @@ def run(
     log.configure(read.log.level, read.log.format)
 
     def started(where: dict[str, str]) -> None:
+        _tame_collector()
         print(json.dumps(where) if as_json else f"status page {where['http']}/", flush=True)
 
     try:
@@ -71,6 +74,15 @@ def run(
             runner.run(serve(read, started))
         except* GazeError as group:
             raise _first(group) from None
+
+
+def _tame_collector() -> None:
+    """What was built stays for good, so it is not looked at again; a burst makes many objects and hardly any cycle."""
+    import gc  # noqa: PLC0415 - help is shown without it
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 def _first(group: BaseExceptionGroup[GazeError]) -> GazeError:
