@@ -4,7 +4,7 @@
 /readyz              200 or 503, with every condition and its reason
 /metrics             Prometheus or OpenMetrics text
 /predictions.json    the newest prediction of each symbol, ?limit=100 (at most 1,000)
-/                    the same for people
+/                    the same for people, with /icon.svg
 """
 
 import errno
@@ -21,6 +21,7 @@ from core.errors import ConfigError
 from daemon import page
 from daemon.health import Condition, StatusSource
 from daemon.metrics import Metrics
+from daemon.page_style import ICON
 
 _USUAL_LIMIT: Final = 100
 _MOST: Final = 1_000
@@ -95,9 +96,13 @@ def _application(status: StatusSource, metrics: Metrics) -> web.Application:
         text = page.page(status.about(), status.conditions(), status.latest(_PAGE_LIMIT), now_ms, nonce)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+            "img-src 'self'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
+
+    async def icon(_: web.Request) -> web.Response:
+        return web.Response(text=ICON, content_type="image/svg+xml")
 
     application = web.Application()
     application.on_response_prepare.append(_guard)
@@ -106,6 +111,7 @@ def _application(status: StatusSource, metrics: Metrics) -> web.Application:
     application.router.add_get("/metrics", exposition)
     application.router.add_get("/predictions.json", predictions)
     application.router.add_get("/", home)
+    application.router.add_get("/icon.svg", icon)
     return application
 
 

@@ -135,8 +135,22 @@ async def test_the_page_shows_what_runs_how_it_is_and_where_the_model_looked(cli
     assert "20 of 20 symbols are full" in words
     assert words.index("ETHUSDT") < words.index("BTCUSDT"), "the strongest comes first"
     assert "-40.0 bp" in words
-    assert sum(tag == "rect" for tag, _ in page.tags) == 2 * 4
+    assert sum(tag == "rect" for tag, _ in page.tags) == (1 + 2) * 4, "the mean of both, then each"
     assert "most weight: 40% 0 bars ago, 30% 1 bars ago" in words
+
+
+@pytest.mark.parametrize(("distance", "said"), [(0.1, "as its reference"), (0.3, "looks elsewhere")])
+async def test_the_page_says_whether_attention_has_drifted(client: Client, status: Status, distance: float, said: str):
+    status.messages = [a_message(drift={"attention": distance})]
+    words = " ".join(Page(await fetched(client, "/")).words)
+    assert f"{distance:.3f}" in words
+    assert said in words
+
+
+async def test_the_icon_is_a_picture_of_our_own(client: Client):
+    async with client.get("/icon.svg") as response:
+        assert response.content_type == "image/svg+xml"
+        assert (await response.text()).startswith("<svg")
 
 
 async def test_the_page_says_what_is_missing_and_what_is_still_to_come(client: Client, status: Status):

@@ -156,7 +156,8 @@ def daemon_of(pid: int) -> int:
     waiting = [pid]
     while waiting:
         one = waiting.pop()
-        if Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")[1:2] == [b"/opt/gaze/bin/gaze"]:
+        command = Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")
+        if command[:2] == [b"/opt/gaze/bin/python3", b"/opt/gaze/bin/gaze"]:
             return one
         # A program of several threads starts children from any of them.
         for children in Path(f"/proc/{one}/task").glob("*/children"):
