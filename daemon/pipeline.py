@@ -34,6 +34,23 @@ class Batch(msgspec.Struct, frozen=True):
     predicted: tuple[Stored, ...]
     inputs: dict[str, Float32s]
 
+    def parts(self, rows: int) -> list["Batch"]:
+        """The same in batches of at most so many predictions; bars that are only to be kept go with the first."""
+        if len(self.predicted) <= rows:
+            return [self]
+        part_of = {_key(one): row // rows for row, one in enumerate(self.predicted)}
+        stored: list[list[Stored]] = [[] for _ in range(0, len(self.predicted), rows)]
+        for one in self.stored:
+            stored[part_of.get(_key(one), 0)].append(one)
+        return [
+            Batch(
+                tuple(kept),
+                self.predicted[part * rows : (part + 1) * rows],
+                {name: values[part * rows : (part + 1) * rows] for name, values in self.inputs.items()},
+            )
+            for part, kept in enumerate(stored)
+        ]
+
 
 class Admission(msgspec.Struct, frozen=True):
     """What became of the bars that arrived: how many met each fate, and those whose predecessor is missing."""

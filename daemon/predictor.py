@@ -21,7 +21,9 @@ log = logging.getLogger("gaze.predictor")
 _VENUE_TIME_S = 5.0
 """The other symbols wait no longer than this for the venue's clock."""
 _MOST_BARS = 4_096
-"""Bars taken at once: what is predicted and committed together."""
+"""Bars taken at once."""
+_ROWS_A_PART = 512
+"""Predictions that go through the engine and to the store together."""
 
 
 class Watcher(Protocol):
@@ -86,6 +88,8 @@ class Predictor:
         self._wall_ms = wall_ms
         self._clock_s = clock_s
         self._retry_s = retry_s
+        # On a CPU a call has one thread; other engines take one call at a time.
+        self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
         self._full = windows.full(windows.symbols, pipeline.fewest_bars)
         watcher.filled(len(self._full))
 
@@ -152,20 +156,33 @@ class Predictor:
         admission = self._pipeline.prepare(self._windows, arrivals, self._since_ms, broken, now_ms)
         held = len(self._held) + len(admission.early)
         self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
-        prepared = self._stage("prepare", begun)
-        batch, outputs = admission.batch, {}
-        if batch.predicted:
-            outputs = await asyncio.to_thread(self._engine.run, batch.inputs)
-        inferred = self._stage("infer", prepared)
-        drift = self._drift(outputs)
-        entries = self._pipeline.finish(batch, outputs, drift, self._wall_ms())
-        _tell_unsaid(batch, entries)
-        finished = self._stage("finish", inferred)
-        if entries:
-            await self._commit(batch, entries)
-        self._stage("commit", finished)
-        self._fill(batch)
+        self._stage("prepare", begun)
+        await self._publish(admission.batch)
+        self._fill(admission.batch)
         return admission
+
+    async def _publish(self, batch: Batch) -> None:
+        """While one part of the batch is on its way to the store, the engine has the next."""
+        async with asyncio.TaskGroup() as tasks:
+            parts = [(part, tasks.create_task(self._infer(part))) for part in batch.parts(_ROWS_A_PART)]
+            for part, inferring in parts:
+                waited = self._clock_s()
+                outputs = await inferring
+                inferred = self._stage("infer", waited)
+                entries = self._pipeline.finish(part, outputs, self._drift(outputs), self._wall_ms())
+                _tell_unsaid(part, entries)
+                finished = self._stage("finish", inferred)
+                if entries:
+                    await self._commit(part, entries)
+                self._stage("commit", finished)
+        if batch.stored:
+            self._committed(batch)
+
+    async def _infer(self, part: Batch) -> dict[str, Float32s]:
+        if not part.predicted:
+            return {}
+        async with self._engine_turns:
+            return await asyncio.to_thread(self._engine.run, part.inputs)
 
     def _fill(self, batch: Batch) -> None:
         filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
@@ -199,7 +216,6 @@ class Predictor:
         self._watcher.store_back()
         for one in batch.predicted:
             self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
-        self._committed(batch)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
         self._watcher.published_now(sent)
 

@@ -1,0 +1,150 @@
+"""What a burst costs, counted: when every symbol closes at once, work is per batch where it can be."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis.asyncio as redis
+from builders import HOUR, a_bar, a_manifest, an_arrival
+
+from core.bars import Bar
+from core.features import FeatureSet
+from core.windows import Windows
+from daemon import pipeline as pipelines
+from daemon.held import Held
+from daemon.inbox import Inbox
+from daemon.metrics import Metrics
+from daemon.pipeline import Pipeline
+from daemon.ports import Entry, Float32s
+from daemon.predictor import Predictor
+from daemon.profile import RunningProfile
+from daemon.status import Status
+from daemon.stores.embedded import EmbeddedServer
+from daemon.stores.keys import Keys
+from daemon.stores.redis import RedisStore
+
+SYMBOLS = 1_200
+NEEDED = 28
+ROWS_A_PART = 512
+ENTRIES_A_CALL = 250
+
+
+class Counted:
+    """How often each kind of work was done."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from nothing."""
+        self.model_calls: list[int] = []
+        self.commits: list[int] = []
+        self.encoded = 0
+        self.feature_rows = 0
+
+
+class Engine:
+    """Forecasts the last return; tells how many rows it was given."""
+
+    name = "last return"
+    device = "cpu"
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        rows = inputs["bars"]
+        self._counted.model_calls.append(len(rows))
+        return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
+
+
+class Store(RedisStore):
+    """The real one, counting its calls."""
+
+    counted: Counted
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        self.counted.commits.append(len(entries))
+        return await super().commit(entries)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    told = Counted()
+    encode, rows = pipelines.encode, FeatureSet.rows
+
+    def counting_encode(message: object) -> bytes:
+        told.encoded += 1
+        return encode(message)
+
+    def counting_rows(self: FeatureSet, bars_NT5: np.ndarray, count: int, *times: object) -> np.ndarray:
+        told.feature_rows += len(bars_NT5) * count
+        return rows(self, bars_NT5, count, *times)
+
+    monkeypatch.setattr(pipelines, "encode", counting_encode)
+    monkeypatch.setattr(FeatureSet, "rows", counting_rows)
+    return told
+
+
+def closing(symbols: Sequence[str], number: int) -> list[Bar]:
+    return [a_bar(number, symbol, close=100.0 + (number * 7 + place) % 9) for place, symbol in enumerate(symbols)]
+
+
+async def evalsha_calls(server: EmbeddedServer) -> int:
+    async with redis.Redis.from_url(server.url) as client:
+        return int((await client.info("commandstats"))["cmdstat_evalsha"]["calls"])
+
+
+async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_message(
+    tmp_path: Path, counted: Counted
+):
+    symbols = [f"S{place}" for place in range(SYMBOLS)]
+    manifest = a_manifest()
+    pipeline = Pipeline(manifest, "digest", publish_late=True, top=2)
+    windows = Windows(HOUR, symbols, NEEDED + 16)
+    for number in range(1, NEEDED):
+        for bar in closing(symbols, number):
+            windows.put(bar)
+    inbox = Inbox(SYMBOLS)
+    metrics = Metrics(manifest, "digest", symbols[:3], ["binance"])
+    async with EmbeddedServer(tmp_path / "server") as server:
+        store = Store(server.url, Keys("demo"), HOUR, windows.capacity)
+        store.counted = counted
+        await store.open()
+        predictor = Predictor(
+            pipeline,
+            windows,
+            Engine(counted),
+            store,
+            inbox,
+            Held(wait_s=30),
+            since_ms={},
+            profiles={"attention": RunningProfile(np.full(4, 0.25))},
+            request_fill=lambda *_: None,
+            venue_time_ms=asyncio.Queue[int]().get,
+            watcher=Status(metrics, {}, SYMBOLS),
+            committed=lambda _: None,
+            wall_ms=lambda: 10**15,
+            clock_s=lambda: 0.0,
+        )
+        predicting = asyncio.create_task(predictor.predict_until_closed())
+        async with redis.Redis.from_url(server.url) as client, client.pubsub() as channel:
+            await channel.subscribe(Keys("demo").channel)
+            await channel.get_message(timeout=10)
+            for number in (NEEDED, NEEDED + 1):
+                before = await evalsha_calls(server) if number > NEEDED else 0
+                counted.begin()
+                for bar in closing(symbols, number):
+                    await inbox.put_closed(an_arrival(bar))
+                for _ in range(SYMBOLS):
+                    assert await channel.get_message(timeout=30)
+        inbox.close()
+        await predicting
+        assert counted.encoded == SYMBOLS
+        assert counted.feature_rows == SYMBOLS
+        assert counted.commits == [ROWS_A_PART, ROWS_A_PART, SYMBOLS - 2 * ROWS_A_PART]
+        assert sorted(counted.model_calls) == sorted(counted.commits)
+        assert await evalsha_calls(server) - before <= sum(-(-rows // ENTRIES_A_CALL) for rows in counted.commits)
+        await store.close()
