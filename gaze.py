@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from core.errors import GazeError
+from core.errors import GazeError, UsageError
 
 _EXTRAS = {
     "torch": "train",
@@ -20,6 +20,10 @@ _EXTRAS = {
     "onnxruntime": "cpu",
     "matplotlib": "explain",
     "plotly": "explain",
+}
+_BENCHMARKS = {
+    "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
+    "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _ROOMS = ("core", "training", "export", "daemon")
 
@@ -40,6 +44,29 @@ def _check_rooms() -> str | None:
     return None
 
 
+def _bench() -> typer.Typer:
+    """The benchmarks, each a program of its own that is given what stands behind its name."""
+    bench = typer.Typer(name="bench", help="Measure Gaze on this machine; from a checkout.", no_args_is_help=True)
+    for name, told in _BENCHMARKS.items():
+        passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+        bench.command(name, help=told, add_help_option=False, context_settings=passed_on)(_run_benchmark)
+    return bench
+
+
+def _run_benchmark(context: typer.Context) -> None:
+    import os  # noqa: PLC0415 - only needed here
+    import subprocess  # noqa: PLC0415
+
+    house = Path(__file__).resolve().parent
+    if not (house / "benchmarks" / f"{context.info_name}.py").is_file():
+        raise UsageError(
+            f"no benchmarks beside {house / 'gaze.py'}: they come with a checkout, not with the package. "
+            "try: clone the repository and run gaze.py there"
+        )
+    command = [sys.executable, "-m", f"benchmarks.{context.info_name}", *context.args]
+    sys.exit(subprocess.call(command, env=os.environ | {"PYTHONPATH": str(house)}))  # noqa: S603 - our own program
+
+
 def _table() -> typer.Typer:
     import daemon.cli  # noqa: PLC0415 - after _check_rooms
     import export.cli  # noqa: PLC0415
@@ -54,6 +81,7 @@ def _table() -> typer.Typer:
         rich_markup_mode="markdown",
     )
     table.add_typer(training.bars.cli.app, name="bars")
+    table.add_typer(_bench())
     for room in (training.cli, export.cli, daemon.cli):
         table.add_typer(room.app)
     return table

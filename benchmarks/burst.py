@@ -1,0 +1,234 @@
+"""Every symbol's bar closes at once: how long until the last prediction is with a subscriber.
+
+    gaze bench burst [--symbols 10000] [--family hourly_lstm] [--features stock_41] [--bursts 7] [--json]
+
+Four processes as users run them: the stand-in exchange, the daemon with its durable store, drift and metrics, its
+server, and one subscriber. Times count from the first frame that the daemon received of a burst. The bare model is the
+same graph on the same number of windows with nothing around it, measured before and after, alone; the lower median
+counts. The first burst is left out: it warms everything up.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from websockets.sync.client import connect
+
+from benchmarks import scene as scenes
+from benchmarks.bare import BareModel
+from benchmarks.features import HOUSE
+from core.bundle import Bundle
+from core.inputs import Inputs
+from daemon.feeds.binance import spot, stream
+from daemon.metric_table import STAGES
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_STAGE: Final = re.compile(r'gaze_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
+_SAID: Final = {
+    "received_last": "last frame at the daemon",
+    "first": "first prediction",
+    "median": "median prediction",
+    "p99": "99 % of predictions",
+    "last": "last prediction",
+}
+MOMENTS: Final = tuple(_SAID)
+_AFTERMATH_S: Final = 1.0
+"""After the last message the daemon still tells its metrics."""
+_KEPT: Final = Path(tempfile.gettempdir()) / "gaze-bench"
+_COMMAND: Final = (sys.executable, str(HOUSE / "gaze.py"))
+
+
+def venue_speed(symbols: int) -> int:
+    """Venue seconds a second: a burst must be over long before bars count as overdue, ten venue seconds after."""
+    return 1 if symbols > 10_000 else 2 if symbols > 5_000 else 6
+
+
+@contextmanager
+def running(command: list[str], folder: Path, log: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A process that first says in one line of JSON where it listens, ended by its own id."""
+    environment = os.environ | {"PYTHONPATH": str(HOUSE)}
+    with (folder / log).open("w") as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line.startswith("{"):
+            sys.exit((folder / log).read_text())
+        yield process, json.loads(line)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """What each process has used of all cores."""
+    stats = {name: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for name, pid in pids.items()}
+    return {name: (int(fields[11]) + int(fields[12])) / _TICKS for name, fields in stats.items()}
+
+
+def memory_mib(pid: int) -> float:
+    """The most that a process had in memory."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
+def stage_seconds(url: str) -> dict[str, float]:
+    """What the daemon's own metrics say of its stages until now."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+        told = dict(_STAGE.findall(answer.read().decode()))
+    return {stage: float(told.get(stage, 0)) for stage in STAGES}
+
+
+def until_ready(url: str) -> None:
+    """Wait until the daemon has its history and every socket is open."""
+    for _ in range(1_200):
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=30):
+                return
+        except urllib.error.HTTPError:
+            time.sleep(0.1)
+    sys.exit("the daemon did not become ready within two minutes")
+
+
+def child_of(pid: int) -> int:
+    """The server that the daemon started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0])
+
+
+def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path) -> dict[str, Any]:
+    """Every burst: its times in milliseconds, what each stage took, and what each process used."""
+    scenes.write_bars(scene, folder / "bars.parquet")
+    scenes.fill_store(scene, bundle, folder / "state")
+    sockets = len(spot().sockets(scene.symbols, scenes.MINUTE))
+    exchange = [*_COMMAND, "exchange", "--bars", "bars.parquet", "--dialect", "binance", "--updates", "0", "--hold"]
+    exchange += ["--close-delay-ms", "0", "--subscribers", str(sockets + 1), "--json"]
+    exchange += ["--speed", str(venue_speed(len(scene.symbols)))]
+    with ExitStack() as stack:
+        venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
+        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens))
+        daemon, serves = stack.enter_context(running([*_COMMAND, "run", "gaze.toml", "--json"], folder, "daemon.log"))
+        subscribe = [sys.executable, "-m", "benchmarks.subscriber", str(folder / "state" / "redis.sock")]
+        subscribe += [f"gaze:predictions:{bundle.manifest.name}", str(len(scene.symbols))]
+        subscriber, _ = stack.enter_context(running(subscribe, folder, "subscriber.log"))
+        pids = {"daemon": daemon.pid, "server": child_of(daemon.pid), "exchange": venue.pid}
+        pids["subscriber"] = subscriber.pid
+        until_ready(serves["http"])
+        # The exchange waits for one more than the daemon's sockets, so that nobody misses the first burst.
+        one_more = stack.enter_context(connect(f"{listens['websocket']}/stream"))
+        one_more.send(json.dumps({"method": "SUBSCRIBE", "params": [stream(scene.symbols[0], scenes.MINUTE)], "id": 1}))
+        assert subscriber.stdout is not None
+        told = []
+        stages, used = stage_seconds(serves["http"]), cpu_seconds(pids)
+        for _ in range(scene.live):
+            moments = json.loads(subscriber.stdout.readline())
+            time.sleep(_AFTERMATH_S)
+            stages_now, used_now = stage_seconds(serves["http"]), cpu_seconds(pids)
+            told.append(
+                {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
+                | {"stages_ms": {name: (stages_now[name] - stages[name]) * 1e3 for name in STAGES}}
+                | {"cpu_ms": {name: (used_now[name] - used[name]) * 1e3 for name in pids}}
+            )
+            stages, used = stages_now, used_now
+        return {"bursts": told[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
+
+
+def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np.float32]]:
+    """The windows of the first burst, as the daemon would feed them."""
+    inputs = Inputs(bundle.manifest.inputs, scenes.MINUTE)
+    bars_NL5 = scene.bars_NL5[:, : inputs.bars_needed]
+    opened_at_ms_N = np.full(len(bars_NL5), scene.opened_at_ms_L[inputs.bars_needed - 1])
+    return inputs.make(bars_NL5, opened_at_ms_N)
+
+
+def conditions(load: tuple[float, float, float]) -> dict[str, Any]:
+    """Where and when this was measured; `load`: of the machine before anything was started."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    return {
+        "machine": f"{os.cpu_count()} shared {platform.machine()} cores",
+        "load_before": [round(one, 1) for one in load],
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip() or "unknown",
+    }
+
+
+def measure(symbols: int, family: str, features: str, live: int) -> dict[str, Any]:
+    """Bare, bursts, and bare again."""
+    load = os.getloadavg()
+    bundle = scenes.make_bundle(_KEPT, family, features)
+    scene = scenes.make_scene(bundle, symbols, live + 1)
+    model, inputs = BareModel(bundle.path("model.onnx")), bare_inputs(bundle, scene)
+    before = model.fastest(inputs, repeats=5)
+    with tempfile.TemporaryDirectory(prefix="gaze-burst-") as folder:
+        seen = bursts(bundle, scene, Path(folder))
+    bare = min(before, model.fastest(inputs, repeats=5), key=lambda one: one.median_ms)
+    several = seen["bursts"]
+    middle = {moment: statistics.median(one[moment] for one in several) for moment in MOMENTS}
+    return {
+        "benchmark": "burst",
+        **conditions(load),
+        "symbols": symbols,
+        "family": family,
+        "features": features,
+        "bursts": len(several),
+        "ms": middle,
+        "fastest_last_ms": min(one["last"] for one in several),
+        "bare": msgspec.to_builtins(bare),
+        "ratio": middle["last"] / bare.median_ms,
+        "stages_ms": {name: statistics.median(one["stages_ms"][name] for one in several) for name in STAGES},
+        "cpu_ms": {name: statistics.median(one["cpu_ms"][name] for one in several) for name in several[0]["cpu_ms"]},
+        "memory_mib": seen["memory_mib"],
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report as a person reads it."""
+    print(f"{report['symbols']} symbols, {report['family']} on {report['features']}, {report['bursts']} bursts")
+    print(f"{report['machine']}, load {report['load_before']}, {report['date']}, commit {report['commit']}\n")
+    bare = report["bare"]
+    print(f"bare model{bare['median_ms']:>26.1f} ms   chunks of {bare['chunk']} on {bare['threads']} threads")
+    for moment in MOMENTS:
+        print(f"{_SAID[moment]:<26}{report['ms'][moment]:>10.1f} ms   {report['ms'][moment] / bare['median_ms']:.2f} x")
+    for table, unit in (("stages_ms", "ms of a stage"), ("cpu_ms", "ms of CPU"), ("memory_mib", "MiB at most")):
+        print()
+        for name, value in report[table].items():
+            print(f"{name:<26}{value:>10.1f} {unit}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--symbols", type=int, default=10_000)
+    parser.add_argument("--family", default="hourly_lstm")
+    parser.add_argument("--features", default="stock_41")
+    parser.add_argument("--bursts", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    report = measure(asked.symbols, asked.family, asked.features, asked.bursts)
+    print(json.dumps(report, indent=2)) if asked.json else show(report)
+
+
+if __name__ == "__main__":
+    main()
