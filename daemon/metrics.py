@@ -48,6 +48,8 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, BatchHistogram] = {}
+        # Looking up a series by its labels would cost more than counting a frame.
+        self._frames: dict[str, tuple[Counter, Gauge]] = {}
         self._newest = _NewestPredictions(manifest, symbols)
         self._profiles = ProfileMetrics(manifest.name)
         for told in TABLE:
@@ -113,8 +115,15 @@ class Metrics:
 
     def frames(self, venue: str, received_at_ms: int, count: int = 1) -> None:
         """Frames came."""
-        self._counters["gaze_feed_frames_total"].labels(venue).inc(count)
-        self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue).set(received_at_ms / 1_000)
+        total, last_at = self._frames.get(venue) or self._frames.setdefault(
+            venue,
+            (
+                self._counters["gaze_feed_frames_total"].labels(venue),
+                self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue),
+            ),
+        )
+        total.inc(count)
+        last_at.set(received_at_ms / 1_000)
 
     def refused(self, venue: str) -> None:
         """A frame was dropped."""
