@@ -110,6 +110,7 @@ class Daemon:
         predictor: Predictor,
         parity: Parity,
         notifier: Notifier,
+        embedded: EmbeddedServer | None,
     ) -> None:
         self.url = url
         self._listener = listener
@@ -117,6 +118,7 @@ class Daemon:
         self._predictor = predictor
         self._parity = parity
         self._notifier = notifier
+        self._embedded = embedded
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -126,6 +128,7 @@ class Daemon:
             checked = tasks.create_task(self._parity.check_forever(), name="parity")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
+            revived = tasks.create_task(self._embedded.revive_forever(), name="revive") if self._embedded else None
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -138,6 +141,8 @@ class Daemon:
                 predicting.cancel()
             checked.cancel()
             watched.cancel()
+            if revived:
+                revived.cancel()
 
     async def _tell_when_ready(self) -> None:
         while not self._listener.live:  # a fact about many sockets, which no single event tells
@@ -170,7 +175,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     feed.sockets(symbols, interval)
     server = await serve_http(config.http.host, config.http.port, status, metrics)
     stack.push_async_callback(server.close)
-    store = await _store(config, manifest.name, interval, windows.capacity, stack)
+    store, embedded = await _store(config, manifest.name, interval, windows.capacity, stack)
     status.store_back()
     kept = await store.load(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
@@ -223,7 +228,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, listener, inbox, predictor, parity, notifier)
+    return Daemon(server.url, listener, inbox, predictor, parity, notifier, embedded)
 
 
 def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
@@ -235,16 +240,18 @@ def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
     return tuple(spelled)
 
 
-async def _store(config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack) -> RedisStore:
-    url = config.store.url
+async def _store(
+    config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack
+) -> tuple[RedisStore, EmbeddedServer | None]:
+    url, embedded = config.store.url, None
     if not url:
-        server = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
-        url = server.url
+        embedded = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
+        url = embedded.url
     keys = Keys(model, config.store.shard)
     store = RedisStore(url, keys, interval, capacity, stream_maxlen=config.store.stream_maxlen)
     stack.push_async_callback(store.close)
     await store.open()
-    return store
+    return store, embedded
 
 
 async def _last_closed_ms(history: History, interval: Interval) -> int:

@@ -29,6 +29,7 @@ _LONGEST_SOCKET_PATH: Final = 107
 _LOOK_EVERY_S: Final = 0.01
 _STOP_S: Final = 10.0
 _ORPHAN_S: Final = 5.0
+_REVIVE_S: Final = 1.0
 
 # A child that is started through a fresh interpreter needs no hook between fork and exec, which is not safe where
 # threads run. The kernel keeps the death signal over exec; a parent that died before it was set is seen by getppid.
@@ -127,6 +128,19 @@ class EmbeddedServer:
             raise
         self._tell_repairs()
 
+    async def revive_forever(self) -> None:
+        """Start it again whenever it has died, with all that it answered. Ends only by cancellation.
+
+        Raises: StoreError: as start().
+        """
+        task = asyncio.current_task()
+        # A client may swallow a cancellation that comes while it connects.
+        while task is None or not task.cancelling():
+            await asyncio.sleep(_REVIVE_S)
+            if self.pid is None:
+                log.error("the embedded server died, starting it again", extra={"folder": str(self.folder)})
+                await self.start()
+
     async def stop(self) -> None:
         """End it as its own shutdown does, and wait; kill it when that takes too long."""
         if self._process is not None:
@@ -159,7 +173,13 @@ class EmbeddedServer:
 
     async def _take_lock(self) -> None:
         if self._lock is None:
-            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            path = self.folder / "lock"
+            try:
+                self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StoreError(
+                    f"{path} cannot be written ({error.strerror}); try: as its owner, or another store.directory"
+                ) from error
         if not await _locked(self._lock):
             holder = _told(self._lock)
             os.close(self._lock)

@@ -4,12 +4,15 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 from bundles import a_bundle
+from venues import Venue
 
 from core.bars import Interval
 from core.bundle import Bundle
@@ -69,11 +72,13 @@ async def test_a_daemon_whose_venue_has_no_such_bars_takes_no_lease(config: Conf
 
 
 async def test_sigterm_ends_a_start_that_waits_for_the_venue(config: Config):
-    asked = asyncio.Event()
+    asked, left = asyncio.Event(), asyncio.Event()
 
-    async def never_answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        await writer.wait_closed()
+        await reader.read()
+        writer.close()
+        left.set()
 
     async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as venue:
         rest_url = f"http://127.0.0.1:{venue.sockets[0].getsockname()[1]}"
@@ -83,3 +88,34 @@ async def test_sigterm_ends_a_start_that_waits_for_the_venue(config: Config):
             await asked.wait()
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
+            await left.wait()
+
+
+def process_of(server: Path) -> int | None:
+    """The process that answers on a server's socket."""
+    with redis.Redis(unix_socket_path=str(server / "redis.sock")) as client:
+        try:
+            return int(client.info("server")["process_id"])
+        except redis.ConnectionError:
+            return None
+
+
+def until_another_answers(server: Path, first: int) -> None:
+    """Another program can only be asked whether it is there."""
+    pause = threading.Event()
+    while process_of(server) in (None, first):
+        pause.wait(0.05)
+
+
+async def test_a_private_server_that_dies_is_started_again(config: Config, venue: Venue):
+    feed = FeedConfig(("BTCUSDT",), websocket_url=venue.websocket_url, rest_url=venue.rest_url)
+    started, folder = asyncio.Event(), Path(config.store.directory)
+    serving = asyncio.create_task(serve(msgspec.structs.replace(config, feed=feed), lambda _: started.set()))
+    async with asyncio.timeout(60):
+        await started.wait()
+        first = process_of(folder)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await asyncio.to_thread(until_another_answers, folder, first)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serving

