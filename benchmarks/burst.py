@@ -198,6 +198,7 @@ def measure(symbols: int, family: str, features: str, live: int) -> dict[str, An
         "fastest_last_ms": min(one["last"] for one in several),
         "bare": msgspec.to_builtins(bare),
         "ratio": middle["last"] / bare.median_ms,
+        "cpu_ratio": statistics.median(one["cpu_ms"]["daemon"] for one in several) / bare.cpu_ms,
         "stages_ms": {name: statistics.median(one["stages_ms"][name] for one in several) for name in STAGES},
         "cpu_ms": {name: statistics.median(one["cpu_ms"][name] for one in several) for name in several[0]["cpu_ms"]},
         "memory_mib": seen["memory_mib"],
@@ -210,6 +211,7 @@ def show(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, load {report['load_before']}, {report['date']}, commit {report['commit']}\n")
     bare = report["bare"]
     print(f"bare model{bare['median_ms']:>26.1f} ms   chunks of {bare['chunk']} on {bare['threads']} threads")
+    print(f"its CPU{bare['cpu_ms']:>29.1f} ms   the daemon's is {report['cpu_ratio']:.2f} x of it")
     for moment in MOMENTS:
         print(f"{_SAID[moment]:<26}{report['ms'][moment]:>10.1f} ms   {report['ms'][moment] / bare['median_ms']:.2f} x")
     for table, unit in (("stages_ms", "ms of a stage"), ("cpu_ms", "ms of CPU"), ("memory_mib", "MiB at most")):
