@@ -95,6 +95,12 @@ def config_for() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
+def gaze_in() -> Callable[[Path], Gaze]:
+    """Commands run in a folder."""
+    return Gaze
+
+
+@pytest.fixture(scope="session")
 def real_bundle(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Gaze:
     """A folder with three months of real hourly bars of 20 symbols and a bundle trained on the first two."""
     from datetime import UTC, datetime

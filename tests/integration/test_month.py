@@ -1,5 +1,6 @@
 """A month of real bars through the real daemon: every bar once, every number the same when computed without Gaze."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -59,6 +60,11 @@ def test_every_bar_of_a_month_is_predicted_once_and_recomputed_to_the_bit_withou
                     [sys.executable, RECOMPUTE, *told], capture_output=True, text=True, check=False
                 )
             assert daemon.stop() == 0
+    replayed = json.loads(gaze.run("replay", "gaze.toml", "--bars", "bars.parquet", "--compare", "state", "--json"))[
+        "differences"
+    ]
+    assert (replayed["compared"], replayed["different"]) == (len(expected), 0)
+    assert replayed["only_recorded"] == replayed["only_replayed"] == 0
     published = Counter((message.prediction.symbol, message.prediction.opened_at_ms) for message in messages)
     assert set(published) == expected
     assert set(published.values()) == {1}
