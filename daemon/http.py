@@ -86,7 +86,7 @@ def _application(status: StatusSource, metrics: Metrics) -> web.Application:
 
     async def predictions(request: web.Request) -> web.Response:
         limit = request.query.get("limit", str(_USUAL_LIMIT))
-        if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+        if not limit.isdecimal() or len(limit) > len(str(_MOST)) or not 1 <= int(limit) <= _MOST:
             return _json({"error": f"limit is {limit!r}, expected a number from 1 to {_MOST}; try: ?limit=100"}, 400)
         return _json({"predictions": status.latest(int(limit))}, 200)
 
