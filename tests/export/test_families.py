@@ -1,26 +1,56 @@
-"""Every family of models exports, with random weights and with all its attentions."""
+"""Every family of models exports, with random weights, all kinds of output and all its attentions."""
 
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-import torch
 from builders import a_manifest
-from bundles import WINDOW, a_reference, a_sample
+from bundles import a_reference, a_sample
+from networks import EVERY_KIND, SMALL, a_network, inputs_of
 
-from core.outputs import Kind, Output
+from core.bundle import Input, Window
+from core.features import FeatureSet
+from core.golden import MARKET
 from export.bundle import make_bundle
+from export.to_stream import Causal
 from training import families
+from training.families import FAMILIES
+
+WINDOW = 16
 
 
-@pytest.mark.parametrize("name", families.FAMILIES)
-def test_a_family_exports_and_reproduces_itself(name: str, tmp_path: Path):
-    outputs = (Output(Kind.RETURN, 1, "log return"), Output(Kind.QUANTILES, 4, "log return", (0.05, 0.5, 0.95)))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        model = families.build(name, {}, 3, WINDOW, outputs).eval()
-    manifest = a_manifest(WINDOW, outputs=outputs, attentions=model.attentions, family=name)
-    made = make_bundle(tmp_path / name, model, manifest, a_sample(manifest), a_reference())
-    (artefact,) = made.manifest.artefacts
-    assert set(artefact.measured) == {"return_1", "quantiles_4", *(one.name for one in model.attentions)}
-    assert msgspec.structs.replace(made.manifest, artefacts=(), files={}) == manifest
+def real_inputs(family: str) -> tuple[Input, ...]:
+    """Inputs of the features that a sample of bars can be made into."""
+    own, market = FeatureSet.named("btc_3"), FeatureSet(["log_return_1", "realised_volatility_24"])
+    kind = "expanding" if FAMILIES[family].expanding else "rolling"
+    window = msgspec.convert({"kind": kind, "length": WINDOW, "minimum": 4}, Window)
+    read = Input("features", "symbol", own.names, own.digest, own.lookback, window)
+    whole = Window("rolling", WINDOW, WINDOW)
+    beside = Input("market", "market", market.names, market.digest, market.lookback, whole, "BTCUSDT", 1)
+    return (read, beside) if FAMILIES[family].market else (read,)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_exports_and_reproduces_itself(family: str, tmp_path: Path):
+    # Heads are the same in every family: one of them shows that all kinds export.
+    outputs = EVERY_KIND if family == "dual_tower" else EVERY_KIND[:1]
+    model = a_network(family, next(iter(SMALL[family])), outputs, seed=1)
+    manifest = a_manifest(inputs=real_inputs(family), outputs=outputs, attentions=model.attentions, family=family)
+    sample = a_sample(manifest)
+    sample[MARKET + "market"] = sample["bars"]
+    if FAMILIES[family].expanding:
+        sample["bars"][::2, :7] = np.nan
+    made = make_bundle(tmp_path / family, model, manifest, sample, a_reference(WINDOW))
+    artefact = made.manifest.artefact("onnx")
+    assert set(artefact.measured) == {one.name for one in (*outputs, *model.attentions)}
+    assert msgspec.structs.replace(made.manifest, artefacts=(), files={}, not_streaming="") == manifest
+    if isinstance(model, Causal):
+        assert set(made.manifest.artefact("stream").measured) == set(artefact.measured)
+    else:
+        assert made.manifest.not_streaming
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_of_its_usual_size_is_made_from_no_options(name: str):
+    assert families.build(name, {}, inputs_of(name, 256), EVERY_KIND).attentions
