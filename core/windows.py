@@ -16,6 +16,9 @@ from core.bars import Bar, BarArray, Interval, TimeArray, inconsistency
 EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
 
+_LATEST_MS: Final = 4_102_444_800_000
+"""The year 2100: what opens after it is told in another unit, such as microseconds, and would outlive every true bar."""
+
 NEVER: Final = -1
 """The published revision of a bar whose prediction has not gone out."""
 
@@ -65,7 +68,7 @@ class Windows:
             return Fate.UNKNOWN
         if self.interval.floor(bar.opened_at_ms) != bar.opened_at_ms:
             return Fate.OFF_GRID
-        if now_ms is not None and bar.opened_at_ms > now_ms:
+        if bar.opened_at_ms > (_LATEST_MS if now_ms is None else now_ms):
             return Fate.FUTURE
         if not bar.closed:
             return Fate.OPEN

@@ -53,7 +53,7 @@ def run(
         "feed.venue": feed,
         "store.url": store,
         "http.port": "" if metrics_port is None else metrics_port,
-        "feed.symbols": symbols and json.dumps(symbols.split(",")),
+        "feed.symbols": symbols and json.dumps([one.strip() for one in symbols.split(",")]),
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value != ""]
     read = configs.read(config, [*overrides, *(changes or [])])

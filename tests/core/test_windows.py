@@ -38,6 +38,7 @@ def filled(*numbers: int, capacity: int = 8) -> Windows:
         (bar(1, symbol="B"), Fate.FIRST),
         (bar(1, symbol="C"), Fate.UNKNOWN),
         (Bar("A", 11 * HOUR.ms + 1, 1, 1, 1, 1, 1), Fate.OFF_GRID),
+        (bar(500_000_000, symbol="B"), Fate.FUTURE),
     ],
 )
 def test_every_bar_that_arrives_has_one_fate(arriving: Bar, fate: Fate):
