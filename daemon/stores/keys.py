@@ -47,10 +47,13 @@ class Keys(msgspec.Struct, frozen=True):
         """Where every message is announced; the same for all shards."""
         return f"gaze:predictions:{self.model}"
 
-    @property
-    def since(self) -> str:
+    def since(self, interval: str) -> str:
         """Per symbol, the opening time of the first bar that was to be predicted."""
-        return f"gaze:{{{self.shard}}}:since:{self.model}"
+        return f"gaze:{{{self.shard}}}:since:{self.model}:{interval}"
+
+    def newest(self, interval: str) -> str:
+        """Per symbol, the opening time of the newest bar that was published; it outlives every ring."""
+        return f"gaze:{{{self.shard}}}:newest:{self.model}:{interval}"
 
     def latest(self, symbol: str) -> str:
         """The message of the newest bar of a symbol."""

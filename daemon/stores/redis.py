@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from hiredis import pack_command
 from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from core.bars import Interval
 from core.errors import ConfigError, FencedError, StoreError
-from core.windows import Windows
+from core.windows import EMPTY, NEVER, Windows
 from daemon.ports import Entry
 from daemon.stores import ring
 from daemon.stores.keys import Keys
@@ -100,12 +101,19 @@ class RedisStore:
         self._answer_s = answer_s
         self._connection = _connection(url)
         self._turn = asyncio.Lock()
+        self._running = asyncio.Lock()
         self._token = b""
+        self._since = keys.since(interval.name)
+        self._newest = keys.newest(interval.name)
+        self._mirror: Windows | None = None
+        self._followed: dict[str, int] = {}
+        self._owes = False
+        self._keep_ms = max(_KEPT_MS, 2 * capacity * interval.ms)
         self._constants = (
             keys.channel,
             stream_maxlen,
             ring.size_bytes(capacity),
-            max(_KEPT_MS, 2 * capacity * interval.ms),
+            self._keep_ms,
             ring.offset_bytes(max(1, capacity // _RENEWALS_A_TURN)),
         )
 
@@ -125,29 +133,53 @@ class RedisStore:
             take = _command("EVAL", _LEASE, 2, self._keys.epoch, self._keys.lease, holder)
             [self._token] = self._accepted(await self._ask([take]))
 
-    async def ping(self) -> None:
-        """See that it answers. Raises: StoreError: it does not."""
-        self._accepted(await self._ask([_command("PING")]))
+    async def beat(self) -> None:
+        """See that it would take a write of ours, while there is none to make.
+
+        Raises: StoreError: it would not. FencedError: another daemon has taken over.
+        """
+        await self._run([()])
 
     async def load(self, windows: Windows) -> int:
-        """Fill the mirror from what is kept; returns how many bars. Rows of another time or broken ones are left."""
+        """Fill the mirror from what is kept; returns how many bars. Rows of another time or broken ones are left.
+
+        Left is also a ring that ends before what was published, since a ring of another capacity went on from there:
+        its symbol begins anew, behind what was published.
+        """
         if (windows.interval, windows.capacity) != (self._interval, self._capacity):
             raise ValueError("the windows have another interval or capacity than the store")
-        bars = 0
         for first in range(0, len(windows.symbols), _RINGS_A_CALL):
-            names = [self._ring(symbol) for symbol in windows.symbols[first : first + _RINGS_A_CALL]]
-            [rings] = self._accepted(await self._ask([_command("MGET", *names)]))
-            bars += ring.restore(windows, first, rings)
-        return bars
+            some = windows.symbols[first : first + _RINGS_A_CALL]
+            asked = [_command("MGET", *map(self._ring, some)), _command("HMGET", self._newest, *some)]
+            rings, newest = self._accepted(await self._ask(asked))
+            ring.restore(windows, first, rings)
+            anew = self._begin_anew(windows, first, [int(told or EMPTY) for told in newest])
+            if anew:
+                self._accepted(await self._ask([_command("HSET", self._since, *anew)]))
+        return int((windows.opened_at_ms_SC != EMPTY).sum())
+
+    def guard(self, windows: Windows) -> None:
+        """From now on write these windows again, whenever the server has lost what it kept."""
+        self._mirror = windows
+
+    def _begin_anew(self, windows: Windows, first: int, newest_ms: Sequence[int]) -> list[str | int]:
+        """Forget the rings that end before what was published; returns where their symbols begin, in pairs."""
+        pairs: list[str | int] = []
+        for position, published_ms in enumerate(newest_ms, first):
+            if published_ms > windows.newest_ms_S[position]:
+                ring.restore(windows, position, [None])
+                pairs += (windows.symbols[position], published_ms + self._interval.ms)
+        return pairs
 
     async def follow(self, symbols: Sequence[str], from_ms: int) -> dict[str, int]:
         """The opening time of each symbol's first bar to predict: `from_ms` for a symbol never followed before."""
         since_ms: dict[str, int] = {}
         for first in range(0, len(symbols), _SYMBOLS_A_CALL):
             some = symbols[first : first + _SYMBOLS_A_CALL]
-            news = [_command("HSETNX", self._keys.since, symbol, from_ms) for symbol in some]
-            *_, kept = self._accepted(await self._ask([*news, _command("HMGET", self._keys.since, *some)]))
+            news = [_command("HSETNX", self._since, symbol, from_ms) for symbol in some]
+            *_, kept = self._accepted(await self._ask([*news, _command("HMGET", self._since, *some)]))
             since_ms |= {symbol: int(told) for symbol, told in zip(some, kept, strict=True)}
+        self._followed = since_ms
         return since_ms
 
     async def commit(self, entries: Sequence[Entry]) -> list[bool]:
@@ -156,15 +188,8 @@ class RedisStore:
         Returns for each entry whether its message went out now. Raises: StoreError: unknown whether it was written;
         repeating the same call is safe. FencedError: another daemon has taken over.
         """
-        assert self._token, "open() comes first"
         calls = [entries[first : first + _ENTRIES_A_CALL] for first in range(0, len(entries), _ENTRIES_A_CALL)]
-        answers = await self._ask(map(self._commit_call, calls))
-        if refused := [number for number, answer in enumerate(answers) if _forgotten(answer)]:
-            await self._remind()
-            again = await self._ask(self._commit_call(calls[number]) for number in refused)
-            for number, answer in zip(refused, again, strict=True):
-                answers[number] = answer
-        return [went_out == 1 for answer in self._accepted(answers) for went_out in answer]
+        return [went_out == 1 for answer in await self._run(calls) for went_out in answer]
 
     async def close(self) -> None:
         """Let go of the connection. The lease stays as it is, so that whoever was fenced out stays out."""
@@ -174,13 +199,13 @@ class RedisStore:
         return self._keys.ring(self._interval.name, self._capacity, symbol)
 
     def _commit_call(self, entries: Sequence[Entry]) -> bytes:
-        names: list[str] = [self._keys.lease, self._keys.stream]
+        names: list[str] = [self._keys.lease, self._keys.stream, self._newest]
         told: list[bytes | str | int] = [self._token, *self._constants]
         for entry in entries:
             slot = self._interval.number(entry.opened_at_ms) % self._capacity
             names += (self._ring(entry.symbol), self._keys.latest(entry.symbol))
             row = ring.pack(entry.opened_at_ms, entry.revision, entry.row)
-            told += (ring.offset_bytes(slot), row, entry.message or b"")
+            told += (entry.symbol, ring.offset_bytes(slot), row, entry.message or b"")
         return _command("EVALSHA", _COMMIT_SHA, len(names), *names, *told)
 
     def _warn_of_eviction(self, memory: Any) -> None:
@@ -192,15 +217,52 @@ class RedisStore:
                 extra={"policy": policy[1].decode(), "store": self.address},
             )
 
+    async def _run(self, calls: Sequence[Sequence[Entry]]) -> list[Any]:
+        """The script's answers to these calls."""
+        assert self._token, "open() comes first"
+        # One at a time: nothing may be committed while a server that lost everything is given its bars again.
+        async with self._running:
+            await self._write_again()
+            answers = await self._ask(map(self._commit_call, calls))
+            if refused := [number for number, answer in enumerate(answers) if _forgotten(answer)]:
+                await self._remind()
+                again = await self._ask(self._commit_call(calls[number]) for number in refused)
+                for number, answer in zip(refused, again, strict=True):
+                    answers[number] = answer
+            return self._accepted(answers)
+
     async def _remind(self) -> None:
         """Load the script, and take the lease if nobody holds it: the server was restarted, emptied or replaced."""
         take = _command("SET", self._keys.lease, self._token, "NX")
         _, taken = self._accepted(await self._ask([_LOAD_COMMIT, take]))
         if taken:
-            log.warning(
-                "Redis had lost our lease, so also what it kept: it was emptied or replaced",
-                extra={"store": self.address},
-            )
+            self._owes = True
+            await self._write_again()
+
+    async def _write_again(self) -> None:
+        """Give a server that lost everything the windows, and what is known of each symbol; not what was published."""
+        if not self._owes:
+            return
+        windows = self._mirror
+        if windows is not None:
+            await self._write_windows(windows)
+        self._owes = False
+        log.warning(
+            "Redis had lost our lease, so also what it kept: it was emptied or replaced; windows are written again",
+            extra={"store": self.address},
+        )
+
+    async def _write_windows(self, windows: Windows) -> None:
+        there = np.flatnonzero(windows.newest_ms_S != EMPTY)
+        for some in np.array_split(there, range(_RINGS_A_CALL, len(there), _RINGS_A_CALL)):
+            sets = ((self._ring(windows.symbols[at]), ring.dump(windows, at)) for at in some.tolist())
+            self._accepted(await self._ask(_command("SET", name, told, "PX", self._keep_ms) for name, told in sets))
+        published_ms_S = np.where(windows.published_SC != NEVER, windows.opened_at_ms_SC, EMPTY).max(axis=1).tolist()
+        newest_ms = {name: at for name, at in zip(windows.symbols, published_ms_S, strict=True) if at != EMPTY}
+        for key, told in ((self._since, self._followed), (self._newest, newest_ms)):
+            words = [word for pair in told.items() for word in pair]
+            for first in range(0, len(words), _SYMBOLS_A_CALL):
+                self._accepted(await self._ask([_command("HSET", key, *words[first : first + _SYMBOLS_A_CALL])]))
 
     async def _ask(self, commands: Iterable[bytes]) -> list[Any]:
         """Send all, then read all answers; a refused command's answer is its ResponseError."""

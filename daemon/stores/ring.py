@@ -6,8 +6,6 @@ A bar's slot is its number modulo the capacity. A row is little-endian, 56 bytes
     written       i32    revision + 1; 0 where there is no bar
     published     i32    last published revision + 1; 0 where none was
     bar           5 f64  open, high, low, close, volume
-
-After the last slot come 8 bytes: the opening time of the newest bar that was published, i64, 0 where none was.
 """
 
 import struct
@@ -22,12 +20,11 @@ from core.windows import EMPTY, Windows
 
 ROW: Final = np.dtype([("opened_at_ms", "<i8"), ("written", "<i4"), ("published", "<i4"), ("bar", "<f8", (5,))])
 _PACKER: Final = struct.Struct("<qii5d")
-_TAIL_BYTES: Final = 8
 
 
 def size_bytes(capacity: int) -> int:
     """The memory of one symbol's bars."""
-    return capacity * ROW.itemsize + _TAIL_BYTES
+    return capacity * ROW.itemsize
 
 
 def offset_bytes(slot: int) -> int:
@@ -38,6 +35,18 @@ def offset_bytes(slot: int) -> int:
 def pack(opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float]) -> bytes:
     """One row, not published."""
     return _PACKER.pack(opened_at_ms, revision + 1, 0, *bar)
+
+
+def dump(windows: Windows, position: int) -> bytes:
+    """The whole ring of the symbol at this position, published marks included."""
+    rows_C = np.zeros(windows.capacity, ROW)
+    there_C = windows.opened_at_ms_SC[position] != EMPTY
+    rows_C["opened_at_ms"] = windows.opened_at_ms_SC[position]
+    rows_C["written"] = windows.revision_SC[position] + 1
+    rows_C["published"] = windows.published_SC[position] + 1
+    rows_C["bar"] = windows.rows_SC5[position]
+    rows_C[~there_C] = np.zeros((), ROW)
+    return rows_C.tobytes()
 
 
 def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> npt.NDArray[np.void]:

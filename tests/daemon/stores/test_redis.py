@@ -1,6 +1,5 @@
 import asyncio
 import logging
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +23,7 @@ AnEntry = Callable[..., Entry]
 NewStore = Callable[..., Awaitable[RedisStore]]
 
 HOUR = Interval.parse("1h")
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference" / "redis.md"
 KEYS = Keys("btc")
 LATEST = KEYS.latest("BTCUSDT")
 RING = KEYS.ring("1h", 5, "BTCUSDT")
@@ -213,12 +213,18 @@ async def test_ten_thousand_symbols_are_loaded(new_store: NewStore, client: "red
     rows = np.zeros(73, ring.ROW)
     hours = 480_000 + np.arange(73)
     rows["opened_at_ms"], rows["written"], rows["published"], rows["bar"] = hours * HOUR.ms, 1, 1, 1.0
-    told = rows[np.argsort(hours % 73)].tobytes() + struct.pack("<q", int(hours[-1]) * HOUR.ms)
+    told = rows[np.argsort(hours % 73)].tobytes()
     await client.mset({KEYS.ring("1h", 73, symbol): told for symbol in symbols})
     store = await new_store(capacity=73)
     windows = mirror(symbols, 73)
     assert await store.load(windows) == 730_000
     assert (windows.newest_ms_S == hours[-1] * HOUR.ms).all()
+
+
+async def test_a_first_bar_to_predict_stays_as_it_was_set(store: RedisStore, new_store: NewStore):
+    assert await store.follow(["A", "B"], 5 * HOUR.ms) == {"A": 5 * HOUR.ms, "B": 5 * HOUR.ms}
+    after = await new_store()
+    assert await after.follow(["B", "C"], 9 * HOUR.ms) == {"B": 5 * HOUR.ms, "C": 9 * HOUR.ms}
 
 
 async def test_another_capacity_is_another_ring_and_the_old_one_goes_away(
@@ -230,6 +236,40 @@ async def test_another_capacity_is_another_ring_and_the_old_one_goes_away(
     await wider.commit([an_entry(0, message=None)])
     assert await client.pttl(RING) > 0
     assert bars_of(await loaded(wider, capacity=9)) == [(0, 1.5, 0, -1)]
+
+
+async def test_after_another_capacity_a_symbol_begins_behind_what_was_published(
+    store: RedisStore, new_store: NewStore, an_entry: AnEntry
+):
+    await store.follow(["BTCUSDT", "ETHUSDT"], an_entry(0).opened_at_ms)
+    await store.commit([an_entry(0), an_entry(1), an_entry(2, message=None)])
+    wider = await new_store(capacity=9)
+    await loaded(wider, capacity=9, symbols=("BTCUSDT", "ETHUSDT"))
+    begin = {"BTCUSDT": an_entry(2).opened_at_ms, "ETHUSDT": an_entry(0).opened_at_ms}
+    assert await wider.follow(["BTCUSDT", "ETHUSDT"], 0) == begin
+
+
+async def test_a_ring_that_another_capacity_has_overtaken_is_left(
+    store: RedisStore, new_store: NewStore, an_entry: AnEntry
+):
+    await store.commit([an_entry(0), an_entry(1)])
+    wider = await new_store(capacity=9)
+    await loaded(wider, capacity=9)
+    await wider.commit([an_entry(2), an_entry(3)])
+    again = await new_store()
+    assert bars_of(await loaded(again)) == []
+    assert await again.follow(["BTCUSDT"], 0) == {"BTCUSDT": an_entry(4).opened_at_ms}
+
+
+async def test_a_ring_that_went_away_is_not_published_again(
+    store: RedisStore, new_store: NewStore, client: "redis.Redis", an_entry: AnEntry
+):
+    await store.follow(["BTCUSDT"], an_entry(0).opened_at_ms)
+    await store.commit([an_entry(0), an_entry(1)])
+    await client.delete(RING, LATEST)
+    after = await new_store()
+    assert bars_of(await loaded(after)) == []
+    assert await after.follow(["BTCUSDT"], 0) == {"BTCUSDT": an_entry(2).opened_at_ms}
 
 
 async def test_windows_of_another_shape_are_refused(store: RedisStore):
@@ -286,14 +326,46 @@ async def test_a_server_that_forgot_the_script_is_told_again(
     assert len(await recorded(client)) == 601
 
 
-async def test_an_emptied_server_is_written_again_and_it_is_said(
-    store: RedisStore, client: "redis.Redis", an_entry: AnEntry, caplog: pytest.LogCaptureFixture
+async def test_an_emptied_server_is_given_its_windows_again_and_it_is_said(
+    store: RedisStore, new_store: NewStore, client: "redis.Redis", an_entry: AnEntry, caplog: pytest.LogCaptureFixture
 ):
-    await store.commit([an_entry(0)])
+    names = [f"S{number}" for number in range(230)]
+    windows = await loaded(store, symbols=names)
+    store.guard(windows)
+    since = await store.follow(names, an_entry(1).opened_at_ms)
+    for entry in [an_entry(hour, symbol=name) for hour in range(3) for name in names[:-1]]:
+        revision = windows.put(Bar(entry.symbol, entry.opened_at_ms, *entry.row))
+        windows.publish(entry.symbol, entry.opened_at_ms, revision)
+        await store.commit([entry])
     await client.flushall()
-    assert await store.commit([an_entry(1)]) == [True]
+    assert await store.commit([an_entry(3, symbol="S0")]) == [True]
     assert "Redis had lost our lease" in caplog.text
-    assert await recorded(client) == ["BTCUSDT 1 0"]
+    assert await recorded(client) == ["S0 3 0"]
+    after = await new_store()
+    again = await loaded(after, symbols=names)
+    assert bars_of(again, "S0") == [*((hour, 1.5, 0, 0) for hour in range(4))]
+    assert all(bars_of(again, name) == [*((hour, 1.5, 0, 0) for hour in range(3))] for name in names[1:-1])
+    assert await after.follow(names, 0) == since
+    assert await client.pttl(KEYS.ring("1h", 5, "S1")) > 0
+
+
+async def test_a_server_that_fails_while_it_is_given_its_windows_gets_them_later(
+    store: RedisStore, new_store: NewStore, client: "redis.Redis", an_entry: AnEntry
+):
+    windows = await loaded(store)
+    store.guard(windows)
+    for hour in range(3):
+        windows.put(Bar("BTCUSDT", an_entry(hour).opened_at_ms, *an_entry(hour).row))
+        windows.publish("BTCUSDT", an_entry(hour).opened_at_ms, 0)
+    await store.commit([an_entry(hour) for hour in range(3)])
+    await client.flushall()
+    await client.hset(RING, "foreign", "key")
+    await client.set(KEYS.newest("1h"), "foreign key")
+    with pytest.raises(StoreError, match="try: delete the foreign key"):
+        await store.commit([an_entry(3)])
+    await client.delete(KEYS.newest("1h"))
+    assert await store.commit([an_entry(3)]) == [True]
+    assert [hour for hour, *_ in bars_of(await loaded(await new_store()))] == [0, 1, 2, 3]
 
 
 class ReplyEater:
@@ -400,20 +472,25 @@ async def test_a_foreign_key_under_our_name_is_named(store: RedisStore, client: 
 @pytest.fixture
 async def least(client: "redis.Redis"):
     """A user with the rights of docs/reference/redis.md; the address without its password."""
-    rights = "-@all +ping +info +mget +get +set +incr +eval +evalsha +script|load +getrange +setrange +pexpire +xadd"
+    rights = DOCS.read_text().split("resetchannels &gaze:* ")[1].split("\n\n")[0]
     await client.execute_command(
-        "ACL", "SETUSER", "gaze", "on", ">right", "~gaze:*", "resetchannels", "&gaze:*", *rights.split(), "+publish"
+        "ACL", "SETUSER", "gaze", "on", ">right", "~gaze:*", "resetchannels", "&gaze:*", *rights.split()
     )
     yield "gaze"
     await client.acl_deluser("gaze")
 
 
 async def test_a_user_with_the_documented_rights_suffices(
-    server: EmbeddedServer, least: str, new_store: NewStore, an_entry: AnEntry
+    server: EmbeddedServer, client: "redis.Redis", least: str, new_store: NewStore, an_entry: AnEntry
 ):
     store = await new_store(server.url.replace("unix://", f"unix://{least}:right@"))
-    await store.ping()
+    await store.beat()
+    await store.follow(["BTCUSDT"], 0)
     assert await store.commit([an_entry(0), an_entry(0, revision=1)]) == [True, True]
+    assert bars_of(await loaded(store)) == [(0, 1.5, 1, 1)]
+    store.guard(await loaded(store))
+    await client.flushall()
+    await store.beat()
     assert bars_of(await loaded(store)) == [(0, 1.5, 1, 1)]
 
 
@@ -440,7 +517,7 @@ async def test_a_password_that_is_missing_is_asked_for(client: "redis.Redis", st
     try:
         await store.close()
         with pytest.raises(StoreError, match="try: set the right user and password"):
-            await store.ping()
+            await store.beat()
     finally:
         await client.config_set("requirepass", "")
 
@@ -471,12 +548,40 @@ async def test_a_server_that_may_evict_is_warned_of(
     assert caplog.records[0].policy == "allkeys-lru"
 
 
-async def test_ping_answers_while_bars_are_committed(store: RedisStore, an_entry: AnEntry):
+async def test_a_beat_and_a_commit_do_not_disturb_each_other(store: RedisStore, an_entry: AnEntry):
     entries = [an_entry(0, symbol=f"S{number}") for number in range(500)]
     async with asyncio.TaskGroup() as both:
         committed = both.create_task(store.commit(entries))
-        both.create_task(store.ping())
+        both.create_task(store.beat())
     assert committed.result() == [True] * 500
+
+
+async def test_a_beat_notices_a_server_that_would_take_no_write(store: RedisStore, client: "redis.Redis"):
+    await store.beat()
+    await client.config_set("maxmemory", 1)
+    with pytest.raises(StoreError, match="try: raise maxmemory"):
+        await store.beat()
+    await client.config_set("maxmemory", 0)
+    await client.replicaof("127.0.0.1", 1)
+    try:
+        with pytest.raises(StoreError, match=r"try: point store\.url at the primary"):
+            await store.beat()
+    finally:
+        await client.replicaof("NO", "ONE")
+    await store.beat()
+
+
+async def test_a_beat_notices_that_another_daemon_took_over(store: RedisStore, new_store: NewStore):
+    await new_store()
+    with pytest.raises(FencedError):
+        await store.beat()
+
+
+async def test_a_beat_leaves_everything_as_it_is(store: RedisStore, client: "redis.Redis", an_entry: AnEntry):
+    await store.commit([an_entry(0)])
+    before = {key: await client.dump(key) for key in await client.keys("*")}
+    await store.beat()
+    assert {key: await client.dump(key) for key in await client.keys("*")} == before
 
 
 async def test_symbols_may_be_any_text(store: RedisStore, client: "redis.Redis"):
