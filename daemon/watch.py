@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from core.errors import StoreError, UsageError
 from core.prediction import Message, decode
 from daemon.log import redact
+from daemon.stores.embedded import socket_in
 from daemon.stores.keys import Keys
 from daemon.watch_view import View
 
@@ -40,7 +41,7 @@ class Until(msgspec.Struct, frozen=True):
 
 def address(directory: Path) -> str:
     """The URL of the store that a daemon runs for itself in this folder."""
-    return f"unix://{quote(str(directory.absolute() / 'redis.sock'))}"
+    return f"unix://{quote(str(socket_in(directory)))}"
 
 
 async def watch(url: str, model: str | None, shard: str, until: Until, view: View) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,11 @@ from core.errors import StoreError
 
 log = logging.getLogger("gaze.store")
 
+_SOCKET: Final = "redis.sock"
+_NOTE: Final = "redis.sock.path"
 _LONGEST_SOCKET_PATH: Final = 107
 _LOOK_EVERY_S: Final = 0.01
+_PRIVATE: Final = 0o700
 _STOP_S: Final = 10.0
 _ORPHAN_S: Final = 5.0
 _REVIVE_S: Final = 1.0
@@ -63,6 +67,12 @@ def server_binary() -> Path:
     )
 
 
+def socket_in(folder: Path) -> Path:
+    """Where the server of this folder listens: there, or where the folder's path is too long, as it noted."""
+    note = folder.absolute() / _NOTE
+    return Path(note.read_text()) if note.exists() else folder.absolute() / _SOCKET
+
+
 class EmbeddedServer:
     """One server in one folder; use it as an async context, or start and stop it. `binary`: another than the usual."""
 
@@ -73,16 +83,20 @@ class EmbeddedServer:
         self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_folder: Path | None = None
+        self._starting = asyncio.Lock()
 
     @property
     def socket(self) -> Path:
         """The unix socket: in the folder, or in a private temporary one where the folder's path is too long for it."""
-        inside = self.folder / "redis.sock"
+        inside = self.folder / _SOCKET
         if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH:
             return inside
         if self._socket_folder is None:
-            self._socket_folder = Path(tempfile.mkdtemp(prefix="gaze-"))
-        return self._socket_folder / "redis.sock"
+            noted = socket_in(self.folder).parent
+            # What a killed daemon left is taken again, so that its readers find the server where it was.
+            left = noted != self.folder and _is_private(noted)
+            self._socket_folder = noted if left else Path(tempfile.mkdtemp(prefix="gaze-"))
+        return self._socket_folder / _SOCKET
 
     @property
     def url(self) -> str:
@@ -107,24 +121,30 @@ class EmbeddedServer:
 
         Raises: StoreError: no binary, the folder is in use or not ours, the server ended or did not answer in time.
         """
-        if self.pid is not None:
-            return
+        async with self._starting:
+            if self.pid is None:
+                await self._start()
+
+    async def _start(self) -> None:
         # The kernel sends the death signal when the thread that started the child ends, not only the process.
         assert threading.current_thread() is threading.main_thread(), "start it from the main thread"
         binary = self._binary or server_binary()
+        again = self._lock is not None
+        if again:
+            log.warning("our own server has ended, starting it again", extra={"folder": str(self.folder)})
         self._make_folder()
         await self._take_lock()
         try:
             self._launch(binary)
             async with asyncio.timeout(self._start_s):
                 await self._answered()
-        except TimeoutError as error:
-            await self.stop()
-            raise StoreError(
-                f"the embedded server did not answer within {self._start_s:g} s; try: see {self._log}"
-            ) from error
-        except BaseException:
-            await self.stop()
+        except BaseException as error:
+            # Who was served before comes back to the same socket.
+            await (self._end() if again else self.stop())
+            if isinstance(error, TimeoutError):
+                raise StoreError(
+                    f"the embedded server did not answer within {self._start_s:g} s; try: see {self._log}"
+                ) from error
             raise
         self._tell_repairs()
 
@@ -143,6 +163,16 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         """End it as its own shutdown does, and wait; kill it when that takes too long."""
+        await self._end()
+        if self._socket_folder is not None:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+            self._socket_folder = None
+            (self.folder / _NOTE).unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _end(self) -> None:
         if self._process is not None:
             self._process.terminate()
             try:
@@ -151,12 +181,6 @@ class EmbeddedServer:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
             self._process = None
-        if self._socket_folder is not None:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
-            self._socket_folder = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     @property
     def _log(self) -> Path:
@@ -164,8 +188,8 @@ class EmbeddedServer:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
+            self.folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            self.folder.chmod(_PRIVATE)
         except OSError as error:
             raise StoreError(
                 f"{self.folder} cannot be made private to us ({error.strerror}); try: another store.directory"
@@ -195,6 +219,8 @@ class EmbeddedServer:
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.before"))
         self.socket.unlink(missing_ok=True)
+        if self._socket_folder is not None:
+            (self.folder / _NOTE).write_text(str(self.socket))
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -248,6 +274,15 @@ class EmbeddedServer:
                 "the last write was cut short when the server ended; it was never answered, and is removed",
                 extra={"folder": str(self.folder), "server": repairs[-1]},
             )
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is a folder of ours that nobody else may enter."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == _PRIVATE and found.st_uid == os.getuid()
 
 
 async def _locked(lock: int) -> bool:

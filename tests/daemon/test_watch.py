@@ -169,6 +169,11 @@ def test_the_embedded_store_is_found_where_the_daemon_puts_it(tmp_path: Path):
     assert address(tmp_path / "state") == EmbeddedServer(tmp_path / "state").url
 
 
+async def test_the_embedded_store_is_found_where_a_long_path_puts_it(tmp_path: Path):
+    async with EmbeddedServer(tmp_path / ("long" * 25)) as server:
+        assert address(server.folder) == server.url
+
+
 SOON_MS = 2 * HOUR.ms + 12_000
 
 

@@ -16,7 +16,7 @@ from core.errors import StoreError
 from core.windows import Windows
 from daemon.ports import Entry
 from daemon.stores import embedded
-from daemon.stores.embedded import EmbeddedServer
+from daemon.stores.embedded import EmbeddedServer, socket_in
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
 
@@ -176,6 +176,70 @@ async def test_a_folder_with_a_long_path_has_its_socket_in_a_short_one(tmp_path:
         assert stat.S_IMODE(beside.stat().st_mode) == 0o700
         await write(server, a="1")
     assert not beside.exists()
+
+
+async def test_where_the_short_folder_is_stands_in_the_long_one(tmp_path: Path, binary: Path | None):
+    folder = tmp_path / ("long" * 25)
+    async with EmbeddedServer(folder, binary=binary) as server:
+        assert socket_in(folder) == server.socket
+    assert socket_in(folder) == folder / "redis.sock"
+
+
+async def test_the_short_folder_of_a_killed_daemon_is_taken_again(tmp_path: Path, binary: Path | None):
+    folder = tmp_path / ("long" * 25)
+    short = tmp_path / "short"
+    short.mkdir(mode=0o700)
+    folder.mkdir(parents=True)
+    (folder / "redis.sock.path").write_text(str(short / "redis.sock"))
+    async with EmbeddedServer(folder, binary=binary) as server:
+        assert server.socket == short / "redis.sock"
+        await write(server, a="1")
+
+
+async def test_a_short_folder_that_others_may_enter_is_not_taken(tmp_path: Path, binary: Path | None):
+    folder = tmp_path / ("long" * 25)
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    folder.mkdir(parents=True)
+    (folder / "redis.sock.path").write_text(str(shared / "redis.sock"))
+    async with EmbeddedServer(folder, binary=binary) as server:
+        assert server.socket.parent != shared
+        assert socket_in(folder) == server.socket
+
+
+async def test_starting_at_once_from_two_sides_after_it_died_is_one_server(
+    tmp_path: Path, binary: Path | None, caplog: pytest.LogCaptureFixture
+):
+    async with EmbeddedServer(tmp_path, binary=binary) as server:
+        await write(server, a="1")
+        kill(server)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(server.start())
+            both.create_task(server.start())
+        assert await read(server, "a") == b"1"
+    assert caplog.text.count("our own server has ended, starting it again") == 1
+
+
+async def test_a_server_that_cannot_be_started_again_keeps_its_folder_and_socket(tmp_path: Path, binary: Path | None):
+    folder = tmp_path / ("long" * 25)
+    program = tmp_path / "program"
+    program.symlink_to(binary or embedded.server_binary())
+    async with EmbeddedServer(folder, binary=program) as server:
+        await write(server, a="1")
+        before = server.socket
+        kill(server)
+        program.unlink()
+        program.symlink_to("/bin/false")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="ended at start"):
+                await server.start()
+        with pytest.raises(StoreError, match="in use by process"):
+            await EmbeddedServer(folder, binary=binary).start()
+        program.unlink()
+        program.symlink_to(binary or embedded.server_binary())
+        await server.start()
+        assert server.socket == before
+        assert await read(server, "a") == b"1"
 
 
 async def test_a_folder_with_odd_letters_in_its_path_works(tmp_path: Path, binary: Path | None):
