@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from daemon.held import Held
 from daemon.history import History
 from daemon.http import serve as serve_http
 from daemon.inbox import Inbox
+from daemon.keeper import Keeper
 from daemon.listener import Listener
 from daemon.log import redact
 from daemon.metrics import Metrics
@@ -108,17 +109,17 @@ class Daemon:
         listener: Listener,
         inbox: Inbox,
         predictor: Predictor,
+        keeper: Keeper,
         parity: Parity,
         notifier: Notifier,
-        embedded: EmbeddedServer | None,
     ) -> None:
         self.url = url
         self._listener = listener
         self._inbox = inbox
         self._predictor = predictor
+        self._keeper = keeper
         self._parity = parity
         self._notifier = notifier
-        self._embedded = embedded
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -126,9 +127,9 @@ class Daemon:
             listening = tasks.create_task(self._listener.listen_forever(), name="listen")
             predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
             checked = tasks.create_task(self._parity.check_forever(), name="parity")
+            looking = tasks.create_task(self._keeper.look_forever(), name="look")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
-            revived = tasks.create_task(self._embedded.revive_forever(), name="revive") if self._embedded else None
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -140,9 +141,8 @@ class Daemon:
                 log.error("the store did not take the rest in time; it is fetched again at the next start")
                 predicting.cancel()
             checked.cancel()
+            looking.cancel()
             watched.cancel()
-            if revived:
-                revived.cancel()
 
     async def _tell_when_ready(self) -> None:
         while not self._listener.live:  # a fact about many sockets, which no single event tells
@@ -175,9 +175,11 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     feed.sockets(symbols, interval)
     server = await serve_http(config.http.host, config.http.port, status, metrics)
     stack.push_async_callback(server.close)
-    store, embedded = await _store(config, manifest.name, interval, windows.capacity, stack)
+    store, revive = await _store(config, manifest.name, interval, windows.capacity, stack)
     status.store_back()
+    keeper = Keeper(store, status, revive)
     kept = await store.load(windows)
+    store.guard(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
     session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
     history = History(feed, session)
@@ -186,7 +188,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
 
     def wanted_from(symbol: str) -> int:
         """What is missing of a known symbol; of a new one the window of its first bar to predict."""
-        missing_ms = windows.wanted_from(symbol, pipeline.bars_needed)
+        missing_ms = windows.wanted_from(symbol, windows.capacity)
         return since_ms[symbol] - (pipeline.bars_needed - 1) * interval.ms if missing_ms is None else missing_ms
 
     seam = Seam(
@@ -214,9 +216,10 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         pipeline,
         windows,
         engine,
-        store,
+        keeper,
         inbox,
         Held(config.feed.fill_wait_s),
+        venue=venue,
         since_ms=dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols},
         profiles=profiles,
         request_fill=fills.request_fill,
@@ -228,7 +231,7 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, listener, inbox, predictor, parity, notifier, embedded)
+    return Daemon(server.url, listener, inbox, predictor, keeper, parity, notifier)
 
 
 def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
@@ -242,16 +245,21 @@ def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
 
 async def _store(
     config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack
-) -> tuple[RedisStore, EmbeddedServer | None]:
-    url, embedded = config.store.url, None
+) -> tuple[RedisStore, Callable[[], Awaitable[None]]]:
+    """The store, and what brings its server back where that is ours."""
+    url, revive = config.store.url, _leave_it
     if not url:
-        embedded = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
-        url = embedded.url
+        server = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
+        url, revive = server.url, server.start
     keys = Keys(model, config.store.shard)
     store = RedisStore(url, keys, interval, capacity, stream_maxlen=config.store.stream_maxlen)
     stack.push_async_callback(store.close)
     await store.open()
-    return store, embedded
+    return store, revive
+
+
+async def _leave_it() -> None:
+    """A server that is not ours is for others to bring back."""
 
 
 async def _last_closed_ms(history: History, interval: Interval) -> int:

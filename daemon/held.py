@@ -41,6 +41,11 @@ class Held:
             return None
         return max(0.0, min(self._since_s.values()) + self._wait_s - now_s)
 
+    def postpone(self, seconds: float) -> None:
+        """Wait so much longer: while nothing could be taken in, the missing bar could not come."""
+        for symbol in self._since_s:
+            self._since_s[symbol] += seconds
+
     def release(self, symbols: Iterable[str]) -> list[Arrival]:
         """Hand back what these symbols hold, oldest first."""
         released: list[Arrival] = []

@@ -105,6 +105,22 @@ class Pipeline:
         inputs = self._made(predicted, cuts) if predicted else {}
         return Admission(Batch(intake.stored, tuple(predicted), inputs), intake.fates, tuple(intake.early))
 
+    def unfinished(
+        self, windows: Windows, symbols: Sequence[str], since_ms: Mapping[str, int], venue: str, now_ms: int
+    ) -> Batch:
+        """What these symbols have stored and not published, though its window is whole, and the model's inputs for it.
+
+        A daemon that was killed between two calls to the store leaves such bars: no bar still to come would heal them.
+        """
+        begun = [
+            Stored(Arrival(bar, venue, now_ms, Origin.BACKFILLED), revision)
+            for symbol in symbols
+            for bar, revision in windows.unpublished(symbol, since_ms.get(symbol, 0))
+        ]
+        cut = self._behind.cut(windows, [one for one in begun if self._asked(one.arrival, since_ms)])
+        inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
+        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
+
     def finish(
         self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
     ) -> list[tuple[Entry, Message | None]]:

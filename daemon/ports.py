@@ -128,5 +128,8 @@ class Store(Protocol):
         daemon has taken over.
         """
 
+    async def beat(self) -> None:
+        """See that commit() would take something. Raises: StoreError: it would not. FencedError: as commit()."""
+
     async def close(self) -> None:
         """Let go of it."""

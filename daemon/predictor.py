@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from core import attention
 from core.bars import Arrival
-from core.errors import FeedError, StoreError
+from core.errors import FeedError
 from core.prediction import Message
 from core.windows import Fate, Windows
 from daemon.held import Held
 from daemon.inbox import Inbox
 from daemon.pipeline import Admission, Batch, Pipeline
-from daemon.ports import Engine, Entry, Float32s, Store
+from daemon.ports import Engine, Entry, Float32s
 from daemon.profile import RunningProfile
 
 log = logging.getLogger("gaze.predictor")
@@ -24,6 +24,8 @@ _MOST_BARS = 4_096
 """Bars taken at once."""
 _ROWS_A_PART = 512
 """Predictions that go through the engine and to the store together."""
+_SYMBOLS_AT_ONCE = 256
+"""Symbols looked through at once for what was begun."""
 
 
 class Watcher(Protocol):
@@ -41,11 +43,12 @@ class Watcher(Protocol):
     def filled(self, ready: int) -> None:
         """So many of the symbols have a full window."""
 
-    def store_failed(self, error: StoreError) -> None:
-        """The store refused or was away; the batch is kept and tried again."""
 
-    def store_back(self) -> None:
-        """The store took the batch."""
+class Committer(Protocol):
+    """Where bars and messages go."""
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        """Keep all of them; returns for each whether its message went out now. Ends only when that is done."""
 
 
 class Predictor:
@@ -59,10 +62,11 @@ class Predictor:
         pipeline: Pipeline,
         windows: Windows,
         engine: Engine,
-        store: Store,
+        store: Committer,
         inbox: Inbox,
         held: Held,
         *,
+        venue: str,
         since_ms: Mapping[str, int],
         profiles: Mapping[str, RunningProfile],
         request_fill: Callable[[str, int, int], None],
@@ -71,7 +75,6 @@ class Predictor:
         committed: Callable[[Batch], None],
         wall_ms: Callable[[], int],
         clock_s: Callable[[], float],
-        retry_s: float = 1.0,
     ) -> None:
         self._pipeline = pipeline
         self._windows = windows
@@ -79,6 +82,7 @@ class Predictor:
         self._store = store
         self._inbox = inbox
         self._held = held
+        self._venue = venue
         self._since_ms = since_ms
         self._profiles = profiles
         self._request_fill = request_fill
@@ -87,20 +91,39 @@ class Predictor:
         self._committed = committed
         self._wall_ms = wall_ms
         self._clock_s = clock_s
-        self._retry_s = retry_s
         # On a CPU a call has one thread; other engines take one call at a time.
         self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
         self._full = windows.full(windows.symbols, pipeline.fewest_bars)
         watcher.filled(len(self._full))
 
     async def predict_until_closed(self) -> None:
-        """Work until the inbox is closed and empty; what waits for a missing bar then goes on without it."""
+        """Work until the inbox is closed and empty.
+
+        What still waits for a missing bar then is left: stored behind a hole it could not be predicted, and may be out
+        of reach once the hole is filled. The next start fetches both.
+        """
+        await self._finish_begun()
         while True:
             arrivals = await self._take()
             if arrivals is None:
                 break
             await self._work(arrivals, self._held.overdue(self._clock_s()))
-        await self._work([], frozenset(self._held.symbols()))
+        if self._held.symbols():
+            log.warning(
+                "bars that wait for a missing one are fetched again at the next start", extra={"bars": len(self._held)}
+            )
+
+    async def _finish_begun(self) -> None:
+        """Publish what a daemon before this one stored and could have predicted, had it lived."""
+        symbols = self._windows.symbols
+        for first in range(0, len(symbols), _SYMBOLS_AT_ONCE):
+            begun = self._clock_s()
+            some = symbols[first : first + _SYMBOLS_AT_ONCE]
+            batch = self._pipeline.unfinished(self._windows, some, self._since_ms, self._venue, self._wall_ms())
+            if batch.predicted:
+                log.info("finishing what was begun before", extra={"bars": len(batch.predicted)})
+                self._stage("prepare", begun)
+                await self._publish(batch)
 
     async def _take(self) -> list[Arrival] | None:
         """What came, or nothing when a wait for a missing bar is over; None when the inbox is closed and empty."""
@@ -204,16 +227,9 @@ class Predictor:
         return drift
 
     async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
-        """Until the store has it: the call is safe to repeat, and going on without it would lose the batch."""
-        while True:
-            try:
-                went_out = await self._store.commit([entry for entry, _ in entries])
-                break
-            except StoreError as error:
-                self._watcher.store_failed(error)
-                log.warning("the store refused, trying again", extra={"error": str(error), "bars": len(entries)})
-                await asyncio.sleep(self._retry_s)
-        self._watcher.store_back()
+        begun = self._clock_s()
+        went_out = await self._store.commit([entry for entry, _ in entries])
+        self._held.postpone(self._clock_s() - begun)
         for one in batch.predicted:
             self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]

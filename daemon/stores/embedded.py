@@ -33,7 +33,6 @@ _LOOK_EVERY_S: Final = 0.01
 _PRIVATE: Final = 0o700
 _STOP_S: Final = 10.0
 _ORPHAN_S: Final = 5.0
-_REVIVE_S: Final = 1.0
 
 # A child that is started through a fresh interpreter needs no hook between fork and exec, which is not safe where
 # threads run. The kernel keeps the death signal over exec; a parent that died before it was set is seen by getppid.
@@ -147,19 +146,6 @@ class EmbeddedServer:
                 ) from error
             raise
         self._tell_repairs()
-
-    async def revive_forever(self) -> None:
-        """Start it again whenever it has died, with all that it answered. Ends only by cancellation.
-
-        Raises: StoreError: as start().
-        """
-        task = asyncio.current_task()
-        # A client may swallow a cancellation that comes while it connects.
-        while task is None or not task.cancelling():
-            await asyncio.sleep(_REVIVE_S)
-            if self.pid is None:
-                log.error("the embedded server died, starting it again", extra={"folder": str(self.folder)})
-                await self.start()
 
     async def stop(self) -> None:
         """End it as its own shutdown does, and wait; kill it when that takes too long."""

@@ -25,3 +25,11 @@ def test_a_symbol_is_overdue_when_its_first_bar_has_waited_long_enough():
 
 def test_nothing_held_is_never_due():
     assert Held(wait_s=30).next_due_s(0) is None
+
+
+def test_while_nothing_could_come_no_wait_goes_by():
+    held = Held(wait_s=30)
+    held.hold([an_arrival(a_bar(7))], now_s=100)
+    held.postpone(60)
+    assert held.overdue(189) == frozenset()
+    assert held.overdue(190) == {"BTCUSDT"}

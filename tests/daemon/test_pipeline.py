@@ -171,3 +171,29 @@ def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_i
 
     whole = arrivals(1, NEEDED + 5)
     assert sent([whole], 1) == sent([[one] for one in whole], 2)
+
+
+def test_what_a_killed_daemon_stored_and_did_not_publish_is_finished():
+    whole, mirror = a_pipeline(), windows("A", "B", "C")
+    for symbol, last in (("A", NEEDED + 3), ("B", NEEDED - 1), ("C", NEEDED + 1)):
+        for bar in bars(1, last, symbol):
+            mirror.put(bar)
+    mirror.publish("A", a_bar(NEEDED + 1).opened_at_ms, 0)
+    since = {symbol: a_bar(NEEDED + 1).opened_at_ms for symbol in "ABC"}
+    batch = whole.unfinished(mirror, ["A", "B", "C"], since, "binance", now_ms=0)
+    assert [(one.arrival.bar.symbol, n) for one, n in zip(batch.predicted, numbers(batch), strict=True)] == [
+        ("A", NEEDED + 2),
+        ("A", NEEDED + 3),
+        ("C", NEEDED + 1),
+    ]
+    assert batch.stored == batch.predicted
+    assert {one.arrival.origin for one in batch.stored} == {Origin.BACKFILLED}
+    undisturbed = whole.prepare(windows(), arrivals(1, NEEDED + 3), {}).batch
+    np.testing.assert_array_equal(batch.inputs["bars"][:2], undisturbed.inputs["bars"][-2:])
+
+
+def test_what_is_late_is_not_finished_where_late_ones_are_skipped():
+    mirror = windows()
+    for bar in bars(1, NEEDED):
+        mirror.put(bar)
+    assert not a_pipeline(publish_late=False).unfinished(mirror, ["BTCUSDT"], {}, "binance", now_ms=0).stored

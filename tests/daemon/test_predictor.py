@@ -13,6 +13,7 @@ from core.prediction import Message
 from core.windows import Fate, Windows
 from daemon.held import Held
 from daemon.inbox import Inbox
+from daemon.keeper import Keeper
 from daemon.pipeline import Pipeline
 from daemon.ports import Engine, Entry, Float32s
 from daemon.predictor import Predictor
@@ -51,6 +52,8 @@ class MemoryStore:
 
     async def open(self) -> None: ...
 
+    async def beat(self) -> None: ...
+
     async def close(self) -> None: ...
 
     async def load(self, _: Windows) -> int:
@@ -71,6 +74,10 @@ class MemoryStore:
             self.sent += [key] if went_out[-1] else []
         self.committed.set()
         return went_out
+
+
+async def leave_it() -> None:
+    """This store comes back by itself."""
 
 
 class Notebook:
@@ -122,9 +129,10 @@ class Bench:
             self.pipeline,
             self.windows,
             engine or LastReturn(),
-            self.store,
+            Keeper(self.store, self.notebook, leave_it, retry_s=0.0),
             self.inbox,
             self.held,
+            venue="binance",
             since_ms={},
             profiles={"attention": RunningProfile(np.full(4, 0.25))},
             request_fill=lambda _, first, to: self.asked.put_nowait((first // HOUR.ms, to // HOUR.ms)),
@@ -133,7 +141,6 @@ class Bench:
             committed=lambda _: None,
             wall_ms=lambda: 10**15,
             clock_s=lambda: self.now_s,
-            retry_s=0.0,
         )
 
     async def feed(self, *arrivals: Arrival) -> None:
@@ -201,9 +208,8 @@ async def test_nothing_is_asked_for_that_came_in_the_same_batch():
     assert bench.store.sent == [(number, 0) for number in range(NEEDED, NEEDED + 3)]
 
 
-async def test_when_the_wait_is_over_a_symbol_goes_on_without_the_missing_bar():
-    bench = Bench(venue_ms=10**15)
-    for arrival in (*live(1, NEEDED), *live(NEEDED + 2, NEEDED + 2)):
+async def until_the_wait_is_over(bench: Bench, *held: Arrival) -> None:
+    for arrival in (*live(1, NEEDED), *held):
         await bench.inbox.put_closed(arrival)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(bench.predictor.predict_until_closed())
@@ -213,12 +219,48 @@ async def test_when_the_wait_is_over_a_symbol_goes_on_without_the_missing_bar():
             await bench.inbox.put_closed(arrival)
         bench.inbox.close()
         await working
+
+
+async def test_when_the_wait_is_over_a_symbol_goes_on_without_the_missing_bar():
+    bench = Bench(venue_ms=10**15)
+    await until_the_wait_is_over(bench, *live(NEEDED + 2, NEEDED + 2))
     assert NEEDED + 2 in bench.store.kept
     assert bench.windows.newest_ms_S[0] == (NEEDED + 2) * HOUR.ms
 
 
 async def test_a_bar_from_the_venues_future_is_refused_however_long_it_waited():
     bench = Bench(venue_ms=(NEEDED + 1) * HOUR.ms)
-    await bench.feed(*live(1, NEEDED), *live(NEEDED + 100, NEEDED + 100))
+    await until_the_wait_is_over(bench, *live(NEEDED + 100, NEEDED + 100))
     assert Fate.FUTURE in bench.notebook.fates
     assert bench.windows.newest_ms_S[0] == NEEDED * HOUR.ms
+
+
+async def test_at_the_end_what_waits_for_a_missing_bar_is_left_for_the_next_start():
+    bench = Bench()
+    await bench.feed(*live(1, NEEDED), *live(NEEDED + 2, NEEDED + 3))
+    assert bench.store.kept == list(range(1, NEEDED + 1))
+
+
+async def test_what_a_killed_daemon_had_begun_is_finished_before_anything_else():
+    bench = Bench()
+    for bar in bars(1, NEEDED + 1):
+        bench.windows.put(bar)
+    bench.windows.publish("BTCUSDT", NEEDED * HOUR.ms, 0)
+    await bench.feed(*live(NEEDED + 2, NEEDED + 2))
+    assert bench.store.sent == [(NEEDED + 1, 0), (NEEDED + 2, 0)]
+    assert [message.context.origin for message in bench.notebook.messages] == [Origin.BACKFILLED, Origin.LIVE]
+
+
+async def test_the_time_a_store_was_away_does_not_count_as_waiting_for_a_missing_bar():
+    bench = Bench(refusals=1)
+    bench.held.hold(live(NEEDED + 2, NEEDED + 2), now_s=0.0)
+    failed = bench.notebook.store_failed
+
+    def away_for_a_minute(error: StoreError) -> None:
+        bench.now_s += 60.0
+        failed(error)
+
+    bench.notebook.store_failed = away_for_a_minute
+    await bench.feed(*live(1, NEEDED))
+    assert bench.held.overdue(89.0) == frozenset()
+    assert bench.held.overdue(90.0) == {"BTCUSDT"}
