@@ -1,0 +1,296 @@
+"""The daemon is killed over and over; its record is then compared with that of a run which nothing disturbed.
+
+    python -m benchmarks.crash [--kills 200] [--store embedded|external] [--bars FILE] [--seed 1] [--keep DIR] [--json]
+
+Both runs hear the same bars of a stand-in exchange, which waits for its subscriber. The disturbed one hears them with
+sockets that break, repeats, swaps and silent gaps; its daemon is killed at points drawn by chance, its Redis killed
+and paused. Compared are id and bytes of every `prediction` at its latest revision: none may be lost, doubled or
+different, and nothing that a reader of the stream has seen may be gone from it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.commands import GAZE, Command, Record, Told
+from core import barfile, bundle
+from daemon.stores.embedded import EmbeddedServer
+from daemon.stores.keys import Keys
+
+FAULTS: Final = ("drop:0.004", "repeat:0.03", "reorder:0.03", "silent-gap:0.02")
+STARTING: Final = ("the engine reproduces the golden outputs", "windows are back", "socket open", "ready")
+"""What a daemon logs as it starts: points at which it may die."""
+NOTICED: Final = "the store does not answer; bars are kept until it does"
+RECOVERED: Final = "the store answers again"
+RUN: Final = ("run", "gaze.toml", "--json")
+SOCKET: Final = Path("state", "redis.sock")
+SPEED: Final = "18000"
+"""Five hours a second: while the daemon is down and starts, the venue goes on."""
+WARMED_UP: Final = 130
+"""Bars of history before the first live one."""
+_UNSETTLED: Final = 2
+"""The last bars of the file: nothing comes after them that would show that one is missing."""
+
+
+class Blow(msgspec.Struct, frozen=True):
+    """One misfortune: what is done, and when: at so many messages in the stream, or at a word of the daemon's start."""
+
+    kind: str  # kill, or stop: the daemon. kill-store, pause-store: Redis
+    at: int
+    word: str = ""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What the comparison found, in predictions."""
+
+    expected: int
+    lost: int
+    unknown: int
+    doubled: int
+    different: int
+    vanished: int
+    """Seen by a reader of the stream, and not in it at the end."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether the disturbed record is the undisturbed one."""
+        return not (self.lost or self.unknown or self.doubled or self.different or self.vanished)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was done, and what came of it."""
+
+    store: str
+    blows: dict[str, int]
+    counts: Counts
+    seconds: float
+
+    def table(self) -> str:
+        """For people."""
+        struck = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.blows.items()))
+        found = "\n".join(f"{name:<10}{count:>9,}" for name, count in msgspec.structs.asdict(self.counts).items())
+        return f"{self.store} store, {struck}, {self.seconds:.0f} s\n{found}"
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    """A message, its prediction as bytes."""
+
+    prediction: msgspec.Raw
+
+
+def plan(count: int, bars: int, seed: int) -> list[Blow]:
+    """So many blows, spread over a run of so many bars; a third of the kills hit a daemon that is starting."""
+    draw = random.Random(seed)
+    kinds = draw.choices(("kill", "kill-store", "pause-store", "stop"), (80, 10, 5, 5), k=count)
+    points = sorted(int(draw.uniform(0, 0.9) * bars) for _ in kinds)
+    words = [draw.choice(STARTING) if kind == "kill" and draw.random() < 1 / 3 else "" for kind in kinds]
+    return [Blow(*one) for one in zip(kinds, points, words, strict=True)]
+
+
+class Scene:
+    """A folder with `bundle` and `bars.parquet`, in which runs are played; only symbols without gaps take part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        bars = barfile.read(folder / "bars.parquet")
+        longest = max(bars.symbols.values(), key=lambda one: len(one.opened_at_ms)).opened_at_ms
+        times = range(int(longest[0]), int(longest[-1]) + 1, bars.interval.ms)
+        self._symbols = [name for name, one in bars.symbols.items() if len(one.opened_at_ms) == len(times)]
+        self.stream = Keys(bundle.read(folder / "bundle").manifest.name).stream
+        self.until_ms = times[-_UNSETTLED]
+        """The opening time of the first bar that is not compared."""
+        self.expected = len(self._symbols) * (len(times) - WARMED_UP + 1 - _UNSETTLED)
+        """Bars that both runs must have predicted before then."""
+
+    async def undisturbed(self) -> list[bytes]:
+        """The record of a run that nothing disturbs."""
+        async with self.exchange("undisturbed", "max") as place, AsyncExitStack() as stack:
+            record = self.record(f"unix://{place / SOCKET}")
+            stack.push_async_callback(record.close)
+            await stack.enter_async_context(Command.serving(place, *RUN))
+            assert await record.grow_to(self.expected), f"only {len(record.bars)} of {self.expected} came"
+            return record.messages
+
+    async def disturbed(
+        self, blows: Sequence[Blow], *, external: bool, seed: int = 0
+    ) -> tuple[list[bytes], list[bytes]]:
+        """What a reader has seen of a run with these blows, and the record at its end."""
+        async with self.exchange("disturbed", SPEED, FAULTS, seed) as place, AsyncExitStack() as stack:
+            server = await stack.enter_async_context(EmbeddedServer(place / "redis")) if external else None
+            url = server.url if server else f"unix://{place / SOCKET}"
+            record = self.record(url)
+            stack.push_async_callback(record.close)
+            coming = iter(blows)
+            while True:
+                async with Command.serving(place, *RUN, *(("--store", url) if server else ())) as daemon:
+                    if not await _struck(coming, daemon, record, server):
+                        await record.grow_to(self.expected)
+                        return record.messages, await record.whole()
+
+    def record(self, url: str) -> Record:
+        """What daemons have published in the store at this address."""
+        return Record(url, self.stream, self.until_ms)
+
+    @asynccontextmanager
+    async def exchange(self, name: str, speed: str, faults: Sequence[str] = (), seed: int = 0) -> AsyncIterator[Path]:
+        """The venue of one run; gives that run's folder, with the settings of a daemon on it."""
+        place = self._folder / name
+        place.mkdir()
+        told = [word for fault in faults for word in ("--fault", fault)]
+        pace = ("--history", str(WARMED_UP), "--speed", speed, "--hold", "--json", "--seed", str(seed))
+        chosen = ("--bars", "../bars.parquet", "--symbols", ",".join(self._symbols))
+        async with Command.serving(place, "exchange", *chosen, *pace, *told) as venue:
+            (place / "gaze.toml").write_text(self._config(venue.listens["websocket"], venue.listens["rest"]))
+            yield place
+
+    def _config(self, websocket: str, rest: str) -> str:
+        # A short inbox keeps the exchange from running ahead: kills hit bars that come live, not all from history.
+        return f"""
+[bundle]
+path = "../bundle"
+[feed]
+websocket_url = "{websocket}"
+rest_url = "{rest}"
+symbols = {json.dumps(self._symbols)}
+inbox = {4 * len(self._symbols)}
+[store]
+directory = "state"
+[http]
+port = 0
+[log]
+format = "json"
+"""
+
+
+async def _struck(coming: Iterator[Blow], daemon: Command, record: Record, server: EmbeddedServer | None) -> bool:
+    """Strike this daemon until it ends, which is True, or no blow is left."""
+    for blow in coming:
+        if blow.word:
+            await daemon.said(blow.word)
+        elif not await record.grow_to(blow.at):
+            raise AssertionError(f"no message after {len(record.bars)} bars, waiting for {blow}; {daemon.log[-5:]}")
+        if blow.kind in ("kill", "stop"):
+            number = signal.SIGKILL if blow.kind == "kill" else signal.SIGTERM
+            daemon.kill(number)
+            status = await daemon.ended()
+            assert status in (-number, 0), f"it ended with {status}: {daemon.log[-5:]}"
+            return True
+        await _strike_store(blow, daemon, record, server)
+    return False
+
+
+async def _strike_store(blow: Blow, daemon: Command, record: Record, server: EmbeddedServer | None) -> None:
+    """Kill or pause Redis, until the daemon has noticed; then wait until it has recovered."""
+    pid = await record.server_pid()
+    noticed = daemon.count(NOTICED) + 1
+    os.kill(pid, signal.SIGKILL if blow.kind == "kill-store" else signal.SIGSTOP)
+    await daemon.said(NOTICED, noticed)
+    if blow.kind == "pause-store":
+        os.kill(pid, signal.SIGCONT)
+    elif server:
+        await server.start()
+    await daemon.said(RECOVERED, noticed)
+
+
+def compare(undisturbed: Sequence[bytes], seen: Sequence[bytes], record: Sequence[bytes], until_ms: int) -> Counts:
+    """Hold a record against the undisturbed one, bar by bar at its latest revision, up to `until_ms`."""
+    expected, _ = _latest(undisturbed, until_ms)
+    found, ids = _latest(record, until_ms)
+    there = Counter(record)
+    return Counts(
+        expected=len(expected),
+        lost=len(expected.keys() - found.keys()),
+        unknown=len(found.keys() - expected.keys()),
+        doubled=sum(count - 1 for count in ids.values()),
+        different=sum(found[bar] != expected[bar] for bar in expected.keys() & found.keys()),
+        vanished=sum(there[message] == 0 for message in seen),
+    )
+
+
+def _latest(messages: Sequence[bytes], until_ms: int) -> tuple[dict[tuple[str, int], bytes], Counter[str]]:
+    """The bytes of every bar's prediction at its latest revision, and how often each id was told."""
+    latest: dict[tuple[str, int], tuple[int, bytes]] = {}
+    ids: Counter[str] = Counter()
+    for message in messages:
+        prediction = msgspec.json.decode(message, type=_Parts).prediction
+        told = msgspec.json.decode(prediction, type=Told)
+        ids[told.id] += 1
+        bar = told.symbol, told.opened_at_ms
+        if told.opened_at_ms < until_ms and told.revision >= latest.get(bar, (0, b""))[0]:
+            latest[bar] = told.revision, bytes(prediction)
+    return {bar: prediction for bar, (_, prediction) in latest.items()}, ids
+
+
+async def measure(folder: Path, kills: int, seed: int, *, external: bool) -> Report:
+    """Play both runs in a folder with `bundle` and `bars.parquet`, and keep both records there."""
+    begun = time.monotonic()
+    scene = Scene(folder)
+    undisturbed = await scene.undisturbed()
+    blows = plan(kills, scene.expected, seed)
+    seen, record = await scene.disturbed(blows, external=external, seed=seed)
+    for name, messages in (("undisturbed", undisturbed), ("disturbed", record)):
+        (folder / f"{name}.jsonl").write_bytes(b"".join(message + b"\n" for message in messages))
+    counts = compare(undisturbed, seen, record, scene.until_ms)
+    struck = Counter(blow.kind for blow in blows)
+    return Report("external" if external else "embedded", dict(struck), counts, time.monotonic() - begun)
+
+
+def make_scene(folder: Path, bars: Path | None, symbols: int, days: int) -> None:
+    """A small model in `bundle`, and as `bars.parquet` the last days of a file of bars, or of made-up ones."""
+    import polars as pl  # noqa: PLC0415 - only where a scene is made
+
+    def gaze(*arguments: str) -> None:
+        subprocess.run([GAZE, *arguments], cwd=folder, check=True, stdout=sys.stderr)
+
+    if bars is None:
+        gaze("bars", "simulate", "--out", "all.parquet", "--symbols", str(symbols))
+    else:
+        shutil.copyfile(bars, folder / "all.parquet")
+    small = ("model.options.hidden=16", "optimiser.epochs=1", "data.features=btc_3")
+    changes = [word for change in small for word in ("--set", change)]
+    gaze("train", "bitcoin_hourly", "--bars", "all.parquet", "--out", "run", *changes)
+    gaze("export", "run", "--out", "bundle", "--name", "crash")
+    table = pl.read_parquet(folder / "all.parquet")
+    recent = table.filter(pl.col("ts") > pl.col("ts").max() - pl.duration(days=days))
+    names = recent["symbol"].unique().sort()[:symbols]
+    recent.filter(pl.col("symbol").is_in(names.implode())).write_parquet(folder / "bars.parquet")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200, help="how many blows; most kill the daemon")
+    parser.add_argument("--store", choices=("embedded", "external"), default="embedded")
+    parser.add_argument("--bars", type=Path, help="Parquet file of real bars; made up without it")
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--days", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keep both streams, logs and states in this new folder")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="gaze-crash-") as temporary:
+        folder = (asked.keep or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        make_scene(folder, asked.bars, asked.symbols, asked.days)
+        report = asyncio.run(measure(folder, asked.kills, asked.seed, external=asked.store == "external"))
+    print(json.dumps(msgspec.to_builtins(report), indent=2) if asked.json else report.table())
+    if not report.counts.clean:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The daemon is killed, its Redis killed and paused; afterwards its record is that of a run that nothing disturbed."""
+
+import asyncio
+import json
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from bundles import a_bundle
+from redis.asyncio import Redis
+
+from benchmarks.commands import Command
+from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, Blow, Counts, Scene, compare, plan
+from daemon.stores.embedded import EmbeddedServer
+
+START = datetime(2025, 6, 1, tzinfo=UTC)
+MIXED = (
+    Blow("kill", 0, "windows are back"),
+    Blow("kill", 0, "socket open"),
+    Blow("kill", 1),
+    Blow("kill", 150),
+    Blow("kill-store", 300),
+    Blow("kill", 420),
+    Blow("stop", 500),
+    Blow("kill", 501),
+    Blow("pause-store", 620),
+    Blow("kill", 700, "ready"),
+    Blow("kill", 800),
+)
+
+
+TROUBLES = (
+    (("CONFIG SET maxmemory 1",), "CONFIG SET maxmemory 0", "raise maxmemory"),
+    (("REPLICAOF 127.0.0.1 1",), "REPLICAOF NO ONE", "point store.url at the primary"),
+    (
+        ("CONFIG SET requirepass changed", "CLIENT KILL TYPE normal SKIPME yes"),
+        "ACL SETUSER default nopass",
+        "set the right user and password",
+    ),
+)
+EMPTIED = "Redis had lost our lease, so also what it kept: it was emptied or replaced; windows are written again"
+
+
+class Stage:
+    """A scene and the record of its undisturbed run."""
+
+    def __init__(self, scene: Scene, undisturbed: Sequence[bytes]) -> None:
+        self.scene = scene
+        self.undisturbed = undisturbed
+
+    async def played(self, blows: Sequence[Blow], *, external: bool = False, seed: int = 1) -> Counts:
+        seen, record = await self.scene.disturbed(blows, external=external, seed=seed)
+        return compare(self.undisturbed, seen, record, self.scene.until_ms)
+
+
+def a_scene(folder: Path, shared_data: Path, days: int) -> Scene:
+    """Real bars of 20 symbols, and a bundle on them."""
+    bars = pl.read_parquet(shared_data / "bars" / "binance_usdm_1h_2023_2025h1.parquet")
+    bars.filter(pl.col("ts").is_between(START, START + timedelta(days=days), closed="left")).write_parquet(
+        folder / "bars.parquet"
+    )
+    a_bundle(folder / "bundle")
+    return Scene(folder)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Stage:
+    scene = a_scene(tmp_path_factory.mktemp("crash"), shared_data, days=9)
+    return Stage(scene, asyncio.run(scene.undisturbed()))
+
+
+def clean(stage: Stage) -> Counts:
+    return Counts(stage.scene.expected, lost=0, unknown=0, doubled=0, different=0, vanished=0)
+
+
+@pytest.mark.timeout(300)
+async def test_a_daemon_that_is_killed_ten_times_leaves_the_record_of_one_that_was_not(stage: Stage):
+    assert await stage.played(MIXED) == clean(stage)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("external", [False, True])
+async def test_forty_blows_by_chance_leave_the_record_of_a_run_without(
+    tmp_path: Path, shared_data: Path, *, external: bool
+):
+    scene = a_scene(tmp_path, shared_data, days=30)
+    stage = Stage(scene, await scene.undisturbed())
+    assert await stage.played(plan(40, scene.expected, seed=2), external=external) == clean(stage)
+
+
+def readiness(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+async def unready(url: str, reason: str):
+    """Ask until the daemon is not ready for this reason; the first of a trouble may be a broken connection."""
+    said = ""
+    async with asyncio.timeout(60):
+        while reason not in said:
+            status, said = await asyncio.to_thread(readiness, url)
+            assert status == 503
+
+
+@pytest.mark.timeout(300)
+async def test_a_redis_that_is_emptied_full_read_only_or_locked_costs_nothing_but_time(stage: Stage):
+    scene = stage.scene
+    async with scene.exchange("troubled", SPEED) as place, AsyncExitStack() as stack:
+        server = await stack.enter_async_context(EmbeddedServer(place / "redis"))
+        client = await stack.enter_async_context(Redis.from_url(server.url))
+        record = scene.record(server.url)
+        stack.push_async_callback(record.close)
+        run = (place, *RUN, "--store", server.url)
+        daemon = await stack.enter_async_context(Command.serving(*run))
+        assert await record.grow_to(100)
+        daemon.kill(signal.SIGSTOP)
+        # What nobody had read would be gone for good: so it is read and deleted at once.
+        await record.catch_up(last="FLUSHALL")
+        daemon.kill(signal.SIGCONT)
+        await daemon.said(EMPTIED)
+        daemon.kill()
+        await daemon.ended()
+        daemon = await stack.enter_async_context(Command.serving(*run))
+        for number, (trouble, relief, reason) in enumerate(TROUBLES, 1):
+            assert await record.grow_to(200 + 200 * number)
+            for command in trouble:
+                await client.execute_command(*command.split())
+            await daemon.said(NOTICED, number)
+            await unready(daemon.listens["http"], reason)
+            await client.execute_command(*relief.split())
+            await daemon.said(RECOVERED, number)
+        assert await record.grow_to(scene.expected)
+        assert compare(stage.undisturbed, [], record.messages, scene.until_ms) == clean(stage)
+
+
+@pytest.mark.timeout(300)
+async def test_of_two_daemons_on_one_store_the_former_says_so_and_exits_and_both_together_publish_each_once(
+    stage: Stage,
+):
+    scene = stage.scene
+    async with scene.exchange("fenced", "max") as place, AsyncExitStack() as stack:
+        server = await stack.enter_async_context(EmbeddedServer(place / "redis"))
+        record = scene.record(server.url)
+        stack.push_async_callback(record.close)
+        run = (place, *RUN, "--store", server.url)
+        former = await stack.enter_async_context(Command.serving(*run))
+        for turn in range(2):
+            assert await record.grow_to(100 + 200 * turn)
+            former.kill(signal.SIGSTOP)
+            newer = await stack.enter_async_context(Command.serving(*run))
+            former.kill(signal.SIGCONT)
+            assert await former.ended() == 75
+            assert "another daemon took over the lease" in json.dumps(former.log[-1])
+            former = newer
+        assert await record.grow_to(scene.expected)
+        assert compare(stage.undisturbed, record.messages, await record.whole(), scene.until_ms) == clean(stage)
+
+
+async def test_a_lost_and_a_doubled_prediction_are_counted(stage: Stage):
+    whole, until_ms = list(stage.undisturbed), stage.scene.until_ms
+    assert compare(whole, whole, whole, until_ms) == clean(stage)
+    assert compare(whole, whole[:1], [*whole[1:], whole[1]], until_ms) == Counts(
+        stage.scene.expected, lost=1, unknown=0, doubled=1, different=0, vanished=1
+    )
+    other = whole[0].replace(b'"revision":0', b'"revision":1')
+    assert compare(whole, whole, [other, *whole], until_ms).different == 1
