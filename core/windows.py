@@ -17,7 +17,7 @@ EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
 
 _LATEST_MS: Final = 4_102_444_800_000
-"""The year 2100: what opens after it is told in another unit, such as microseconds, and would outlive every true bar."""
+"""The year 2100: what opens after it is told in another unit, such as microseconds, and would outlive true bars."""
 
 NEVER: Final = -1
 """The published revision of a bar whose prediction has not gone out."""
