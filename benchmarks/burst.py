@@ -37,7 +37,7 @@ from benchmarks.features import HOUSE
 from core.bundle import Bundle
 from core.inputs import Inputs
 from daemon.feeds.binance import spot, stream
-from daemon.metric_table import STAGES
+from daemon.telling.metric_table import STAGES
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAGE: Final = re.compile(r'gaze_stage_seconds_sum\{stage="(\w+)"\} (\S+)')

@@ -22,26 +22,26 @@ from daemon.config import Config
 from daemon.engines import OpenEngine, open_engine
 from daemon.engines.proof import prove, warm
 from daemon.feeds import feed as open_feed
-from daemon.fills import Fills
-from daemon.held import Held
-from daemon.history import History
-from daemon.http import serve as serve_http
 from daemon.inbox import Inbox
-from daemon.keeper import Keeper
-from daemon.listener import Listener
-from daemon.log import redact
-from daemon.metrics import Metrics
-from daemon.notify import Notifier
-from daemon.parity import Parity
-from daemon.pipeline import NEVER_MS, Pipeline, with_markets
+from daemon.listening.fills import Fills
+from daemon.listening.history import History
+from daemon.listening.listener import Listener
+from daemon.listening.seam import Seam
 from daemon.ports import Feed
-from daemon.predictor import Predictor
-from daemon.profile import RunningProfile
-from daemon.seam import Seam
-from daemon.status import Status
+from daemon.predicting.held import Held
+from daemon.predicting.keeper import Keeper
+from daemon.predicting.parity import Parity
+from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
+from daemon.predicting.predictor import Predictor
+from daemon.predicting.profile import RunningProfile
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
+from daemon.telling.http import serve as serve_http
+from daemon.telling.log import redact
+from daemon.telling.metrics import Metrics
+from daemon.telling.notify import Notifier
+from daemon.telling.status import Status
 
 log = logging.getLogger("gaze.app")
 

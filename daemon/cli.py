@@ -9,8 +9,8 @@ from core.errors import GazeError
 from daemon import bundle_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
-from daemon.replay_cli import replay
-from daemon.watch_cli import watch
+from daemon.replaying.cli import replay
+from daemon.telling.watch_cli import watch
 
 _YOUNG_OBJECTS = 50_000
 
@@ -44,8 +44,8 @@ def run(
     import json  # noqa: PLC0415
 
     from daemon import config as configs  # noqa: PLC0415
-    from daemon import log  # noqa: PLC0415
     from daemon.app import serve  # noqa: PLC0415
+    from daemon.telling import log  # noqa: PLC0415
 
     told = {
         "bundle.path": bundle and str(Path(bundle).absolute()),

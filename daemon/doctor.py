@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.errors import StoreError
-from daemon.log import redact
+from daemon.telling.log import redact
 
 _ROOMS: Final = ("core", "daemon", "training", "export")
 _LEAST_PYTHON: Final = (3, 11)

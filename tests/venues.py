@@ -12,13 +12,13 @@ from websockets.asyncio.server import Request, Response, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from core.bars import Arrival, Bar, Interval
-from daemon.backoff import Backoff
 from daemon.feeds.binance import Binance
-from daemon.fills import Fills
-from daemon.history import History
 from daemon.inbox import Inbox
-from daemon.listener import Listener
-from daemon.seam import Seam
+from daemon.listening.backoff import Backoff
+from daemon.listening.fills import Fills
+from daemon.listening.history import History
+from daemon.listening.listener import Listener
+from daemon.listening.seam import Seam
 
 HOUR = Interval.parse("1h")
 START_MS = HOUR.floor(1_700_000_000_000)

@@ -9,9 +9,9 @@ from aiohttp import web
 from venues import AT_ONCE, Desk, Venue
 from websockets.asyncio.server import serve
 
-from daemon.backoff import Backoff
 from daemon.feeds.binance import Binance, spot
-from daemon.history import History
+from daemon.listening.backoff import Backoff
+from daemon.listening.history import History
 
 
 @pytest.fixture

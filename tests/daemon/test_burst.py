@@ -12,18 +12,18 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 from core.bars import Bar
 from core.features import FeatureSet
 from core.windows import Windows
-from daemon import pipeline as pipelines
-from daemon.held import Held
 from daemon.inbox import Inbox
-from daemon.metrics import Metrics
-from daemon.pipeline import Pipeline
 from daemon.ports import Entry, Float32s
-from daemon.predictor import Predictor
-from daemon.profile import RunningProfile
-from daemon.status import Status
+from daemon.predicting import pipeline as pipelines
+from daemon.predicting.held import Held
+from daemon.predicting.pipeline import Pipeline
+from daemon.predicting.predictor import Predictor
+from daemon.predicting.profile import RunningProfile
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
+from daemon.telling.metrics import Metrics
+from daemon.telling.status import Status
 
 SYMBOLS = 1_200
 NEEDED = 28

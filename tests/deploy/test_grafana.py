@@ -12,7 +12,7 @@ import pytest
 import yaml
 from queries import metrics_of
 
-from daemon.metric_table import TABLE
+from daemon.telling.metric_table import TABLE
 
 if TYPE_CHECKING:
     from conftest import Prometheus

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from queries import metrics_of
 
-from daemon.metric_table import TABLE
+from daemon.telling.metric_table import TABLE
 
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 Rules = dict[str, dict[str, Any]]

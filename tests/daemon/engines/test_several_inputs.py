@@ -19,7 +19,7 @@ from core.inputs import Inputs
 from core.windows import Windows
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
-from daemon.pipeline import Pipeline
+from daemon.predicting.pipeline import Pipeline
 from export.bundle import npz
 
 KNOWN = FeatureSet.named("btc_3")

@@ -16,12 +16,12 @@ from daemon.exchange.faults import Faults
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
 from daemon.feeds import feed
-from daemon.fills import Fills
-from daemon.held import Held
-from daemon.history import History
 from daemon.inbox import Inbox
-from daemon.listener import Listener
-from daemon.seam import Seam
+from daemon.listening.fills import Fills
+from daemon.listening.history import History
+from daemon.listening.listener import Listener
+from daemon.listening.seam import Seam
+from daemon.predicting.held import Held
 
 HOURS = 168
 WARMUP = 24

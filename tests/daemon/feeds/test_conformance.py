@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from core.barfile import BarFile
 from core.bars import Bar, Interval
 from core.errors import ConfigError, FrameError
-from daemon.closing import Closer
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import DIALECTS, dialect
 from daemon.exchange.market import Market, Update
 from daemon.exchange.server import Exchange
 from daemon.feeds import FEEDS, feed
+from daemon.listening.closing import Closer
 from daemon.ports import Feed, Request
 
 Span = Callable[[str], BarFile]

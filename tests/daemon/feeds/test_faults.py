@@ -10,18 +10,18 @@ import pytest
 
 from core.barfile import BarFile
 from core.bars import Origin
-from daemon.backoff import Backoff
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
 from daemon.exchange.faults import Faults
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
 from daemon.feeds import FEEDS, feed
-from daemon.fills import Fills
-from daemon.history import History
 from daemon.inbox import Inbox
-from daemon.listener import Listener
-from daemon.seam import Seam
+from daemon.listening.backoff import Backoff
+from daemon.listening.fills import Fills
+from daemon.listening.history import History
+from daemon.listening.listener import Listener
+from daemon.listening.seam import Seam
 
 FAULTS = Faults(seed=3, drop=0.05, repeat=0.1, reorder=0.1, silent_gap=0.1)
 AT_ONCE = Backoff(first_s=0.001, last_s=0.002)

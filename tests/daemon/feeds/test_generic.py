@@ -9,7 +9,7 @@ import pytest
 from core.bars import Bar, Interval
 from core.errors import ConfigError, FrameError, RefusalError
 from daemon.feeds import feed
-from daemon.history import History
+from daemon.listening.history import History
 
 HOUR = Interval.parse("1h")
 TOLD = {"symbol": "X", "interval": "1h", "opened_at_ms": 0, "open": 2, "high": "4.0", "low": 1.0, "close": "3"}

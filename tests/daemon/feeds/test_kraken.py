@@ -17,8 +17,8 @@ from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
 from daemon.feeds import feed
-from daemon.history import History
-from daemon.untraded import Untraded
+from daemon.listening.history import History
+from daemon.listening.untraded import Untraded
 
 Records = Callable[[str], list[dict[str, Any]]]
 HOUR = Interval.parse("1h")

@@ -1,0 +1,99 @@
+"""Bars taken into the windows: the fate of each, and the bars that can be predicted now because it came. Pure."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from core.bars import Arrival, Bar, Origin
+from core.inputs import Inputs
+from core.windows import STORED, Fate, Windows
+from daemon.predicting.behind import Behind, Stored
+
+
+class Intake:
+    """Takes in the bars of one batch, turn by turn. `fates` and `early` are what became of them so far."""
+
+    def __init__(self, windows: Windows, inputs: Inputs, behind: Behind, now_ms: int | None) -> None:
+        self.fates: Counter[Fate] = Counter()
+        self.early: list[Arrival] = []
+        self._windows = windows
+        self._inputs = inputs
+        self._behind = behind
+        self._now_ms = now_ms
+        self._stored: dict[tuple[str, int, int], Stored] = {}
+        self._said: set[tuple[str, int, int]] = set()
+
+    @property
+    def stored(self) -> tuple[Stored, ...]:
+        """Every bar to keep, each revision once: those that are new, and those that are predicted."""
+        return tuple(self._stored.values())
+
+    def take(self, turn: Sequence[Arrival], broken: Collection[str]) -> list[Stored]:
+        """Give bars of different symbols their places; returns those that are new, and those they make whole."""
+        placed: list[Stored] = []
+        healed: list[Stored] = []
+        for arrival in turn:
+            fate = self._windows.judge(arrival.bar, self._now_ms)
+            self.fates[fate] += 1
+            if fate is Fate.EARLY and arrival.bar.symbol not in broken:
+                self.early.append(arrival)
+            elif fate in STORED or fate is Fate.EARLY:
+                placed.append(Stored(arrival, self._windows.put(arrival.bar)))
+                if fate is Fate.FILLED:
+                    healed += self._unsaid(arrival, arrival.bar.symbol, 1)
+                    placed += self._said_broken(arrival)
+                if fate is not Fate.REVISED:
+                    healed += self._beside(arrival)
+        self._stored |= {_key(one): one for one in placed}
+        # A bar may have waited for its own symbol and for a market at once.
+        return list({_key(one): one for one in placed + healed}.values())
+
+    def predicted(self, some: Sequence[Stored]) -> None:
+        """These are predicted in this batch, though the windows do not know yet that they went out."""
+        for one in some:
+            self._stored.setdefault(_key(one), one)
+            self._said.add(_key(one))
+
+    def _unsaid(self, filler: Arrival, symbol: str, after: int) -> list[Stored]:
+        """Bars of a symbol, from so many after this one, that went unpredicted."""
+        from_ms = filler.bar.opened_at_ms + after * self._windows.interval.ms
+        waiting = [_late(bar, filler, revision) for bar, revision in self._windows.unpublished(symbol, from_ms)]
+        return [one for one in waiting if _key(one) not in self._said]
+
+    def _said_broken(self, filler: Arrival) -> list[Stored]:
+        """Revisions of later bars that were predicted from a window without this one, and have it unbroken now."""
+        symbol, filler_ms = filler.bar.symbol, filler.bar.opened_at_ms
+        until_ms = filler_ms + self._inputs.bars_needed * self._windows.interval.ms
+        said = [
+            bar
+            for bar, revision, published in self._windows.between(symbol, filler_ms + 1, until_ms)
+            if published == revision or (symbol, bar.opened_at_ms, revision) in self._said
+        ]
+        if not said:
+            return []
+        opened_N = np.array([bar.opened_at_ms for bar in said], np.int64)
+        reached_N = self._behind.reached(self._windows, symbol, opened_N, filler_ms)
+        again = [bar for bar, reached in zip(said, reached_N, strict=True) if reached]
+        return [_late(bar, filler, self._windows.put(bar)) for bar in again]
+
+    def _beside(self, arrival: Arrival) -> list[Stored]:
+        """Bars of other symbols that waited for this one of a market, once the market's window is whole."""
+        healed: list[Stored] = []
+        for market in self._inputs.markets:
+            if market.symbol != arrival.bar.symbol:
+                continue
+            first_ms = arrival.bar.opened_at_ms + market.lag * self._windows.interval.ms
+            behind = np.flatnonzero(self._windows.newest_ms_S >= first_ms)
+            if len(behind) and self._windows.full([market.symbol], market.bars_needed):
+                for position in behind:
+                    healed += self._unsaid(arrival, self._windows.symbols[position], market.lag)
+        return healed
+
+
+def _late(bar: Bar, filler: Arrival, revision: int) -> Stored:
+    return Stored(Arrival(bar, filler.venue, filler.received_at_ms, Origin.BACKFILLED), revision)
+
+
+def _key(one: Stored) -> tuple[str, int, int]:
+    return one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision

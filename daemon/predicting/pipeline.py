@@ -1,0 +1,247 @@
+"""From bars to a batch, and from a batch's outputs to messages: what lies between inbox, engine and store. Pure.
+
+Shapes: N predictions, L bars needed (window and lookback), T window steps, F features.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core import attention
+from core.bars import Arrival, Interval, Origin
+from core.bundle import Manifest
+from core.inputs import Inputs
+from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
+from core.windows import Fate, Windows
+from daemon.ports import Entry, Float32s
+from daemon.predicting.behind import Behind, Cut, Stored
+from daemon.predicting.intake import Intake
+
+NEVER_MS: Final = 1 << 62
+"""As the time of the first bar to predict: a symbol that is only read beside others."""
+_MOST_WEIGHTS: Final = 1_024
+"""Attention of more numbers than this travels as its profile over time."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Bars taken in together. `predicted` has the rows of `inputs`, in order; `stored` has every bar to keep."""
+
+    stored: tuple[Stored, ...]
+    predicted: tuple[Stored, ...]
+    inputs: dict[str, Float32s]
+
+    def parts(self, rows: int) -> list["Batch"]:
+        """The same in batches of at most so many predictions; bars that are only to be kept go with the first."""
+        if len(self.predicted) <= rows:
+            return [self]
+        part_of = {_key(one): row // rows for row, one in enumerate(self.predicted)}
+        stored: list[list[Stored]] = [[] for _ in range(0, len(self.predicted), rows)]
+        for one in self.stored:
+            stored[part_of.get(_key(one), 0)].append(one)
+        return [
+            Batch(
+                tuple(kept),
+                self.predicted[part * rows : (part + 1) * rows],
+                {name: values[part * rows : (part + 1) * rows] for name, values in self.inputs.items()},
+            )
+            for part, kept in enumerate(stored)
+        ]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What became of the bars that arrived: how many met each fate, and those whose predecessor is missing."""
+
+    batch: Batch
+    fates: Counter[Fate]
+    early: tuple[Arrival, ...]
+
+
+class Pipeline:
+    """One model's pure work. It changes the windows it is given, and nothing else.
+
+    `publish_late`: whether bars that did not come live are predicted. `fill`: whether windows that lack a bar are
+    predicted as if it were flat. `top`: how many of the heaviest steps a message names.
+    """
+
+    def __init__(self, manifest: Manifest, digest: str, *, publish_late: bool, top: int, fill: bool = False) -> None:
+        self._manifest = manifest
+        self._digest = digest
+        self._interval_ms = Interval.parse(manifest.interval).ms
+        self._publish_late = publish_late
+        self._top = top
+        self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+        self._behind = Behind(self._inputs, fill=fill)
+        self.bars_needed = self._inputs.bars_needed
+        self.fewest_bars = self._inputs.fewest_bars
+        self.markets = tuple(dict.fromkeys(one.symbol for one in self._inputs.markets))
+        """Symbols whose bars are read beside those of every other."""
+
+    def prepare(
+        self,
+        windows: Windows,
+        arrivals: Sequence[Arrival],
+        since_ms: Mapping[str, int],
+        broken: Collection[str] = (),
+        now_ms: int | None = None,
+    ) -> Admission:
+        """Give every bar its place, and compute the model's inputs for those to be predicted.
+
+        `since_ms`: per symbol, the opening time of the first bar to predict; earlier ones only fill windows.
+        `broken`: symbols that no longer wait for a missing bar and go on without it. `now_ms`: the
+        venue's clock where it was asked: what opens after it is refused.
+        """
+        intake = Intake(windows, self._inputs, self._behind, now_ms)
+        cuts: list[Cut] = []
+        for turn in _turns(arrivals):
+            asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
+            cut = self._behind.cut(windows, asked)
+            intake.predicted(cut.predicted)
+            cuts.append(cut)
+        predicted = [one for cut in cuts for one in cut.predicted]
+        inputs = self._made(predicted, cuts) if predicted else {}
+        return Admission(Batch(intake.stored, tuple(predicted), inputs), intake.fates, tuple(intake.early))
+
+    def unfinished(
+        self, windows: Windows, symbols: Sequence[str], since_ms: Mapping[str, int], venue: str, now_ms: int
+    ) -> Batch:
+        """What these symbols have stored and not published, though its window is whole, and the model's inputs for it.
+
+        A daemon that was killed between two calls to the store leaves such bars: no bar still to come would heal them.
+        """
+        begun = [
+            Stored(Arrival(bar, venue, now_ms, Origin.BACKFILLED), revision)
+            for symbol in symbols
+            for bar, revision in windows.unpublished(symbol, since_ms.get(symbol, 0))
+        ]
+        cut = self._behind.cut(windows, [one for one in begun if self._asked(one.arrival, since_ms)])
+        inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
+        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
+
+    def finish(
+        self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
+    ) -> list[tuple[Entry, Message | None]]:
+        """What to store for every bar of this batch, and the message that goes out with it.
+
+        No message says a number that is not finite: JSON has none, and nobody could act on it.
+        """
+        finite_N = _finite(outputs, len(batch.predicted))
+        numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
+        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions if outputs}
+        messages: dict[tuple[str, int, int], Message] = {}
+        for row in np.flatnonzero(finite_N).tolist():
+            one = batch.predicted[row]
+            values = {name: _value(column[row]) for name, column in numbers.items()}
+            looked = {name: rows[row] for name, rows in gazes.items()}
+            context = _context(one, drift, now_ms)
+            messages[_key(one)] = Message(self._prediction(one, values, looked), context)
+        return [_entry(one, messages.get(_key(one))) for one in batch.stored]
+
+    def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
+        if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
+            return False
+        return self._publish_late or arrival.origin is Origin.LIVE
+
+    def _made(self, predicted: Sequence[Stored], cuts: Sequence[Cut]) -> dict[str, Float32s]:
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
+        markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
+        symbols = [one.arrival.bar.symbol for one in predicted]
+        return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
+
+    def _prediction(
+        self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze]
+    ) -> Prediction:
+        bar, manifest = one.arrival.bar, self._manifest
+        return Prediction(
+            id=prediction_id(self._digest, bar.symbol, manifest.interval, bar.opened_at_ms, one.revision),
+            model=manifest.name,
+            version=manifest.version,
+            digest=self._digest,
+            symbol=bar.symbol,
+            interval=manifest.interval,
+            opened_at_ms=bar.opened_at_ms,
+            closed_at_ms=bar.opened_at_ms + self._interval_ms,
+            revision=one.revision,
+            close=bar.close,
+            outputs=outputs,
+            gaze=gaze,
+        )
+
+    def _gazes(self, weights: Float32s) -> list[Gaze]:
+        profile_NT = attention.profile(weights)
+        steps = profile_NT.shape[-1]
+        entropy_N = attention.normalised_entropy(profile_NT).tolist()
+        concentration_N = attention.concentration(profile_NT).tolist()
+        shares_NB = attention.shares(profile_NT, attention.bucket_edges(steps)).tolist()
+        top_NK = attention.top_steps(profile_NT, self._top)
+        heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
+        ago_NK = (steps - 1 - top_NK).tolist()
+        travels = weights if weights[0].size <= _MOST_WEIGHTS else profile_NT
+        sent = np.ascontiguousarray(travels, "<f4")
+        return [
+            Gaze(
+                entropy=entropy_N[row],
+                concentration=concentration_N[row],
+                shares=tuple(shares_NB[row]),
+                top=tuple(map(Step, ago_NK[row], heaviest_NK[row])),
+                weights=sent[row].tobytes(),
+                shape=sent.shape[1:],
+            )
+            for row in range(len(sent))
+        ]
+
+
+def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, ...]:
+    """The symbols whose bars are wanted: those to predict, and the markets that are read beside them."""
+    return tuple(dict.fromkeys((*symbols, *markets)))
+
+
+def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
+    """Split so that no turn holds a symbol twice: each prediction sees the bars up to its own, not later ones."""
+    turns: list[list[Arrival]] = []
+    seen: Counter[str] = Counter()
+    for arrival in arrivals:
+        turn = seen[arrival.bar.symbol]
+        seen[arrival.bar.symbol] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(arrival)
+    return turns
+
+
+def _key(one: Stored) -> tuple[str, int, int]:
+    return one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision
+
+
+def _entry(one: Stored, message: Message | None) -> tuple[Entry, Message | None]:
+    bar = one.arrival.bar
+    raw = None if message is None else encode(message)
+    return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw), message
+
+
+def _finite(outputs: Mapping[str, Float32s], rows: int) -> npt.NDArray[np.bool_]:
+    """(N,): whether all that the model said of each is a number."""
+    finite_N = np.ones(rows, np.bool_)
+    for values in outputs.values():
+        finite_N &= np.isfinite(values.reshape(rows, -1)).all(axis=1)
+    return finite_N
+
+
+def _value(column: float | list[float]) -> float | tuple[float, ...]:
+    return tuple(column) if isinstance(column, list) else column
+
+
+def _context(one: Stored, drift: dict[str, float], now_ms: int) -> Context:
+    arrival = one.arrival
+    return Context(
+        venue=arrival.venue,
+        origin=arrival.origin,
+        late=arrival.origin is not Origin.LIVE,
+        received_at_ms=arrival.received_at_ms,
+        published_at_ms=now_ms,
+        filled=one.filled,
+        drift=drift,
+    )

@@ -1,0 +1,248 @@
+"""The one loop that owns the windows: takes the bars that came, predicts, and hands everything to the store at once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from core import attention
+from core.bars import Arrival
+from core.errors import FeedError
+from core.prediction import Message
+from core.windows import Fate, Windows
+from daemon.inbox import Inbox
+from daemon.ports import Engine, Entry, Float32s
+from daemon.predicting.held import Held
+from daemon.predicting.pipeline import Admission, Batch, Pipeline
+from daemon.predicting.profile import RunningProfile
+
+log = logging.getLogger("gaze.predictor")
+
+_VENUE_TIME_S = 5.0
+"""The other symbols wait no longer than this for the venue's clock."""
+_MOST_BARS = 4_096
+"""Bars taken at once."""
+_ROWS_A_PART = 512
+"""Predictions that go through the engine and to the store together."""
+_SYMBOLS_AT_ONCE = 256
+"""Symbols looked through at once for what was begun."""
+
+
+class Watcher(Protocol):
+    """What the loop tells of its work, for metrics, probes and the status page."""
+
+    def admitted(self, fates: Mapping[Fate, int], batch: Batch, waiting: int, held: int) -> None:
+        """Bars of these fates were taken in; so many wait in the inbox, so many for a missing one."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One stage of one batch took so long."""
+
+    def published_now(self, messages: list[Message]) -> None:
+        """These went out."""
+
+    def filled(self, ready: int) -> None:
+        """So many of the symbols have a full window."""
+
+
+class Committer(Protocol):
+    """Where bars and messages go."""
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        """Keep all of them; returns for each whether its message went out now. Ends only when that is done."""
+
+
+class Predictor:
+    """Owns the windows and what is held. `committed` is told of every batch that the store has.
+
+    `wall_ms` and `clock_s`: the wall clock, and one that never goes back.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        windows: Windows,
+        engine: Engine,
+        store: Committer,
+        inbox: Inbox,
+        held: Held,
+        *,
+        venue: str,
+        since_ms: Mapping[str, int],
+        profiles: Mapping[str, RunningProfile],
+        request_fill: Callable[[str, int, int], None],
+        venue_time_ms: Callable[[], Awaitable[int]],
+        watcher: Watcher,
+        committed: Callable[[Batch], None],
+        wall_ms: Callable[[], int],
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._pipeline = pipeline
+        self._windows = windows
+        self._engine = engine
+        self._store = store
+        self._inbox = inbox
+        self._held = held
+        self._venue = venue
+        self._since_ms = since_ms
+        self._profiles = profiles
+        self._request_fill = request_fill
+        self._venue_time_ms = venue_time_ms
+        self._watcher = watcher
+        self._committed = committed
+        self._wall_ms = wall_ms
+        self._clock_s = clock_s
+        # On a CPU a call has one thread; other engines take one call at a time.
+        self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
+        self._full = windows.full(windows.symbols, pipeline.fewest_bars)
+        watcher.filled(len(self._full))
+
+    async def predict_until_closed(self) -> None:
+        """Work until the inbox is closed and empty.
+
+        What still waits for a missing bar then is left: stored behind a hole it could not be predicted, and may be out
+        of reach once the hole is filled. The next start fetches both.
+        """
+        await self._finish_begun()
+        while True:
+            arrivals = await self._take()
+            if arrivals is None:
+                break
+            await self._work(arrivals, self._held.overdue(self._clock_s()))
+        if self._held.symbols():
+            log.warning(
+                "bars that wait for a missing one are fetched again at the next start", extra={"bars": len(self._held)}
+            )
+
+    async def _finish_begun(self) -> None:
+        """Publish what a daemon before this one stored and could have predicted, had it lived."""
+        symbols = self._windows.symbols
+        for first in range(0, len(symbols), _SYMBOLS_AT_ONCE):
+            begun = self._clock_s()
+            some = symbols[first : first + _SYMBOLS_AT_ONCE]
+            batch = self._pipeline.unfinished(self._windows, some, self._since_ms, self._venue, self._wall_ms())
+            if batch.predicted:
+                log.info("finishing what was begun before", extra={"bars": len(batch.predicted)})
+                self._stage("prepare", begun)
+                await self._publish(batch)
+
+    async def _take(self) -> list[Arrival] | None:
+        """What came, or nothing when a wait for a missing bar is over; None when the inbox is closed and empty."""
+        try:
+            async with asyncio.timeout(self._held.next_due_s(self._clock_s())):
+                return await self._inbox.take(_MOST_BARS) or None
+        except TimeoutError:
+            return []
+
+    async def _work(self, arrivals: list[Arrival], broken: frozenset[str]) -> None:
+        self._hold(await self._predict(arrivals))
+        while followers := self._followers():
+            self._hold(await self._predict(followers))
+        if broken:
+            await self._go_on_without(broken)
+
+    async def _go_on_without(self, broken: frozenset[str]) -> None:
+        """Take what these symbols hold, though a bar before it is missing; the venue says what is from the future."""
+        arrivals = self._held.release(broken)
+        if not arrivals:
+            return
+        log.warning("a missing bar did not come, going on without it", extra={"symbols": sorted(broken)[:10]})
+        try:
+            async with asyncio.timeout(_VENUE_TIME_S):
+                now_ms = await self._venue_time_ms()
+        except (FeedError, TimeoutError):
+            now_ms = self._wall_ms()
+        self._full -= broken
+        await self._predict(arrivals, broken, now_ms)
+
+    def _hold(self, admission: Admission) -> None:
+        self._held.hold(admission.early, self._clock_s())
+        step = self._windows.interval.ms
+        for arrival in admission.early:
+            wanted = int(self._windows.newest_ms_S[self._windows.index[arrival.bar.symbol]]) + step
+            if wanted < arrival.bar.opened_at_ms:
+                self._request_fill(arrival.bar.symbol, wanted, arrival.bar.opened_at_ms)
+
+    def _followers(self) -> list[Arrival]:
+        """Held bars whose predecessor has come meanwhile."""
+        step = self._windows.interval.ms
+        ready = [
+            symbol
+            for symbol in self._held.symbols()
+            if (self._held.first_ms(symbol) or 0) <= self._windows.newest_ms_S[self._windows.index[symbol]] + step
+        ]
+        return self._held.release(ready)
+
+    async def _predict(
+        self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
+    ) -> Admission:
+        begun = self._clock_s()
+        admission = self._pipeline.prepare(self._windows, arrivals, self._since_ms, broken, now_ms)
+        held = len(self._held) + len(admission.early)
+        self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
+        self._stage("prepare", begun)
+        await self._publish(admission.batch)
+        self._fill(admission.batch)
+        return admission
+
+    async def _publish(self, batch: Batch) -> None:
+        """While one part of the batch is on its way to the store, the engine has the next."""
+        async with asyncio.TaskGroup() as tasks:
+            parts = [(part, tasks.create_task(self._infer(part))) for part in batch.parts(_ROWS_A_PART)]
+            for part, inferring in parts:
+                waited = self._clock_s()
+                outputs = await inferring
+                inferred = self._stage("infer", waited)
+                entries = self._pipeline.finish(part, outputs, self._drift(outputs), self._wall_ms())
+                _tell_unsaid(part, entries)
+                finished = self._stage("finish", inferred)
+                if entries:
+                    await self._commit(part, entries)
+                self._stage("commit", finished)
+        if batch.stored:
+            self._committed(batch)
+
+    async def _infer(self, part: Batch) -> dict[str, Float32s]:
+        if not part.predicted:
+            return {}
+        async with self._engine_turns:
+            return await asyncio.to_thread(self._engine.run, part.inputs)
+
+    def _fill(self, batch: Batch) -> None:
+        filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
+        if filling:
+            self._full |= self._windows.full(filling, self._pipeline.fewest_bars)
+            self._watcher.filled(len(self._full))
+
+    def _stage(self, name: str, begun: float) -> float:
+        now = self._clock_s()
+        self._watcher.stage(name, now - begun)
+        return now
+
+    def _drift(self, outputs: dict[str, Float32s]) -> dict[str, float]:
+        drift: dict[str, float] = {}
+        for name, running in self._profiles.items():
+            if name in outputs:
+                running.update(attention.profile(outputs[name]))
+                drift[name] = running.distance()
+        return drift
+
+    async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+        begun = self._clock_s()
+        went_out = await self._store.commit([entry for entry, _ in entries])
+        self._held.postpone(self._clock_s() - begun)
+        for one in batch.predicted:
+            self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
+        sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
+        self._watcher.published_now(sent)
+
+
+def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+    """The only reason why a bar that was predicted has no message."""
+    said = {(entry.symbol, entry.opened_at_ms, entry.revision) for entry, message in entries if message}
+    bars = [(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision) for one in batch.predicted]
+    unsaid = [bar for bar in bars if bar not in said]
+    if unsaid:
+        log.error(
+            "the model said what is no finite number, so these bars go unpredicted; try: gaze bundle verify",
+            extra={"bars": len(unsaid), "first": unsaid[:10]},
+        )

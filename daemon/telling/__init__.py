@@ -1,0 +1,1 @@
+"""How the daemon is: metrics, probes, status page, logs, systemd, and the table in the terminal."""

@@ -1,0 +1,292 @@
+"""The daemon's metrics: one registry of its own, filled by verbs. What they are stands in metric_table.py."""
+
+import asyncio
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    exposition,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from core import __version__
+from core.bars import Interval
+from core.bundle import Manifest
+from core.outputs import Output
+from core.prediction import Message
+from core.windows import Fate
+from daemon.predicting.profile import RunningProfile
+from daemon.telling.histogram import BatchHistogram
+from daemon.telling.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
+from daemon.telling.profile_metrics import ProfileMetrics
+
+
+class Metrics:
+    """All metrics of one daemon and one model. Its methods are verbs; none waits for anything.
+
+    `symbols`: those whose newest prediction is a gauge of its own; the histograms are over all.
+    """
+
+    def __init__(self, manifest: Manifest, digest: str, symbols: Sequence[str], venues: Sequence[str] = ()) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        for process in (ProcessCollector, PlatformCollector, GCCollector):
+            process(registry=self.registry)
+        self._manifest = manifest
+        self._digest = digest
+        self._model = manifest.name
+        self.interval_s = Interval.parse(manifest.interval).ms / 1_000
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, BatchHistogram] = {}
+        # Looking up a series by its labels would cost more than counting a frame.
+        self._frames: dict[str, tuple[Counter, Gauge]] = {}
+        self._newest = _NewestPredictions(manifest, symbols)
+        self._profiles = ProfileMetrics(manifest.name)
+        for told in TABLE:
+            self._build(told)
+        self.registry.register(self._newest)
+        self.registry.register(self._profiles)
+        self._start(venues)
+
+    def _build(self, told: Told) -> None:
+        if told.name in (*_NewestPredictions.NAMES, *ProfileMetrics.NAMES):
+            return
+        if told.kind == "counter":
+            self._counters[told.name] = Counter(told.name, told.help, told.labels, registry=self.registry)
+        elif told.kind == "gauge":
+            self._gauges[told.name] = Gauge(told.name, told.help, told.labels, registry=self.registry)
+        else:
+            self._histograms[told.name] = BatchHistogram(told.name, told.help, told.labels, told.bounds)
+            self.registry.register(self._histograms[told.name])
+
+    def _start(self, venues: Sequence[str]) -> None:
+        """Show every series whose labels are known, so that a rate can be taken from the first event on."""
+        self._gauges["gaze_build_info"].labels(__version__, platform.python_version()).set(1)
+        self._gauges["gaze_bar_interval_seconds"].labels(self._model).set(self.interval_s)
+        for told in TABLE:
+            if told.name in self._counters and told.labels == MODEL:
+                self._counters[told.name].labels(self._model)
+        for venue in venues:
+            self._gauges["gaze_feed_up"].labels(venue)
+            self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue)
+            for name in ("frames", "frames_refused", "reconnects"):
+                self._counters[f"gaze_feed_{name}_total"].labels(venue)
+        for fate in Fate:
+            self._counters["gaze_bars_total"].labels(fate)
+        for stage in STAGES:
+            self._histograms["gaze_stage_seconds"].start([stage])
+        self._start_model()
+
+    def _start_model(self) -> None:
+        self._histograms["gaze_bar_to_prediction_seconds"].start([self._model])
+        for output in self._manifest.outputs:
+            for column in _columns(output):
+                self._histograms["gaze_prediction_value"].start(
+                    [self._model, str(output.horizon), column], BOUNDS[output.kind]
+                )
+        for attention in self._manifest.attentions:
+            look = (self._model, attention.name)
+            self._histograms["gaze_attention_entropy_ratio"].start(look)
+            self._histograms["gaze_attention_concentration_ratio"].start(look)
+            for bucket in BUCKETS:
+                self._histograms["gaze_attention_share_ratio"].start([*look, bucket])
+            self.drift(attention.name, 0.0)
+
+    def loaded(self, engine: str, device: str) -> None:
+        """The engine that runs the model is known."""
+        manifest = self._manifest
+        info = self._gauges["gaze_model_info"]
+        info.clear()
+        info.labels(manifest.name, manifest.version, self._digest, manifest.family, engine, device).set(1)
+
+    def feed_up(self, venue: str, *, up: bool) -> None:
+        """Every socket of the venue is open, or some is not."""
+        self._gauges["gaze_feed_up"].labels(venue).set(up)
+
+    def frames(self, venue: str, received_at_ms: int, count: int = 1) -> None:
+        """Frames came."""
+        total, last_at = self._frames.get(venue) or self._frames.setdefault(
+            venue,
+            (
+                self._counters["gaze_feed_frames_total"].labels(venue),
+                self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue),
+            ),
+        )
+        total.inc(count)
+        last_at.set(received_at_ms / 1_000)
+
+    def refused(self, venue: str) -> None:
+        """A frame was dropped."""
+        self._counters["gaze_feed_frames_refused_total"].labels(venue).inc()
+
+    def reconnected(self, venue: str) -> None:
+        """A socket was opened again."""
+        self._counters["gaze_feed_reconnects_total"].labels(venue).inc()
+
+    def bars(self, fates: Mapping[Fate, int]) -> None:
+        """So many bars met each fate."""
+        for fate, count in fates.items():
+            self._counters["gaze_bars_total"].labels(fate).inc(count)
+
+    def backfilled(self, count: int) -> None:
+        """So many bars came from history."""
+        self._counters["gaze_bars_backfilled_total"].inc(count)
+
+    def lateness(self, seconds: Sequence[float]) -> None:
+        """Live bars were received so long after their close."""
+        self._histograms["gaze_bar_lateness_seconds"].observe(seconds)
+
+    def waiting(self, inbox: int, held: int) -> None:
+        """So many bars wait for the predictor, so many for a missing one before them."""
+        self._gauges["gaze_inbox_bars"].set(inbox)
+        self._gauges["gaze_held_bars"].set(held)
+
+    def batch(self, bars: int) -> None:
+        """So many bars are predicted together."""
+        self._histograms["gaze_batch_bars"].observe([bars])
+
+    def stage(self, name: str, seconds: float) -> None:
+        """A batch spent so long in one of STAGES."""
+        self._histograms["gaze_stage_seconds"].observe([seconds], name)
+
+    def predicted(self, messages: Sequence[Message]) -> None:
+        """These messages went out."""
+        if not messages:
+            return
+        late = sum(message.context.late for message in messages)
+        self._counters["gaze_predictions_total"].labels(self._model).inc(len(messages))
+        self._counters["gaze_predictions_late_total"].labels(self._model).inc(late)
+        filled = sum(message.context.filled > 0 for message in messages)
+        self._counters["gaze_predictions_filled_total"].labels(self._model).inc(filled)
+        waited = [
+            message.context.published_at_ms - message.context.received_at_ms
+            for message in messages
+            if not message.context.late
+        ]
+        self._histograms["gaze_bar_to_prediction_seconds"].observe(np.array(waited) / 1_000, self._model)
+        self._newest.take(messages)
+        for output in self._manifest.outputs:
+            values = np.array([message.prediction.outputs[output.name] for message in messages])
+            for column, numbers in zip(_columns(output), values.reshape(len(messages), -1).T, strict=True):
+                self._histograms["gaze_prediction_value"].observe(numbers, self._model, str(output.horizon), column)
+        for attention in self._manifest.attentions:
+            self._looked(attention.name, messages)
+
+    def _looked(self, attention: str, messages: Sequence[Message]) -> None:
+        gazes = [message.prediction.gaze[attention] for message in messages]
+        look = (self._model, attention)
+        self._histograms["gaze_attention_entropy_ratio"].observe([gaze.entropy for gaze in gazes], *look)
+        self._histograms["gaze_attention_concentration_ratio"].observe([gaze.concentration for gaze in gazes], *look)
+        shares_N3 = np.array([gaze.shares for gaze in gazes])
+        for bucket, share_N in zip(BUCKETS, shares_N3.T, strict=True):
+            self._histograms["gaze_attention_share_ratio"].observe(share_N, *look, bucket)
+
+    def follow(self, attention: str, profile: RunningProfile, entropy: float) -> None:
+        """Tell where this attention looks, beside its reference with this mean entropy."""
+        self._profiles.follow(attention, profile, entropy)
+
+    def drift(self, attention: str, distance: float) -> None:
+        """The running profile of this attention is so far from its reference."""
+        self._gauges["gaze_attention_drift_distance"].labels(self._model, attention).set(distance)
+
+    def parity(self, compared: int, mismatched: int) -> None:
+        """So many feature rows were computed again, so many of them in other bits."""
+        self._counters["gaze_parity_compared_total"].inc(compared)
+        self._counters["gaze_parity_mismatched_total"].inc(mismatched)
+
+    def filled(self, ready: int, symbols: int) -> None:
+        """So many symbols of all have a full window."""
+        self._gauges["gaze_symbols_ready"].set(ready)
+        self._gauges["gaze_symbols"].set(symbols)
+
+    def ready(self, *, now: bool) -> None:
+        """The daemon is ready, or not."""
+        self._gauges["gaze_ready"].set(now)
+
+    def store_up(self, *, up: bool) -> None:
+        """The store answers, or not."""
+        self._gauges["gaze_store_up"].set(up)
+
+    def store_failed(self) -> None:
+        """The store could not be reached or refused."""
+        self._counters["gaze_store_errors_total"].inc()
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition in the format this Accept header asks for, and its content type.
+
+        The event loop gets its turn after each metric: a scrape never delays a bar by more than one metric's text.
+        """
+        encode, content_type = exposition.choose_encoder(accept)
+        end = b"# EOF\n" if content_type.startswith("application/openmetrics-text") else b""
+        parts: list[bytes] = []
+        for metric in self.registry.collect():
+            # When a series began is our start, which process_start_time_seconds tells once for all.
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            parts.append(encode(_One(metric)).removesuffix(end))
+            await asyncio.sleep(0)
+        return b"".join([*parts, end]), content_type
+
+
+class _One(Collector):
+    """A single metric, for an encoder that asks for a registry."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return [self._metric]
+
+
+class _NewestPredictions(Collector):
+    """The newest message of each listed symbol, turned into gauges only when somebody scrapes."""
+
+    NAMES: Final = ("gaze_prediction", "gaze_prediction_bar_close_timestamp_seconds")
+
+    def __init__(self, manifest: Manifest, symbols: Sequence[str]) -> None:
+        self._outputs = manifest.outputs
+        self._model = manifest.name
+        self._newest: dict[str, Message | None] = dict.fromkeys(symbols)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            prediction = message.prediction
+            if prediction.symbol not in self._newest:
+                continue
+            known = self._newest[prediction.symbol]
+            # A filled gap brings older bars after newer ones.
+            if known is None or prediction.closed_at_ms >= known.prediction.closed_at_ms:
+                self._newest[prediction.symbol] = message
+
+    def describe(self) -> Iterable[Metric]:
+        return [
+            GaugeMetricFamily(told.name, told.help, labels=told.labels) for told in TABLE if told.name in self.NAMES
+        ]
+
+    def collect(self) -> Iterable[Metric]:
+        values, closes = self.describe()
+        assert isinstance(values, GaugeMetricFamily)
+        assert isinstance(closes, GaugeMetricFamily)
+        for symbol, message in self._newest.items():
+            if message is None:
+                continue
+            closes.add_metric([self._model, symbol], message.prediction.closed_at_ms / 1_000)
+            for output in self._outputs:
+                value = message.prediction.outputs[output.name]
+                numbers = value if isinstance(value, tuple) else (value,)
+                for column, number in zip(_columns(output), numbers, strict=True):
+                    values.add_metric([self._model, symbol, str(output.horizon), column], number)
+        return [values, closes]
+
+
+def _columns(output: Output) -> tuple[str, ...]:
+    return tuple(f"{output.kind}_{level:g}" for level in output.levels) or (str(output.kind),)

@@ -1,0 +1,92 @@
+"""What the daemon knows of itself: told by the predictor and the listeners, asked by probes, page and metrics."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from core.bars import Origin
+from core.errors import StoreError
+from core.prediction import Message
+from core.windows import Fate
+from daemon.predicting.pipeline import Batch
+from daemon.telling.health import Condition
+from daemon.telling.metrics import Metrics
+
+
+class Status:
+    """Hears of the work, keeps the newest message of each symbol, and says whether the daemon is ready."""
+
+    def __init__(self, metrics: Metrics, about: Mapping[str, str], symbols: int) -> None:
+        self._metrics = metrics
+        self._about = about
+        self._symbols = symbols
+        self._feed_up: Callable[[], bool] = lambda: False
+        self._ready_symbols = 0
+        self._store_error = "not opened yet"
+        self._latest: dict[str, Message] = {}
+        self.published = 0
+
+    def feed_is(self, up: Callable[[], bool]) -> None:
+        """From now on `up` answers whether every socket is open and its history joined."""
+        self._feed_up = up
+
+    def admitted(self, fates: Mapping[Fate, int], batch: Batch, waiting: int, held: int) -> None:
+        """Bars of these fates were taken in; so many wait in the inbox, so many for a missing one."""
+        self._metrics.bars(fates)
+        self._metrics.waiting(waiting, held)
+        live = [one.arrival for one in batch.stored if one.arrival.origin is Origin.LIVE]
+        interval_s = self._metrics.interval_s
+        self._metrics.lateness([one.received_at_ms / 1_000 - one.bar.opened_at_ms / 1_000 - interval_s for one in live])
+        if batch.predicted:
+            self._metrics.batch(len(batch.predicted))
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One stage of one batch took so long."""
+        self._metrics.stage(name, seconds)
+
+    def published_now(self, messages: Sequence[Message]) -> None:
+        """These went out."""
+        self.published += len(messages)
+        self._metrics.predicted(messages)
+        for message in messages:
+            symbol = message.prediction.symbol
+            # Taken out first, so that the dictionary stays in the order of publishing.
+            known = self._latest.pop(symbol, message)
+            newer = known.prediction.opened_at_ms <= message.prediction.opened_at_ms
+            self._latest[symbol] = message if newer else known
+        if messages:
+            for attention, distance in messages[-1].context.drift.items():
+                self._metrics.drift(attention, distance)
+
+    def filled(self, ready: int) -> None:
+        """So many of the symbols have a full window."""
+        self._ready_symbols = ready
+        self._metrics.filled(ready, self._symbols)
+
+    def store_failed(self, error: StoreError) -> None:
+        """The store refused or was away; the batch is kept and tried again."""
+        self._store_error = str(error)
+        self._metrics.store_up(up=False)
+        self._metrics.store_failed()
+
+    def store_back(self) -> None:
+        """The store answers."""
+        self._store_error = ""
+        self._metrics.store_up(up=True)
+
+    def conditions(self) -> Sequence[Condition]:
+        """All that must be so before the daemon is ready."""
+        up = self._feed_up()
+        full = f"{self._ready_symbols} of {self._symbols} symbols have a full window"
+        return (
+            Condition("feed", up, "connected, history joined" if up else "not connected, or history still missing"),
+            Condition("store", not self._store_error, self._store_error or "answers"),
+            Condition("windows", self._ready_symbols > 0, full),
+        )
+
+    def about(self) -> Mapping[str, str]:
+        """What runs, in words."""
+        return self._about
+
+    def latest(self, limit: int) -> Sequence[Message]:
+        """The newest message of each symbol, last published first."""
+        newest = list(self._latest.values())
+        return newest[::-1][:limit]

@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+from builders import HOUR, a_bar, a_manifest, an_arrival
+
+from core import prediction
+from core.bars import Arrival, Bar, Origin
+from core.features import FeatureSet
+from core.outputs import Attention
+from core.windows import Fate, Windows
+from daemon.predicting.pipeline import Batch, Pipeline
+
+NEEDED = 28  # a window of 4 and 25 bars of lookback: the first row ends at bar 25
+
+
+def a_pipeline(**changes: object) -> Pipeline:
+    usual = {"publish_late": True, "top": 2}
+    return Pipeline(a_manifest(), "digest", **(usual | changes))  # type: ignore[arg-type]
+
+
+def bars(first: int, last: int, symbol: str = "BTCUSDT") -> list[Bar]:
+    drawn = np.random.default_rng(3).uniform(95, 105, 200)
+    return [
+        a_bar(number, symbol, close=float(drawn[number]), volume=float(number)) for number in range(first, last + 1)
+    ]
+
+
+def arrivals(first: int, last: int, symbol: str = "BTCUSDT", origin: Origin = Origin.LIVE) -> list[Arrival]:
+    return [an_arrival(bar, origin) for bar in bars(first, last, symbol)]
+
+
+def windows(*symbols: str) -> Windows:
+    return Windows(HOUR, symbols or ("BTCUSDT",), NEEDED + 16)
+
+
+def numbers(batch: Batch) -> list[int]:
+    return [one.arrival.bar.opened_at_ms // HOUR.ms for one in batch.predicted]
+
+
+def test_the_first_prediction_comes_with_the_first_full_window():
+    assert a_pipeline().bars_needed == NEEDED
+    admission = a_pipeline().prepare(windows(), arrivals(1, NEEDED + 2), {})
+    assert numbers(admission.batch) == [NEEDED, NEEDED + 1, NEEDED + 2]
+    assert len(admission.batch.stored) == NEEDED + 2
+    assert admission.fates == {Fate.FIRST: 1, Fate.FRESH: NEEDED + 1}
+
+
+def test_inputs_are_the_features_that_training_computes_bit_for_bit():
+    admission = a_pipeline().prepare(windows(), arrivals(1, NEEDED + 2), {})
+    history = FeatureSet.named("btc_3").history(np.array([bar.row for bar in bars(1, NEEDED + 2)]))
+    expected = [history[end - 4 : end].astype(np.float32) for end in (NEEDED, NEEDED + 1, NEEDED + 2)]
+    assert admission.batch.inputs["bars"].tobytes() == np.array(expected).tobytes()
+
+
+def test_a_batch_with_a_bar_and_its_revision_predicts_each_from_what_was_known_then():
+    mirror, pipeline = windows(), a_pipeline()
+    revised = an_arrival(a_bar(NEEDED, close=99.0))
+    together = pipeline.prepare(mirror, [*arrivals(1, NEEDED), revised], {}).batch
+    apart = windows()
+    first = pipeline.prepare(apart, arrivals(1, NEEDED), {}).batch
+    second = pipeline.prepare(apart, [revised], {}).batch
+    assert [one.revision for one in together.predicted] == [0, 1]
+    separately = np.concatenate([first.inputs["bars"], second.inputs["bars"]])
+    assert together.inputs["bars"].tobytes() == separately.tobytes()
+
+
+def test_a_repeated_bar_is_neither_stored_nor_predicted_again():
+    mirror = windows()
+    a_pipeline().prepare(mirror, arrivals(1, NEEDED), {})
+    again = a_pipeline().prepare(mirror, arrivals(NEEDED - 3, NEEDED), {})
+    assert not again.batch.stored
+    assert again.fates == {Fate.REPEATED: 4}
+
+
+def test_history_before_the_symbol_was_followed_fills_windows_only():
+    since = {"BTCUSDT": (NEEDED + 2) * HOUR.ms}
+    admission = a_pipeline().prepare(windows(), arrivals(1, NEEDED + 3), since)
+    assert numbers(admission.batch) == [NEEDED + 2, NEEDED + 3]
+
+
+def test_bars_missed_while_away_are_skipped_where_the_policy_says_so():
+    mirror, pipeline = windows(), a_pipeline(publish_late=False)
+    pipeline.prepare(mirror, arrivals(1, NEEDED), {})
+    missed = arrivals(NEEDED + 1, NEEDED + 3, origin=Origin.BACKFILLED)
+    assert numbers(pipeline.prepare(mirror, [*missed, *arrivals(NEEDED + 4, NEEDED + 4)], {}).batch) == [NEEDED + 4]
+
+
+def test_a_bar_whose_predecessor_is_missing_is_handed_back_and_changes_nothing():
+    mirror = windows()
+    a_pipeline().prepare(mirror, arrivals(1, NEEDED), {})
+    admission = a_pipeline().prepare(mirror, arrivals(NEEDED + 2, NEEDED + 2), {})
+    assert [one.bar.opened_at_ms for one in admission.early] == [(NEEDED + 2) * HOUR.ms]
+    assert mirror.newest_ms_S[0] == NEEDED * HOUR.ms
+
+
+def test_a_symbol_that_waits_no_longer_goes_on_without_and_is_healed_when_the_bar_comes():
+    """While a bar is missing nothing is predicted; when it comes, those that went unpredicted are, and once."""
+    mirror, pipeline = windows(), a_pipeline()
+    pipeline.prepare(mirror, arrivals(1, NEEDED), {})
+    mirror.publish("BTCUSDT", NEEDED * HOUR.ms, 0)
+    gone_on = pipeline.prepare(mirror, arrivals(NEEDED + 2, NEEDED + 3), {}, broken=["BTCUSDT"])
+    assert len(gone_on.batch.stored) == 2
+    assert not gone_on.batch.predicted
+    healed = pipeline.prepare(mirror, arrivals(NEEDED + 1, NEEDED + 1, origin=Origin.BACKFILLED), {})
+    assert numbers(healed.batch) == [NEEDED + 1, NEEDED + 2, NEEDED + 3]
+    assert [one.revision for one in healed.batch.predicted] == [0, 0, 0]
+    whole = pipeline.prepare(windows(), arrivals(1, NEEDED + 3), {}).batch
+    assert healed.batch.inputs["bars"].tobytes() == whole.inputs["bars"][1:].tobytes()
+
+
+def test_messages_say_what_the_model_said_and_where_it_looked():
+    pipeline = a_pipeline()
+    batch = pipeline.prepare(windows(), arrivals(1, NEEDED + 1), {}).batch
+    looked = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], np.float32)
+    outputs = {"return_1": np.array([0.5, -0.25], np.float32), "attention": looked}
+    entries = pipeline.finish(batch, outputs, {"attention": 0.01}, now_ms=7)
+    assert [entry.message is not None for entry, _ in entries] == [False] * (NEEDED - 1) + [True, True]
+    entry, message = entries[-1]
+    sent = prediction.decode(entry.message or b"")
+    assert sent == message
+    assert sent.prediction.outputs == {"return_1": -0.25}
+    assert sent.prediction.closed_at_ms == (NEEDED + 2) * HOUR.ms
+    assert sent.prediction.gaze["attention"].top == (
+        prediction.Step(3, pytest.approx(0.7)),
+        prediction.Step(0, pytest.approx(0.1)),
+    )
+    assert np.frombuffer(sent.prediction.gaze["attention"].weights, "<f4").tolist() == looked[1].tolist()
+    assert sent.context.drift == {"attention": 0.01}
+    assert sent.context.published_at_ms == 7
+
+
+@pytest.mark.parametrize("name", ["return_1", "attention"])
+@pytest.mark.parametrize("said", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_goes_out_in_no_message(name: str, said: float):
+    mirror, pipeline = windows(), a_pipeline()
+    batch = pipeline.prepare(mirror, arrivals(1, NEEDED + 1), {}).batch
+    outputs = {"return_1": np.zeros(2, np.float32), "attention": np.full((2, 4), 0.25, np.float32)}
+    outputs[name][0] = said
+    entries = pipeline.finish(batch, outputs, {}, now_ms=0)
+    assert len(entries) == NEEDED + 1
+    assert [message.prediction.opened_at_ms // HOUR.ms for _, message in entries if message] == [NEEDED + 1]
+    assert all(prediction.decode(entry.message) for entry, _ in entries if entry.message)
+
+
+def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
+    manifest = a_manifest(attentions=(Attention("attention", ("head", "time")),))
+    pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)
+    batch = pipeline.prepare(windows(), arrivals(1, NEEDED), {}).batch
+    heads = np.array([[[1, 0, 0, 0], [0, 0, 0, 1]]], np.float32)
+    entries = pipeline.finish(batch, {"return_1": np.zeros(1, np.float32), "attention": heads}, {}, now_ms=0)
+    message = entries[-1][1]
+    assert message is not None
+    gaze = message.prediction.gaze["attention"]
+    assert gaze.shape == (2, 4)
+    assert gaze.entropy == pytest.approx(0.5)
+    assert gaze.top == (prediction.Step(0, 0.5),)
+
+
+def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_in():
+    """Ids and values depend on model and bars only; clocks live in the context."""
+    pipeline = a_pipeline()
+
+    def sent(cuts: list[list[Arrival]], now_ms: int) -> list[prediction.Prediction]:
+        mirror, messages = windows(), []
+        for cut in cuts:
+            batch = pipeline.prepare(mirror, cut, {}).batch
+            if batch.predicted:
+                rows = batch.inputs["bars"]
+                outputs = {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
+                messages += [message for _, message in pipeline.finish(batch, outputs, {}, now_ms) if message]
+        return [message.prediction for message in messages]
+
+    whole = arrivals(1, NEEDED + 5)
+    assert sent([whole], 1) == sent([[one] for one in whole], 2)
+
+
+def test_what_a_killed_daemon_stored_and_did_not_publish_is_finished():
+    whole, mirror = a_pipeline(), windows("A", "B", "C")
+    for symbol, last in (("A", NEEDED + 3), ("B", NEEDED - 1), ("C", NEEDED + 1)):
+        for bar in bars(1, last, symbol):
+            mirror.put(bar)
+    mirror.publish("A", a_bar(NEEDED + 1).opened_at_ms, 0)
+    since = {symbol: a_bar(NEEDED + 1).opened_at_ms for symbol in "ABC"}
+    batch = whole.unfinished(mirror, ["A", "B", "C"], since, "binance", now_ms=0)
+    assert [(one.arrival.bar.symbol, n) for one, n in zip(batch.predicted, numbers(batch), strict=True)] == [
+        ("A", NEEDED + 2),
+        ("A", NEEDED + 3),
+        ("C", NEEDED + 1),
+    ]
+    assert batch.stored == batch.predicted
+    assert {one.arrival.origin for one in batch.stored} == {Origin.BACKFILLED}
+    undisturbed = whole.prepare(windows(), arrivals(1, NEEDED + 3), {}).batch
+    np.testing.assert_array_equal(batch.inputs["bars"][:2], undisturbed.inputs["bars"][-2:])
+
+
+def test_what_is_late_is_not_finished_where_late_ones_are_skipped():
+    mirror = windows()
+    for bar in bars(1, NEEDED):
+        mirror.put(bar)
+    assert not a_pipeline(publish_late=False).unfinished(mirror, ["BTCUSDT"], {}, "binance", now_ms=0).stored
