@@ -138,9 +138,10 @@ OVERVIEW = [
     number("Alerts", "Alerts of Gaze that fire now.",
            '(count(ALERTS{alertstate="firing",alertname=~"Gaze.+"}) or vector(0))',
            steps=[(None, GREEN), (1, RED)]),
-    lines("Predictions", "Published in the last while, and those of them for bars that came by backfill.", {
+    lines("Predictions", "Published in the last while, and those of them for bars that came late, or on windows that lack some.", {
         "{{model}} on {{instance}}": f"sum by (model, instance) (increase(gaze_predictions_total{{{MODEL}}}[$over]))",
         "{{model}} late": f"sum by (model) (increase(gaze_predictions_late_total{{{MODEL}}}[$over]))",
+        "{{model}} held flat": f"sum by (model) (increase(gaze_predictions_filled_total{{{MODEL}}}[$over]))",
     }, width=12),
     lines("From bar to prediction", "From having received a live bar to its prediction being out.",
           quantiles("gaze_bar_to_prediction_seconds", MODEL), unit="s", width=12),
