@@ -138,7 +138,7 @@ OVERVIEW = [
     number("Alerts", "Alerts of Gaze that fire now.",
            '(count(ALERTS{alertstate="firing",alertname=~"Gaze.+"}) or vector(0))',
            steps=[(None, GREEN), (1, RED)]),
-    lines("Predictions", "Published in the last while, and those of them for bars that came late, or on windows that lack some.", {
+    lines("Predictions", "Published, and those of them for late bars or on windows that lack some.", {
         "{{model}} on {{instance}}": f"sum by (model, instance) (increase(gaze_predictions_total{{{MODEL}}}[$over]))",
         "{{model}} late": f"sum by (model) (increase(gaze_predictions_late_total{{{MODEL}}}[$over]))",
         "{{model}} held flat": f"sum by (model) (increase(gaze_predictions_filled_total{{{MODEL}}}[$over]))",
