@@ -24,7 +24,7 @@ class Gaze:
     def run(self, *arguments: str) -> str:
         """A command to its end; its output. A failure fails the test with what it said."""
         done = subprocess.run(
-            [GAZE, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
+            [GAZE, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=900, check=False
         )
         assert done.returncode == 0, f"gaze {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done.stdout

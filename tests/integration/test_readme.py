@@ -35,7 +35,7 @@ def masked(line: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_the_walk_prints_what_the_readme_shows(an_empty_folder: "Gaze", shared_data: Path):
     (an_empty_folder.folder / BARS).symlink_to(shared_data / "bars" / BARS)
     steps = walk()
