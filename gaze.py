@@ -22,6 +22,7 @@ _EXTRAS = {
     "plotly": "explain",
 }
 _BENCHMARKS = {
+    "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }

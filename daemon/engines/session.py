@@ -16,6 +16,8 @@ import numpy as np
 from core.errors import BundleError, EngineError
 from daemon.ports import Float32s
 
+# ONNX Runtime starts to send telemetry when it is imported, before anything could tell it not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 try:
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
