@@ -1,5 +1,7 @@
 """Bundles for tests: a small LSTM with attention of random weights, exported as any model is."""
 
+import functools
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,9 +89,20 @@ def a_reference(window: int = WINDOW) -> bytes:
 
 def a_bundle(folder: Path, hidden: int = 16, **changes: Any) -> Bundle:
     """A bundle of `a_model`, proven and written. `changes`: arguments of make_bundle."""
+    if changes.keys() <= {"formats"}:
+        return bundle.write(folder, *_exported(hidden, changes.get("formats", ("onnx",))))
     manifest = a_manifest(WINDOW)
     usual = {"sample": a_sample(manifest), "reference": a_reference()}
     return make_bundle(folder, a_model(hidden), manifest, **(usual | changes))
+
+
+@functools.cache
+def _exported(hidden: int, formats: tuple[str, ...]) -> tuple[Manifest, dict[str, bytes]]:
+    """An export takes seconds, so each is made once a process."""
+    manifest = a_manifest(WINDOW)
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_bundle(Path(folder) / "made", a_model(hidden), manifest, a_sample(manifest), a_reference(), formats)
+        return made.manifest, {name: made.path(name).read_bytes() for name in made.manifest.files}
 
 
 def rewritten(original: Bundle, folder: Path, file: str, change: Callable[[bytes], bytes], **changes: Any) -> Bundle:

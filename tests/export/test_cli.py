@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from runs import a_recipe, a_run, some_bars, write_parquet
@@ -59,12 +60,14 @@ def test_a_bundle_has_the_outputs_of_the_trained_weights(trained: Run, made: Bun
     golden.check(golden.named(golden.OUTPUT, arrays), said, 1e-6, "the run")
 
 
-def test_a_copy_of_a_run_gives_the_same_digest_wherever_it_goes(trained: Run, made: Bundle, tmp_path: Path):
+def test_a_copy_of_a_run_gives_the_same_bundle_wherever_it_goes(trained: Run, made: Bundle, tmp_path: Path):
     copied = shutil.copytree(trained.folder, tmp_path / "copied")
     for file in copied.iterdir():
         os.utime(file, (0, 0))
     told(copied, "--out", tmp_path / "elsewhere")
-    assert bundle.read(tmp_path / "elsewhere").digest == made.digest
+    again = bundle.read(tmp_path / "elsewhere").manifest
+    # Whoever works on Gaze while its tests run may commit in between.
+    assert msgspec.structs.replace(again, commit=made.manifest.commit) == made.manifest
 
 
 def test_name_version_and_tolerance_can_be_said(trained: Run, tmp_path: Path):

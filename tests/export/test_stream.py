@@ -20,9 +20,12 @@ from export import to_stream
 from export.prove import prove
 from export.source import Source
 
+SHORT = 16
+"""A window that is traced faster."""
+
 
 def a_source(kind: Callable[[], nn.Module], manifest: Manifest | None = None) -> Source:
-    manifest = manifest or a_manifest(WINDOW)
+    manifest = manifest or a_manifest(SHORT)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         model = kind()
@@ -84,9 +87,9 @@ def test_streaming_graphs_asked_for_and_impossible_are_refused():
 
 
 def test_a_window_that_expands_is_not_cut():
-    manifest = a_manifest(WINDOW)
+    manifest = a_manifest(SHORT)
     (one,) = manifest.inputs
-    window = msgspec.structs.replace(one.window, kind="expanding", minimum=24)
+    window = msgspec.structs.replace(one.window, kind="expanding", minimum=8)
     manifest = msgspec.structs.replace(manifest, inputs=(msgspec.structs.replace(one, window=window),))
     assert to_stream.why_not(a_source(SmallLstm, manifest)) == (
         "the window of input 'bars' is expanding: its first row does not move on"
