@@ -88,6 +88,19 @@ def test_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp
     assert accepted == {"model.score.bias"}
 
 
+def test_8_bit_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path):
+    accepted = set()
+    for name, values in weights(exported, "model.int8.onnx").items():
+        wrong = rewritten(exported, tmp_path / "wrong", "model.int8.onnx", scaled(name, 1.01))
+        try:
+            prove(OnnxRuntime(wrong, "onnxruntime-int8"), wrong)
+        except BundleError as error:
+            assert "model.int8.onnx on onnxruntime-int8 does not reproduce its golden values" in str(error)  # noqa: PT017
+        else:
+            accepted |= {name} if values.any() else set()
+    assert accepted == {"model.score.bias"}
+
+
 def test_a_file_that_is_no_graph_is_refused(exported: Bundle, tmp_path: Path):
     broken = rewritten(exported, tmp_path / "broken", "model.onnx", lambda content: content[: len(content) // 2])
     with pytest.raises(BundleError, match=r"cannot load .*model\.onnx .*; try: gaze export again"):
