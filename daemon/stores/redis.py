@@ -53,8 +53,7 @@ _LOAD_COMMIT: Final = _command("SCRIPT", "LOAD", _COMMIT)
 
 _ADVICE: Final = {
     "username-password": "set the right user and password in store.url",
-    "authentication": "set the right user and password in store.url",
-    "unauthenticated": "set the right user and password in store.url",
+    "authenticat": "set the right user and password in store.url",
     "permission": "give its user the rights listed in docs/reference/redis.md",
     "can't run this command": "give its user the rights listed in docs/reference/redis.md",
     "read only replica": "point store.url at the primary",
