@@ -154,6 +154,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """What the graph gives, by name: the outputs, then the attentions."""
         return (*(one.name for one in self.outputs), *(one.name for one in self.attentions))
 
+    @property
+    def looks(self) -> tuple[Attention, ...]:
+        """The attentions that are weights over steps: all but gates, which look nowhere."""
+        return tuple(one for one in self.attentions if not one.gates)
+
     def artefact(self, kind: str) -> Artefact:
         """The artefact of this kind.
 

@@ -43,3 +43,8 @@ class Attention(msgspec.Struct, frozen=True):
     axes: tuple[str, ...]
     bound: float = 1.0
     """The largest weight the scoring function can give to one step: below 1 where a tanh bounds the scores."""
+
+    @property
+    def gates(self) -> bool:
+        """Whether it tells how open gates are, each from 0 to 1: no weights over steps, and no look."""
+        return self.axes[-1] == "gate"

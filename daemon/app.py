@@ -274,7 +274,7 @@ async def _last_closed_ms(history: History, interval: Interval) -> int:
 
 def _profiles(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:
     reference = bundle.arrays(REFERENCE)
-    profiles = {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.attentions}
+    profiles = {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.looks}
     for name, profile in profiles.items():
         metrics.follow(name, profile, float(reference[f"{name}.entropy"].mean()))
     return profiles

@@ -3,6 +3,17 @@
 import msgspec
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """How one attention lay on the validation part: means over its windows, of their mean over heads and layers."""
+
+    entropy: float
+    """Normalised: 1 is even, 0 one single step."""
+    concentration_factor: float
+    """The largest weight over the even one."""
+    profile: tuple[float, ...]
+    """(T,): the weight of each step, oldest first."""
+
+
 class Epoch(msgspec.Struct, frozen=True):
     """One epoch: mean losses, in squared deviations of the training labels where the loss is mse."""
 
@@ -18,3 +29,5 @@ class Epoch(msgspec.Struct, frozen=True):
     """What it was in this epoch."""
     validation_parts: dict[str, float] = {}
     """The validation loss of each output, unweighted."""
+    attention: dict[str, Seen] = {}
+    """Where it looked after the epoch, by the attention's name."""

@@ -114,7 +114,7 @@ def _reference(model: Model, said: Said) -> Arrays:
     """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows."""
     kept: Arrays = {}
     for output in model.attentions:
-        if output.axes[-1] == "gate":
+        if output.gates:
             continue
         weights = said[output.name]
         some = weights[_spread(len(weights), REFERENCE_WINDOWS)]

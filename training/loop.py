@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError, DataError
+from training.followed import Followed
 from training.history import Epoch
 from training.looking import Looking
 from training.losses import IN_RETURNS, Objective
@@ -55,7 +56,8 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
         started, current = time.perf_counter(), rate.now
         shuffled_N = train_N[torch.randperm(len(train_N), generator=shuffle)]
         train_loss, norm = _train(model, windows, shuffled_N, how, loss, looking, optimiser, partial(watch, number))
-        validation_loss, shares = measure(model, windows, validation_N, loss)
+        followed = Followed(model.attentions)
+        validation_loss, shares = measure(model, windows, validation_N, loss, followed)
         if not math.isfinite(train_loss + validation_loss):
             raise DataError(
                 f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
@@ -66,7 +68,7 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
         if improved:
             best_loss, best_number, best_weights = validation_loss, number, _weights(model)
         seconds = time.perf_counter() - started
-        yield Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares)
+        yield Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares, followed.seen())
         if number - best_number >= recipe.stopping.patience:
             break
         rate.next(validation_loss)
@@ -75,14 +77,16 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
 
 
 def measure(
-    model: Model, windows: Windows, ends_N: Tensor, loss: Objective, batch: int = 256
+    model: Model, windows: Windows, ends_N: Tensor, loss: Objective, followed: Followed | None = None, batch: int = 256
 ) -> tuple[float, dict[str, float]]:
-    """Mean loss over the windows, and that of each output; no dropout, no gradient."""
+    """Mean loss over the windows, and that of each output; no dropout, no gradient. `followed` sees where it looks."""
     model.eval()
     total, shares = 0.0, dict.fromkeys((output.name for output in model.outputs), 0.0)
     with torch.inference_mode():
         for ends in torch.split(ends_N, batch):
-            batch_loss, parts, _ = _loss(model, windows, ends, loss)
+            batch_loss, parts, raw = _loss(model, windows, ends, loss)
+            if followed is not None:
+                followed.add(raw)
             total += batch_loss.item() * len(ends)
             for name, part in parts.items():
                 shares[name] += part.item() * len(ends)

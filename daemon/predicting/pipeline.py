@@ -130,7 +130,7 @@ class Pipeline:
         """
         finite_N = _finite(outputs, len(batch.predicted))
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
-        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.attentions if outputs}
+        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.looks if outputs}
         messages: dict[tuple[str, int, int], Message] = {}
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]

@@ -79,7 +79,7 @@ class PredictionTable:
         for output in self._manifest.outputs:
             values = np.array([row.outputs[output.name] for row in rows], np.float32)
             columns.append(pl.Series(output.name, values))
-        for attention in self._manifest.attentions:
+        for attention in self._manifest.looks:
             columns += _looked(attention.name, [row.gaze[attention.name] for row in rows])
         return pl.DataFrame(columns)
 

@@ -94,7 +94,7 @@ class Metrics:
                 self._histograms["gaze_prediction_value"].start(
                     [self._model, str(output.horizon), column], BOUNDS[output.kind]
                 )
-        for attention in self._manifest.attentions:
+        for attention in self._manifest.looks:
             look = (self._model, attention.name)
             self._histograms["gaze_attention_entropy_ratio"].start(look)
             self._histograms["gaze_attention_concentration_ratio"].start(look)
@@ -179,7 +179,7 @@ class Metrics:
             values = np.array([message.prediction.outputs[output.name] for message in messages])
             for column, numbers in zip(_columns(output), values.reshape(len(messages), -1).T, strict=True):
                 self._histograms["gaze_prediction_value"].observe(numbers, self._model, str(output.horizon), column)
-        for attention in self._manifest.attentions:
+        for attention in self._manifest.looks:
             self._looked(attention.name, messages)
 
     def _looked(self, attention: str, messages: Sequence[Message]) -> None:

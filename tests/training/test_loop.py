@@ -3,10 +3,12 @@ import pytest
 import torch
 from runs import a_recipe, some_bars
 
+from core import attention
 from core.barfile import BarFile, SymbolBars
 from core.errors import ConfigError, DataError
 from training import families, loop
 from training.dataset import panel
+from training.evaluation import predict
 from training.history import Epoch
 from training.losses import Objective
 from training.recipe import Recipe
@@ -75,6 +77,16 @@ def test_the_weights_kept_are_those_of_the_best_epoch():
     found = loop.measure(model, windows, torch.from_numpy(parts.validation.ends_N), loss)
     assert found == (best.validation_loss, best.validation_parts)
     assert history[-1].validation_loss != best.validation_loss
+
+
+def test_each_epoch_tells_where_it_looked_on_the_validation_part():
+    model, parts, history = fitted(some_bars(), a_recipe("optimiser.epochs=2", "optimiser.learning_rate=0.05"))
+    weights = predict(model, parts.validation)["attention"]
+    best = [epoch for epoch in history if epoch.best][-1].attention["attention"]
+    assert best.profile == pytest.approx(weights.mean(axis=0).tolist(), abs=1e-6)
+    assert best.entropy == pytest.approx(attention.normalised_entropy(weights).mean(), abs=1e-6)
+    assert best.concentration_factor == pytest.approx(attention.concentration_factor(weights).mean(), abs=1e-5)
+    assert history[0].attention != history[1].attention
 
 
 def test_it_stops_when_patience_is_at_its_end():

@@ -155,6 +155,17 @@ def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
     assert gaze.top == (prediction.Step(0, 0.5),)
 
 
+def test_gates_which_look_nowhere_are_not_told_as_a_look():
+    manifest = a_manifest(attentions=(Attention("attention", ("time",)), Attention("gate", ("layer", "time", "gate"))))
+    pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)
+    batch = pipeline.prepare(windows(), arrivals(1, NEEDED), {}).batch
+    said = {"return_1": np.zeros(1), "attention": np.full((1, 4), 0.25), "gate": np.full((1, 2, 4, 1), 0.5)}
+    entries = pipeline.finish(batch, {name: one.astype(np.float32) for name, one in said.items()}, {}, now_ms=0)
+    message = entries[-1][1]
+    assert message is not None
+    assert list(message.prediction.gaze) == ["attention"]
+
+
 def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_in():
     """Ids and values depend on model and bars only; clocks live in the context."""
     pipeline = a_pipeline()
