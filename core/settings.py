@@ -3,8 +3,8 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -12,13 +12,17 @@ from core.errors import ConfigError
 
 Settings = TypeVar("Settings")
 
+ENVIRONMENT: Final = "GAZE_"
+"""GAZE_STORE__URL is store.url: two underscores, so that what Kubernetes puts there for a service is none of ours."""
+
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
 
 
 def decode(text: str, kind: type[Settings], where: str, overrides: Sequence[str] = ()) -> Settings:
     """Read TOML text into `kind`, a tree of frozen Structs that forbid unknown fields.
 
-    `where` names the text in errors. `overrides` are "dotted.key=value", value in TOML (a bare word is a string).
+    `where` names the text in errors. `overrides` are "dotted.key=value", value in TOML; a bare word is a string, and
+    bare words with commas between are a list where one is expected.
     Raises: ConfigError: not TOML, a key unknown, missing or of another type.
     """
     try:
@@ -26,14 +30,36 @@ def decode(text: str, kind: type[Settings], where: str, overrides: Sequence[str]
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not TOML: {error}") from error
     for override in overrides:
-        _override(table, override)
+        _override(table, override, kind)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_explained(str(error), kind)}") from error
 
 
-def _override(table: dict[str, Any], override: str) -> None:
+def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The override that each of our environment variables says: GAZE_HTTP__PORT=0 is "http.port=0"."""
+    return {
+        name: f"{name.removeprefix(ENVIRONMENT).replace('__', '.').lower()}={value}"
+        for name, value in sorted(environment.items())
+        if name.startswith(ENVIRONMENT) and "__" in name
+    }
+
+
+def dotted(text: str) -> list[str]:
+    """The dotted keys that a TOML text sets."""
+
+    def within(table: Mapping[str, Any], above: str) -> Iterator[str]:
+        for name, value in table.items():
+            if isinstance(value, dict):
+                yield from within(value, f"{above}{name}.")
+            else:
+                yield f"{above}{name}"
+
+    return list(within(tomllib.loads(text), ""))
+
+
+def _override(table: dict[str, Any], override: str, kind: type) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"{override!r} sets nothing; expected key=value, such as window.length=48")
@@ -43,14 +69,17 @@ def _override(table: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise ConfigError(f"{override!r}: {section!r} is a value, not a section")
         table = inner
-    table[last] = _value(value)
+    wanted = _fields(kind, sections).get(last)
+    listed = wanted is not None and isinstance(wanted.type, msgspec.inspect.VarTupleType)
+    table[last] = _value(value, listed=listed)
 
 
-def _value(text: str) -> Any:
+def _value(text: str, *, listed: bool) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        value = text
+    return [part.strip() for part in value.split(",")] if listed and isinstance(value, str) else value
 
 
 def _explained(problem: str, kind: type) -> str:

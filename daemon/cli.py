@@ -1,21 +1,25 @@
 """The daemon's commands: run, watch, bundle, exchange, doctor. Nothing heavy is imported before one of them runs."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.errors import GazeError
-from daemon import bundle_cli
+from daemon import bundle_cli, config_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
 from daemon.replaying.cli import replay
+from daemon.starter.cli import init
 from daemon.telling.watch_cli import watch
 
 _YOUNG_OBJECTS = 50_000
 
 app = typer.Typer()
 app.add_typer(bundle_cli.app, name="bundle")
+app.add_typer(config_cli.app, name="config")
+app.command()(init)
 app.command()(exchange)
 app.command()(replay)
 app.command()(watch)
@@ -56,7 +60,7 @@ def run(
         "feed.symbols": symbols and json.dumps([one.strip() for one in symbols.split(",")]),
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value != ""]
-    read = configs.read(config, [*overrides, *(changes or [])])
+    read = configs.read(config, [*overrides, *(changes or [])], os.environ)
     log.configure(read.log.level, read.log.format)
 
     def started(where: dict[str, str]) -> None:

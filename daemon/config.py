@@ -1,13 +1,14 @@
 """The daemon's settings: one TOML, frozen and typed, read once and handed down as values."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from core import settings
+from core.described import keys
 from core.errors import ConfigError
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -99,14 +100,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Config:
+class Told(msgspec.Struct, frozen=True):
+    """One setting as it holds, and who said so: the default, the file, the environment or the command line."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def read(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Config:
     """Read a configuration file; relative paths in it are meant from its folder.
 
+    What `environment` says, as GAZE_SECTION__KEY, wins over the file, and `overrides` over both.
     Raises: ConfigError: no such file, not TOML, a key unknown, missing or of another type, no or repeated symbols.
     """
-    if not path.is_file():
-        raise ConfigError(f"no configuration at {path}; try: gaze run CONFIG.toml, see docs/reference/config.md")
-    config = settings.decode(path.read_text(), Config, str(path), overrides)
+    config = _decoded(path, overrides, environment or {})
     symbols = config.feed.symbols
     if not symbols:
         raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")
@@ -114,6 +122,26 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Config:
     if twice:
         raise ConfigError(f"{path}: [feed] symbols names {', '.join(twice)} twice")
     return _with_secrets(_from_folder(config, path.parent))
+
+
+def told(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Iterator[Told]:
+    """Every setting with its origin; of origins that say the same key, the last wins."""
+    config = _decoded(path, overrides, environment)
+    origins = dict.fromkeys(settings.dotted(path.read_text()), str(path))
+    for variable, override in settings.from_environment(environment).items():
+        origins[override.partition("=")[0]] = variable
+    origins |= {override.partition("=")[0]: "the command line" for override in overrides}
+    for key in keys(Config):
+        section = getattr(config, key.section)
+        yield Told(key.dotted, getattr(section, key.name), origins.get(key.dotted, "default"))
+
+
+def _decoded(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Config:
+    if not path.is_file():
+        raise ConfigError(f"no configuration at {path}; try: gaze init DIR writes one, gaze run CONFIG.toml takes it")
+    variables = settings.from_environment(environment)
+    where = f"{path} with {', '.join(variables)}" if variables else str(path)
+    return settings.decode(path.read_text(), Config, where, [*variables.values(), *overrides])
 
 
 def _with_secrets(config: Config) -> Config:

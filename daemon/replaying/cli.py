@@ -1,5 +1,6 @@
 """The command `gaze replay`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def replay(
         "feed.symbols": symbols and json.dumps(symbols.split(",")),
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value]
-    read = configs.read(config, [*overrides, *(changes or [])])
+    read = configs.read(config, [*overrides, *(changes or [])], os.environ)
     report = replayed(read, bars, out, compare, _ms("--from", begin), _ms("--to", end))
     print(msgspec.json.encode(report).decode() if as_json else report.spoken())
     if report.differences and report.differences.total:

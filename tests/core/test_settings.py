@@ -43,3 +43,22 @@ def test_overrides_win_and_bare_words_are_strings():
 def test_an_override_that_sets_nothing_is_refused(override: str):
     with pytest.raises(ConfigError):
         settings.decode('name = "x"', Outer, "f", [override])
+
+
+class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    names: tuple[str, ...] = ()
+    window: Inner = Inner()
+
+
+@pytest.mark.parametrize("told", ["A, B", '["A", "B"]'])
+def test_a_list_may_be_told_with_commas(told: str):
+    assert settings.decode("", Listed, "f", [f"names={told}"]) == Listed(("A", "B"))
+
+
+def test_the_environment_says_dotted_keys_and_what_is_not_ours_is_left_alone():
+    environment = {"GAZE_WINDOW__LENGTH": "7", "GAZE_PORT": "tcp://10.0.0.1", "HOME__X": "y"}
+    assert settings.from_environment(environment) == {"GAZE_WINDOW__LENGTH": "window.length=7"}
+
+
+def test_the_keys_of_a_text_are_dotted():
+    assert settings.dotted('name = "x"\n[window]\nlength = 3') == ["name", "window.length"]

@@ -29,6 +29,17 @@ def test_changes_win_over_the_file(tmp_path: Path):
     assert (read.http.port, read.store.url) == (0, "redis://elsewhere:6379")
 
 
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path):
+    file = written(tmp_path, SMALLEST + "[http]\nport = 1\n")
+    assert config.read(file, environment={"GAZE_HTTP__PORT": "2"}).http.port == 2
+    assert config.read(file, ["http.port=3"], {"GAZE_HTTP__PORT": "2"}).http.port == 3
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"GAZE_HTTP__PROT: unknown key 'prot' in .*did you mean 'port'"):
+        config.read(written(tmp_path, SMALLEST), environment={"GAZE_HTTP__PROT": "2"})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -47,7 +58,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str):
 
 
 def test_no_file_is_said_with_what_to_do(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"try: gaze run CONFIG\.toml"):
+    with pytest.raises(ConfigError, match="try: gaze init"):
         config.read(tmp_path / "none.toml")
 
 
