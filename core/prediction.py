@@ -1,15 +1,19 @@
 """What subscribers receive: one JSON message per prediction, in two parts.
 
 `prediction` is a pure function of the model and the bars: the same bytes whatever crashed, reconnected or came twice.
-`context` is about this one delivery: clocks, provenance, drift. Read it, never compare it.
+`context` is about this one delivery: clocks, provenance, drift, trust. Read it, never compare it.
+
+A later version only adds fields, each with a value that stands where it is absent, so a consumer of an older one reads
+it unchanged. `gaze schema message` prints the JSON Schema of this one.
 """
 
 import hashlib
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 # gc=False: plain data holds no cycle, and a burst makes a hundred thousand of these.
@@ -18,6 +22,8 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
     bars_ago: int
     weight: float
+    opened_at_ms: int | None = None
+    """When that bar opened; None in messages of schema 1."""
 
 
 class Gaze(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +57,26 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     close: float
     outputs: dict[str, float | tuple[float, ...]]
     gaze: dict[str, Gaze]
+    newest: bytes = b""
+    """The newest row of every input that the model was given: little-endian float32, in the manifest's order."""
+
+
+class Reason(StrEnum):
+    """Why a prediction should not be trusted as others are."""
+
+    OUTSIDE = "outside_training_range"  # a feature is beyond all that the model was trained on
+    DRIFTED = "drifted"  # attention, inputs or predictions have left their reference
+    THIN = "thin_window"  # an expanding window that is not full yet
+    LATE = "late"  # the bar came by backfill
+    FILLED = "filled_bars"  # bars of the window never came and were made up
+    UNCALIBRATED = "uncalibrated"  # the bundle has nothing that this could be judged by
+
+
+class Doubt(msgspec.Struct, frozen=True, gc=False):
+    """One reason, and what it is about: the features, the drifted statistics, how many bars."""
+
+    reason: Reason
+    about: str
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +91,13 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     """Bars of the window that never came and were made up: the last close held, no volume. 0 in an unbroken window."""
     drift: dict[str, float] = {}
     """Jensen-Shannon distance of each attention's running profile from its reference."""
+    drifting: tuple[str, ...] = ()
+    """The statistics that are past their calibrated thresholds, the furthest first, at most eight."""
+    engine: str = ""
+    """What ran the model, and where: "onnxruntime on cpu"."""
+    trusted: bool | None = None
+    """Whether there is no doubt; None in messages of schema 1."""
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +112,12 @@ def prediction_id(digest: str, symbol: str, interval: str, opened_at_ms: int, re
     """The same for the same model, bar and revision, wherever and whenever it is made: 32 hex digits."""
     told = f"{digest}|{symbol}|{interval}|{opened_at_ms}|{revision}"
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a message, made from the types above."""
+    made = msgspec.json.schema(Message)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Gaze message {SCHEMA}", **made}
 
 
 _encoder: Final = msgspec.json.Encoder()

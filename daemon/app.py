@@ -34,6 +34,7 @@ from daemon.predicting.parity import Parity
 from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.profile import RunningProfile
+from daemon.predicting.trust import Trust
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -167,6 +168,8 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         publish_late=config.publish.late == "publish",
         top=config.publish.top,
         fill=config.publish.broken == "fill",
+        trust=Trust(manifest.inputs, bundle.arrays(REFERENCE)),
+        engine=f"{engine.name} on {engine.device}",
     )
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)

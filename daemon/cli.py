@@ -1,4 +1,4 @@
-"""The daemon's commands: run, watch, bundle, exchange, doctor. Nothing heavy is imported before one of them runs."""
+"""The daemon's commands: run, watch, bundle, schema, exchange, doctor. Nothing heavy is imported before one runs."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,7 @@ from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
 from daemon.replaying.cli import replay
 from daemon.starter.cli import init
+from daemon.telling import schema_cli
 from daemon.telling.watch_cli import watch
 
 _YOUNG_OBJECTS = 50_000
@@ -20,6 +21,7 @@ app = typer.Typer()
 app.add_typer(bundle_cli.app, name="bundle")
 app.add_typer(config_cli.app, name="config")
 app.command()(init)
+app.add_typer(schema_cli.app, name="schema")
 app.command()(exchange)
 app.command()(replay)
 app.command()(watch)

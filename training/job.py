@@ -21,6 +21,7 @@ from training.history import Epoch
 from training.loop import Watch
 from training.model import Model
 from training.recipe import Recipe
+from training.reference import ranges
 from training.run import Arrays, Facts, Run
 from training.split import Parts, split
 
@@ -67,7 +68,7 @@ class Job:
         learned = baselines.learn(self.parts.train)
         said = predict(self.model, self.parts.test)
         evaluation = judge(said, learned, self.parts.test, self.fingerprint)
-        reference = _reference(self.model, predict(self.model, self.parts.validation))
+        reference = _reference(self.model, predict(self.model, self.parts.validation)) | ranges(self.parts.train)
         sample = _sample(self.parts.test)
         run.write(out, self.recipe, facts, self.model, tuple(history), evaluation, learned, sample, reference)
         return run.load(out)

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from core import attention
-from core.bars import Arrival, Interval, Origin
+from core.bars import Arrival, Interval, Origin, TimeArray
 from core.bundle import Manifest
 from core.inputs import Inputs
-from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
+from core.outputs import Attention
+from core.prediction import Context, Doubt, Gaze, Message, Prediction, Step, encode, prediction_id
 from core.windows import Fate, Windows
 from daemon.ports import Entry, Float32s
 from daemon.predicting.behind import Behind, Cut, Stored
 from daemon.predicting.intake import Intake
+from daemon.predicting.trust import Trust
 
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
@@ -64,17 +66,31 @@ class Pipeline:
     """One model's pure work. It changes the windows it is given, and nothing else.
 
     `publish_late`: whether bars that did not come live are predicted. `fill`: whether windows that lack a bar are
-    predicted as if it were flat. `top`: how many of the heaviest steps a message names.
+    predicted as if it were flat. `top`: how many of the heaviest steps a message names. `trust`: what may speak
+    against a prediction. `engine`: what runs the model, in words.
     """
 
-    def __init__(self, manifest: Manifest, digest: str, *, publish_late: bool, top: int, fill: bool = False) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        digest: str,
+        *,
+        publish_late: bool,
+        top: int,
+        fill: bool = False,
+        trust: Trust | None = None,
+        engine: str = "",
+    ) -> None:
         self._manifest = manifest
+        self._trust = trust or Trust(manifest.inputs, {})
+        self._engine = engine
         self._digest = digest
         self._interval_ms = Interval.parse(manifest.interval).ms
         self._publish_late = publish_late
         self._top = top
         self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
         self._behind = Behind(self._inputs, fill=fill)
+        self._lag = max((one.lag for one in self._inputs.markets), default=0)
         self.bars_needed = self._inputs.bars_needed
         self.fewest_bars = self._inputs.fewest_bars
         self.markets = tuple(dict.fromkeys(one.symbol for one in self._inputs.markets))
@@ -122,22 +138,31 @@ class Pipeline:
         return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
 
     def finish(
-        self, batch: Batch, outputs: dict[str, Float32s], drift: dict[str, float], now_ms: int
+        self,
+        batch: Batch,
+        outputs: dict[str, Float32s],
+        drift: dict[str, float],
+        now_ms: int,
+        drifting: tuple[str, ...] = (),
     ) -> list[tuple[Entry, Message | None]]:
         """What to store for every bar of this batch, and the message that goes out with it.
 
+        `drift`: the distance of each attention; `drifting`: the statistics that are past their thresholds.
         No message says a number that is not finite: JSON has none, and nobody could act on it.
         """
         finite_N = _finite(outputs, len(batch.predicted))
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
-        gazes = {one.name: self._gazes(outputs[one.name]) for one in self._manifest.looks if outputs}
+        opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
+        gazes = {one.name: self._gazes(one, outputs[one.name], opened_N) for one in self._manifest.looks if outputs}
+        newest = _newest(batch)
+        doubts = self._trust.doubts(batch.predicted, batch.inputs, drifting)
         messages: dict[tuple[str, int, int], Message] = {}
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in gazes.items()}
-            context = _context(one, drift, now_ms)
-            messages[_key(one)] = Message(self._prediction(one, values, looked), context)
+            context = self._context(one, drift, now_ms, drifting, doubts[row])
+            messages[_key(one)] = Message(self._prediction(one, values, looked, newest[row]), context)
         return [_entry(one, messages.get(_key(one))) for one in batch.stored]
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
@@ -152,7 +177,7 @@ class Pipeline:
         return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
 
     def _prediction(
-        self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze]
+        self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze], newest: bytes
     ) -> Prediction:
         bar, manifest = one.arrival.bar, self._manifest
         return Prediction(
@@ -168,9 +193,33 @@ class Pipeline:
             close=bar.close,
             outputs=outputs,
             gaze=gaze,
+            newest=newest,
         )
 
-    def _gazes(self, weights: Float32s) -> list[Gaze]:
+    def _context(
+        self,
+        one: Stored,
+        drift: dict[str, float],
+        now_ms: int,
+        drifting: tuple[str, ...],
+        doubts: tuple[Doubt, ...],
+    ) -> Context:
+        arrival = one.arrival
+        return Context(
+            venue=arrival.venue,
+            origin=arrival.origin,
+            late=arrival.origin is not Origin.LIVE,
+            received_at_ms=arrival.received_at_ms,
+            published_at_ms=now_ms,
+            filled=one.filled,
+            drift=drift,
+            drifting=drifting,
+            engine=self._engine,
+            trusted=not doubts,
+            doubts=doubts,
+        )
+
+    def _gazes(self, seen: Attention, weights: Float32s, opened_N: TimeArray) -> list[Gaze]:
         profile_NT = attention.profile(weights)
         steps = profile_NT.shape[-1]
         entropy_N = attention.normalised_entropy(profile_NT).tolist()
@@ -178,7 +227,11 @@ class Pipeline:
         shares_NB = attention.shares(profile_NT, attention.bucket_edges(steps)).tolist()
         top_NK = attention.top_steps(profile_NT, self._top)
         heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
-        ago_NK = (steps - 1 - top_NK).tolist()
+        ago = steps - 1 - top_NK
+        # A market's window ends as many bars earlier as it lags.
+        before = ago + (self._lag if seen.axes[-1] == "market" else 0)
+        at_NK = (opened_N[:, None] - before * self._interval_ms).tolist()
+        ago_NK = ago.tolist()
         travels = weights if weights[0].size <= _MOST_WEIGHTS else profile_NT
         sent = np.ascontiguousarray(travels, "<f4")
         return [
@@ -186,7 +239,7 @@ class Pipeline:
                 entropy=entropy_N[row],
                 concentration=concentration_N[row],
                 shares=tuple(shares_NB[row]),
-                top=tuple(map(Step, ago_NK[row], heaviest_NK[row])),
+                top=tuple(map(Step, ago_NK[row], heaviest_NK[row], at_NK[row])),
                 weights=sent[row].tobytes(),
                 shape=sent.shape[1:],
             )
@@ -234,14 +287,9 @@ def _value(column: float | list[float]) -> float | tuple[float, ...]:
     return tuple(column) if isinstance(column, list) else column
 
 
-def _context(one: Stored, drift: dict[str, float], now_ms: int) -> Context:
-    arrival = one.arrival
-    return Context(
-        venue=arrival.venue,
-        origin=arrival.origin,
-        late=arrival.origin is not Origin.LIVE,
-        received_at_ms=arrival.received_at_ms,
-        published_at_ms=now_ms,
-        filled=one.filled,
-        drift=drift,
-    )
+def _newest(batch: Batch) -> list[bytes]:
+    """Of each prediction, the newest row of every input."""
+    if not batch.predicted:
+        return []
+    rows_NF = np.concatenate([values[:, -1] for values in batch.inputs.values()], axis=1).astype("<f4")
+    return [row_F.tobytes() for row_F in rows_NF]

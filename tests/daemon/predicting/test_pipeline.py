@@ -120,9 +120,10 @@ def test_messages_say_what_the_model_said_and_where_it_looked():
     assert sent.prediction.outputs == {"return_1": -0.25}
     assert sent.prediction.closed_at_ms == (NEEDED + 2) * HOUR.ms
     assert sent.prediction.gaze["attention"].top == (
-        prediction.Step(3, pytest.approx(0.7)),
-        prediction.Step(0, pytest.approx(0.1)),
+        prediction.Step(3, pytest.approx(0.7), (NEEDED - 2) * HOUR.ms),
+        prediction.Step(0, pytest.approx(0.1), (NEEDED + 1) * HOUR.ms),
     )
+    assert np.frombuffer(sent.prediction.newest, "<f4").tolist() == batch.inputs["bars"][1, -1].tolist()
     assert np.frombuffer(sent.prediction.gaze["attention"].weights, "<f4").tolist() == looked[1].tolist()
     assert sent.context.drift == {"attention": 0.01}
     assert sent.context.published_at_ms == 7
@@ -152,7 +153,7 @@ def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
     gaze = message.prediction.gaze["attention"]
     assert gaze.shape == (2, 4)
     assert gaze.entropy == pytest.approx(0.5)
-    assert gaze.top == (prediction.Step(0, 0.5),)
+    assert [(step.bars_ago, step.weight) for step in gaze.top] == [(0, 0.5)]
 
 
 def test_gates_which_look_nowhere_are_not_told_as_a_look():
