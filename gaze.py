@@ -70,6 +70,7 @@ def _run_benchmark(context: typer.Context) -> None:
 
 def _table() -> typer.Typer:
     import daemon.cli  # noqa: PLC0415 - after _check_rooms
+    import daemon.fetching.cli  # noqa: PLC0415
     import export.cli  # noqa: PLC0415
     import training.bars.cli  # noqa: PLC0415
     import training.cli  # noqa: PLC0415
@@ -81,6 +82,8 @@ def _table() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
+    # Two rooms, one word: a file of bars is training's, fetching one is the daemon's.
+    training.bars.cli.app.command("fetch")(daemon.fetching.cli.fetch)
     table.add_typer(training.bars.cli.app, name="bars")
     table.add_typer(_bench())
     for room in (training.cli, export.cli, daemon.cli):

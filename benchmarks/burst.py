@@ -136,7 +136,9 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path) -> dict[str, Any]:
         until_ready(serves["http"])
         # The exchange waits for one more than the daemon's sockets, so that nobody misses the first burst.
         one_more = stack.enter_context(connect(f"{listens['websocket']}/stream"))
-        one_more.send(json.dumps({"method": "SUBSCRIBE", "params": [stream(scene.symbols[0], scenes.MINUTE)], "id": 1}))
+        one_more.send(
+            json.dumps({"method": "SUBSCRIBE", "params": [stream(scene.symbols[0], scenes.MINUTE.name)], "id": 1})
+        )
         assert subscriber.stdout is not None
         told = []
         stages, used = stage_seconds(serves["http"]), cpu_seconds(pids)

@@ -73,3 +73,9 @@ class FrameError(GazeError):
 
 class RefusalError(FrameError):
     """The venue will not answer this request, however often it is asked."""
+
+
+def first(group: BaseExceptionGroup[GazeError]) -> GazeError:
+    """The first problem in a group of groups, as tasks leave them."""
+    inner = group.exceptions[0]
+    return first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.errors import GazeError
+from core.errors import GazeError, first
 from daemon import bundle_cli, config_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
@@ -79,7 +79,7 @@ def run(
         try:
             runner.run(serve(read, started))
         except* GazeError as group:
-            raise _first(group) from None
+            raise first(group) from None
 
 
 def _tame_collector() -> None:
@@ -89,9 +89,3 @@ def _tame_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
-
-
-def _first(group: BaseExceptionGroup[GazeError]) -> GazeError:
-    """The first problem in a group of groups, as tasks leave them."""
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

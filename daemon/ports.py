@@ -40,6 +40,8 @@ class Feed(Protocol):
     """So long after its end a bar counts as closed, at a venue that never says so; None where it does."""
     history_limit: int
     """Most bars in one history answer."""
+    history_reach: int | None
+    """History has only the last so many bars; None where it has them all."""
     request_spacing_s: float
     """Time between two REST requests that keeps within the venue's limits."""
     carries: Interval | None

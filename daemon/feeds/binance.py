@@ -14,13 +14,32 @@ import msgspec
 
 from core.bars import Bar, Interval
 from core.errors import FrameError
-from daemon.feeds.shared import EXCERPT, UNREADABLE, excerpt, read
+from daemon.feeds.shared import EXCERPT, UNREADABLE, excerpt, read, word_for
 from daemon.ports import Request, Socket
 
 # Binance leaves a request of more than 4,096 bytes unanswered.
 _REQUEST_BYTES: Final = 4_000
 # Of the five messages a second that spot takes, one is left for the pong.
 _REQUESTS_A_SOCKET: Final = 4
+
+
+# Of three-day bars nobody has written down when they open.
+INTERVALS: Final = {
+    60_000: "1m",
+    180_000: "3m",
+    300_000: "5m",
+    900_000: "15m",
+    1_800_000: "30m",
+    3_600_000: "1h",
+    7_200_000: "2h",
+    14_400_000: "4h",
+    21_600_000: "6h",
+    28_800_000: "8h",
+    43_200_000: "12h",
+    86_400_000: "1d",
+    604_800_000: "1w",
+}
+"""Milliseconds -> the venue's word."""
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -105,9 +124,9 @@ _CLOCK: Final = msgspec.json.Decoder(Clock)
 _REFUSAL: Final = msgspec.json.Decoder(Refusal)
 
 
-def stream(symbol: str, interval: Interval) -> str:
-    """The name of the stream that carries this symbol's klines."""
-    return f"{symbol.lower()}@kline_{interval.name}"
+def stream(symbol: str, word: str) -> str:
+    """The name of the stream that carries this symbol's klines; `word`: the venue's, for their interval."""
+    return f"{symbol.lower()}@kline_{word}"
 
 
 class Binance:
@@ -116,6 +135,7 @@ class Binance:
     heartbeat = None
     grace_s = None
     carries = None
+    history_reach = None
     empty_after_s = None
     request_spacing_s = 0.05
 
@@ -133,10 +153,11 @@ class Binance:
         return symbol.upper()
 
     def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
-        """As few sockets as the venue's limits on streams and on requests a second allow."""
+        """As few sockets as the limits on streams and requests allow. Raises: ConfigError: it has no such interval."""
+        word = word_for(self.name, INTERVALS, interval)
         self._interval = interval
         url = f"{self._websocket_url}/stream"
-        requests = _requests([stream(symbol, interval) for symbol in symbols], self.market.streams_a_socket)
+        requests = _requests([stream(symbol, word) for symbol in symbols], self.market.streams_a_socket)
         left = iter(symbols)
         sockets: list[Socket] = []
         hello: list[list[str]] = []
@@ -160,7 +181,7 @@ class Binance:
         kline, asked = event.k, self._interval
         if kline is None or not event.s:
             raise FrameError(f"{self.name}: a kline event without its kline or symbol, in {excerpt(frame)}")
-        if asked is not None and (kline.i != asked.name or kline.T - kline.t != asked.ms - 1):
+        if asked is not None and (kline.i != INTERVALS[asked.ms] or kline.T - kline.t != asked.ms - 1):
             raise FrameError(
                 f"{self.name}: {event.s} kline of {kline.i} from {kline.t} to {kline.T}, asked for {asked.name}"
             )
@@ -181,7 +202,7 @@ class Binance:
         """Weight 2 on spot; endTime is inclusive there, `to_ms` is not."""
         query = {
             "symbol": symbol.upper(),
-            "interval": interval.name,
+            "interval": word_for(self.name, INTERVALS, interval),
             "startTime": from_ms,
             "endTime": to_ms - 1,
             "limit": self.history_limit,

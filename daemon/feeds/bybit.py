@@ -111,6 +111,7 @@ class Bybit:
     silence_s = 60.0
     grace_s = None
     carries = None
+    history_reach = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05

@@ -81,6 +81,7 @@ class Coinbase:
     # The older REST answers from a cache of up to 300 s; this one may do so too.
     empty_after_s = 330.0
     history_limit = HISTORY_ROWS - 1
+    history_reach = None
     request_spacing_s = 0.125
 
     def __init__(self, websocket_url: str | None = None, rest_url: str | None = None) -> None:

@@ -56,6 +56,7 @@ class Generic:
     silence_s = 300.0
     grace_s = None
     carries = None
+    history_reach = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05

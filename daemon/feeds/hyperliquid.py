@@ -1,6 +1,6 @@
 """Hyperliquid's dialect: a candle never says that it is closed, its numbers are strings, its REST takes POSTs only.
 
-Captured frames hold one candle; the documents show an array of them, and numbers. Both are read.
+Some report frames of one candle; the documents show an array of them, and numbers. All are read.
 """
 
 from collections.abc import Sequence
@@ -76,6 +76,7 @@ class Hyperliquid:
     silence_s = 60.0
     grace_s = 5.0
     carries = None
+    history_reach = 5_000
     empty_after_s = None
     history_limit = HISTORY_ROWS
     # A request for candles weighs 20 and one for each 60 of them; a minute takes 1,200.

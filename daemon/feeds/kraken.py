@@ -100,6 +100,8 @@ class Kraken:
     carries = None
     empty_after_s = 15.0
     history_limit = HISTORY_ROWS
+    # One of them is the forming one.
+    history_reach = HISTORY_ROWS - 1
     request_spacing_s = 1.0
 
     def __init__(self, websocket_url: str | None = None, rest_url: str | None = None) -> None:

@@ -97,6 +97,7 @@ class Okx:
     silence_s = 30.0
     grace_s = None
     carries = None
+    history_reach = 1_440
     empty_after_s = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05

@@ -1,6 +1,7 @@
 """A venue of the test's own, and what listens to it."""
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -9,6 +10,8 @@ from aiohttp import web
 from venues import AT_ONCE, Desk, Venue
 from websockets.asyncio.server import serve
 
+from core import barfile
+from core.barfile import BarFile, SymbolBars
 from daemon.feeds.binance import Binance, spot
 from daemon.listening.backoff import Backoff
 from daemon.listening.history import History
@@ -66,3 +69,24 @@ def a_desk(feed: Binance, history: History) -> Callable[..., Desk]:
         return Desk(feed, history, symbols or ("BTCUSDT",), capacity=capacity, backoff=backoff, healthy_s=healthy_s)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def span(shared_data: Path) -> Callable[[str], BarFile]:
+    """Real bars for a feed: a week of hours of three symbols, or half a day of five minutes where it has no hours."""
+
+    def cut(file: str, interval: str, from_ms: int, count: int) -> BarFile:
+        bars = barfile.read(shared_data / "bars" / file, interval)
+        until_ms = from_ms + count * bars.interval.ms
+        parts = {}
+        for symbol in ("BTCUSDT", "ETHUSDT", "SHIBUSDT", "SOLUSDT"):
+            part = bars.symbols.get(symbol)
+            if part is not None:
+                keep = (part.opened_at_ms >= from_ms) & (part.opened_at_ms < until_ms)
+                parts[symbol] = SymbolBars(symbol, part.opened_at_ms[keep], part.rows[keep])
+        return BarFile(bars.interval, parts, "cut")
+
+    # The week of an outage: SHIBUSDT lacks an hour.
+    hours = cut("binance_usdm_1h_2023_2025h1.parquet", "1h", 1_679_270_400_000, 168)
+    minutes = cut("binance_usdm_5m_15m_1h_2025_03.parquet", "5m", 1_741_564_800_000, 168)
+    return lambda name: minutes if name == "coinbase" else hours

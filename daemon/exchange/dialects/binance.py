@@ -134,7 +134,7 @@ class BinanceSession:
         """With the stream's name around it, or as it is."""
         if not self._combined:
             return told
-        return b'{"stream":"%s","data":%s}' % (stream(symbol, self._dialect.market.interval).encode(), told)
+        return b'{"stream":"%s","data":%s}' % (stream(symbol, self._dialect.market.interval.name).encode(), told)
 
 
 class BinanceDialect:
@@ -146,7 +146,7 @@ class BinanceDialect:
         self.market = market
         self.ping_every_s = ping_every_s
         self.cut_after_s = cut_after_s
-        self.streams = {stream(symbol, market.interval): symbol for symbol in market.symbols}
+        self.streams = {stream(symbol, market.interval.name): symbol for symbol in market.symbols}
         spot = venue is not USDM
         self._digits = {symbol: _spot(digits) if spot else digits for symbol, digits in market.digits.items()}
 

@@ -1,0 +1,1 @@
+"""Bars from a venue's history into a file."""
