@@ -39,8 +39,6 @@ def test_training_and_export_work_with_redis_and_websockets_hidden():
 
 
 @pytest.mark.parametrize("words", [[], ["run"], ["train"], ["export"], ["bars", "fetch"], ["watch"], ["exchange"]])
-    "words", [[], ["run"], ["train"], ["export"], ["bars", "simulate"], ["watch"], ["bars", "fetch"]]
-)
 def test_the_help_of_a_command_loads_nothing_heavy(words: list[str]):
     code = f"""
 import sys
