@@ -1,15 +1,22 @@
-"""The command table: every command of Gaze, each living in its own room.
+"""The door: the command table, every command living in its own room, and `gaze.load` for notebooks.
 
 The rooms' cli files import nothing heavy at their top, so that any --help answers at once and `gaze run` never loads
 torch.
 """
 
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from core.errors import GazeError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from training.explain.report import Report
 
 _EXTRAS = {
     "torch": "train",
@@ -26,6 +33,7 @@ _BENCHMARKS = {
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
+_MOST = 20_000
 _ROOMS = ("core", "training", "export", "daemon")
 
 
@@ -89,6 +97,68 @@ def _table() -> typer.Typer:
     for room in (training.cli, export.cli, daemon.cli):
         table.add_typer(room.app)
     return table
+
+
+class Model:
+    """A bundle, proven on this machine, for notebooks and scripts. Its predictions are bit for bit the daemon's."""
+
+    def __init__(self, folder: Path, engine: str = "auto") -> None:
+        from core import bundle  # noqa: PLC0415 - the command table is shown without it
+
+        self.manifest = bundle.read(folder).manifest
+        self.folder = folder
+        self._engine = engine
+
+    def predict(self, bars: "pl.DataFrame | Path", symbols: tuple[str, ...] = ()) -> "pl.DataFrame":
+        """What the daemon would have said at each bar with a whole window, one row each, in the order of time.
+
+        `bars`: symbol, ts (opening time, UTC), open, high, low, close, volume, or a Parquet file of them. Columns of
+        the answer: symbol, ts, id, revision, close, each output by its name, and of each attention A: A_entropy,
+        A_concentration, its shares and A_weights. `symbols`: only these; else all of the bars.
+        Raises: DataError: no symbol has enough unbroken bars. EngineError: this machine cannot run the bundle.
+        """
+        import polars as pl  # noqa: PLC0415 - as above
+
+        from daemon.config import BundleConfig, Config, FeedConfig  # noqa: PLC0415
+        from daemon.replaying.job import replayed  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = _as_file(bars, Path(folder))
+            there = pl.scan_parquet(file).select(pl.col("symbol").unique().sort()).collect()["symbol"]
+            config = Config(BundleConfig(str(self.folder), self._engine), FeedConfig(symbols or tuple(there)))
+            replayed(config, file, Path(folder) / "predictions.parquet", "", None, None)
+            return pl.read_parquet(Path(folder) / "predictions.parquet").sort("ts", "symbol", maintain_order=True)
+
+    def explain(self, bars: "pl.DataFrame | Path", out: Path) -> "Report":
+        """Write pictures, a page and reports of where the model looks to a folder, as `gaze explain`; give the report.
+
+        Raises: DataError: the bars do not fit the bundle. UsageError: `out` holds something else.
+        """
+        from rich.console import Console  # noqa: PLC0415 - as above
+
+        from training.explain import explaining, subject, write  # noqa: PLC0415
+        from training.explain.progress import StageBar  # noqa: PLC0415
+
+        write.refuse_taken(out)
+        with tempfile.TemporaryDirectory() as folder, StageBar(Console(stderr=True)) as bar:
+            file = _as_file(bars, Path(folder))
+            explained = explaining.explain(subject.read(self.folder), file, None, _MOST, None, bar.stage)
+            write.write(explained, out, bar.stage)
+        return explained.report
+
+
+def load(folder: Path | str, engine: str = "auto") -> Model:
+    """Open a bundle, as `gaze export` writes it. Raises: BundleError: it is damaged or not one."""
+    return Model(Path(folder), engine)
+
+
+def _as_file(bars: "pl.DataFrame | Path", folder: Path) -> Path:
+    import polars as pl  # noqa: PLC0415 - as above
+
+    if not isinstance(bars, pl.DataFrame):
+        return Path(bars)
+    bars.write_parquet(folder / "bars.parquet")
+    return folder / "bars.parquet"
 
 
 def main() -> None:

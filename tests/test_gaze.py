@@ -1,0 +1,59 @@
+"""`gaze.load`, the door for notebooks: what it says is what the daemon and `gaze explain` say."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from runs import a_recipe, a_run, some_bars, write_parquet
+
+import gaze
+from core.errors import BundleError, DataError
+from daemon.config import BundleConfig, Config, FeedConfig
+from daemon.replaying.job import replayed
+from export.bundle import make_bundle
+from export.run import describe, read_sample
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_parquet(some_bars(), tmp_path_factory.mktemp("bars") / "bars.parquet")
+
+
+@pytest.fixture(scope="module")
+def model(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> gaze.Model:
+    folder = tmp_path_factory.mktemp("model")
+    run = a_run(a_recipe(), bars, folder / "run")
+    make_bundle(folder / "bundle", run.model, describe(run, "small", "1"), *read_sample(folder / "run"), ("onnx",), {})
+    return gaze.load(folder / "bundle", "onnxruntime")
+
+
+def test_a_frame_is_predicted_as_the_daemon_would(model: gaze.Model, bars: Path, tmp_path: Path):
+    told = model.predict(pl.read_parquet(bars))
+    out = tmp_path / "replayed.parquet"
+    config = Config(BundleConfig(str(model.folder), "onnxruntime"), FeedConfig(("S0", "S1")))
+    replayed(config, bars, out, "", None, None)
+    assert told.equals(pl.read_parquet(out).sort("ts", "symbol", maintain_order=True))
+    assert told["symbol"].unique().sort().to_list() == ["S0", "S1"]
+    assert {"return_1", "attention_weights"} <= set(told.columns)
+    assert told["attention_weights"].arr.sum().is_between(0.999, 1.001).all()
+
+
+def test_a_file_may_be_given_and_symbols_chosen(model: gaze.Model, bars: Path):
+    told = model.predict(bars, symbols=("S1",))
+    assert told.equals(model.predict(pl.read_parquet(bars)).filter(pl.col("symbol") == "S1"))
+
+
+def test_too_few_bars_are_said(model: gaze.Model, bars: Path):
+    with pytest.raises(DataError, match="unbroken bars"):
+        model.predict(pl.read_parquet(bars).group_by("symbol").head(10))
+
+
+def test_an_explanation_is_written_and_its_report_given(model: gaze.Model, bars: Path, tmp_path: Path):
+    report = model.explain(pl.read_parquet(bars), tmp_path / "explained")
+    assert (tmp_path / "explained" / "index.html").is_file()
+    assert report.attentions[0].findings
+
+
+def test_what_is_no_bundle_is_said(tmp_path: Path):
+    with pytest.raises(BundleError):
+        gaze.load(tmp_path)
