@@ -25,10 +25,14 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set optimiser.epochs=5.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as cpu.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, in place of the recipe's.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget a training that was cut off.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Train a model on bars and judge it beside baselines.
+
+    A training that was cut off goes on where it was, to the same weights, when the same command is given again.
 
     Example: gaze train demo --bars bars.parquet --out runs/demo
     """
@@ -38,12 +42,19 @@ def train(
     from training import report, run  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
     from training.progress import EpochBar  # noqa: PLC0415
+    from training.unfinished import Unfinished  # noqa: PLC0415
 
-    told = recipes.read(recipe, profile, change or ())
+    changes = [*(change or ()), *([f"optimiser.device={device}"] if device else [])]
+    told = recipes.read(recipe, profile, changes)
     run.refuse_taken(out, replace=replace)
     job = Job(told, bars)
+    unfinished = Unfinished(out, told, job.fingerprint)
+    if fresh:
+        unfinished.remove()
     console = Console(stderr=as_json)
     console.print(report.summary(job.model), report.parts(job.parts), sep="\n")
+    if unfinished.read():
+        console.print(f"going on with the training that was cut off, from {unfinished.path}", soft_wrap=True)
     with EpochBar(console, told.optimiser.epochs) as bar:
         trained = job.run(out, bar.watch, bar.ended)
     _tell(console, trained.evaluation, as_json=as_json)

@@ -1,6 +1,5 @@
 """One training from a file of bars to a run folder, and one evaluation of such a run."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from training.recipe import Recipe
 from training.reference import ranges
 from training.run import Arrays, Facts, Run
 from training.split import Parts, split
+from training.unfinished import Unfinished
 
 SAMPLE_WINDOWS: Final = 32
 REFERENCE_WINDOWS: Final = 4_096
@@ -47,13 +47,11 @@ class Job:
         )
 
     def run(self, out: Path, watch: Watch, ended: Callable[[Epoch], None]) -> Run:
-        """Train, judge on the test part once, and write the run folder. `ended` is told of each epoch."""
-        started = time.perf_counter()
-        loop.set_up(self.model, self.parts)
-        history: list[Epoch] = []
-        for epoch in loop.fit(self.model, self.parts, self.recipe, watch):
-            history.append(epoch)
-            ended(epoch)
+        """Train, judge on the test part once, and write the run folder. `ended` is told of each epoch.
+
+        A training that was cut off goes on after its last epoch, of which it is told again with those before it.
+        """
+        history = self._fit(Unfinished(out, self.recipe, self.fingerprint), watch, ended)
         facts = Facts(
             self.panel.inputs,
             self.model.outputs,
@@ -61,7 +59,7 @@ class Job:
             self._training(),
             sum(weights.numel() for weights in self.model.parameters()),
             max(epoch.number for epoch in history if epoch.best),
-            time.perf_counter() - started,
+            sum(epoch.seconds for epoch in history),
             str(torch.__version__),
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
@@ -70,8 +68,23 @@ class Job:
         evaluation = judge(said, learned, self.parts.test, self.fingerprint)
         reference = _reference(self.model, predict(self.model, self.parts.validation)) | ranges(self.parts.train)
         sample = _sample(self.parts.test)
-        run.write(out, self.recipe, facts, self.model, tuple(history), evaluation, learned, sample, reference)
+        run.write(out, self.recipe, facts, self.model, history, evaluation, learned, sample, reference)
+        Unfinished(out, self.recipe, self.fingerprint).remove()
         return run.load(out)
+
+    def _fit(self, unfinished: Unfinished, watch: Watch, ended: Callable[[Epoch], None]) -> tuple[Epoch, ...]:
+        loop.set_up(self.model, self.parts)
+        fit = loop.Fit(self.model, self.parts, self.recipe)
+        state = unfinished.read()
+        if state is not None:
+            fit.go_on(state)
+            for epoch in fit.history:
+                ended(epoch)
+        for epoch in fit.epochs(watch):
+            # Kept before it is told: whoever has seen an epoch end will never wait for it again.
+            unfinished.write(fit.state())
+            ended(epoch)
+        return fit.history
 
     def _training(self) -> Training:
         parts = {"train": self.parts.train, "validation": self.parts.validation, "test": self.parts.test}

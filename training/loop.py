@@ -4,24 +4,29 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
+import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.errors import ConfigError, DataError
+from core.errors import DataError
 from training.followed import Followed
 from training.history import Epoch
 from training.looking import Looking
 from training.losses import IN_RETURNS, Objective
 from training.model import Model
 from training.optimisers import Rate, make
-from training.recipe import Optimiser, Recipe
+from training.precision import Precision, device
+from training.recipe import Recipe
 from training.split import Parts
 from training.windows import Windows
 
 Watch = Callable[[int, float], None]
 """Told the epoch's number and how much of it is done, from 0 to 1."""
+State = dict[str, Any]
+"""Tensors and plain values, which torch reads back with weights_only."""
 
 
 def set_up(model: Model, parts: Parts) -> None:
@@ -35,45 +40,123 @@ def set_up(model: Model, parts: Parts) -> None:
             model.head(output).scale.fill_(spread if spread > 0 else 1.0)
 
 
-def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Epoch]:
-    """Train in place, giving each epoch as it ends. At the end the model has the weights of its best epoch.
+class Fit:
+    """A training between two of its epochs: all that decides what comes next is in `state`.
 
-    Raises: ConfigError: an unknown optimiser or loss, a GPU that is not there. DataError: the loss is no number.
+    Raises: ConfigError: an unknown optimiser or loss, a GPU that is not there, a precision it would not gain by.
     """
-    how = recipe.optimiser
-    device = _device(how.device)
-    model.to(device)
-    windows = Windows(parts.train.panel, device)
-    loss = Objective(model, recipe, parts.train)
-    looking = Looking(model, recipe.loss)
-    optimiser = make(model, how)
-    rate = Rate(optimiser, recipe.schedule, how.epochs)
-    shuffle = torch.Generator().manual_seed(recipe.seed)
-    train_N = torch.from_numpy(parts.train.ends_N)
-    validation_N = torch.from_numpy(parts.validation.ends_N)
-    best_loss, best_number, best_weights = float("inf"), 0, _weights(model)
-    for number in range(1, how.epochs + 1):
-        started, current = time.perf_counter(), rate.now
-        shuffled_N = train_N[torch.randperm(len(train_N), generator=shuffle)]
-        train_loss, norm = _train(model, windows, shuffled_N, how, loss, looking, optimiser, partial(watch, number))
-        followed = Followed(model.attentions)
-        validation_loss, shares = measure(model, windows, validation_N, loss, followed)
-        if not math.isfinite(train_loss + validation_loss):
-            raise DataError(
-                f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
-                f"try: --set optimiser.learning_rate={how.learning_rate / 10:g}, or gaze bars check"
-            )
-        # Without the margin, noise in the last digits would keep a training that has ended alive.
-        improved = validation_loss < best_loss - recipe.stopping.min_delta or number == 1
-        if improved:
-            best_loss, best_number, best_weights = validation_loss, number, _weights(model)
-        seconds = time.perf_counter() - started
-        yield Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares, followed.seen())
-        if number - best_number >= recipe.stopping.patience:
-            break
-        rate.next(validation_loss)
-    model.load_state_dict(best_weights)
-    model.to("cpu").eval()
+
+    def __init__(self, model: Model, parts: Parts, recipe: Recipe) -> None:
+        self._how, self._stopping = recipe.optimiser, recipe.stopping
+        self._device = device(self._how.device)
+        self.precision = Precision(self._how.precision, self._device)
+        self._model = model.to(self._device)
+        self._windows = Windows(parts.train.panel, self._device)
+        self._loss = Objective(model, recipe, parts.train)
+        self._looking = Looking(model, recipe.loss)
+        self._optimiser = make(model, self._how)
+        self._rate = Rate(self._optimiser, recipe.schedule, self._how.epochs)
+        self._shuffle = torch.Generator().manual_seed(recipe.seed)
+        self._train_N = torch.from_numpy(parts.train.ends_N)
+        self._validation_N = torch.from_numpy(parts.validation.ends_N).to(self._device)
+        self._best_weights = _weights(model)
+        self.history: tuple[Epoch, ...] = ()
+
+    @property
+    def _best(self) -> Epoch | None:
+        return next((epoch for epoch in reversed(self.history) if epoch.best), None)
+
+    @property
+    def _over(self) -> bool:
+        done, best = len(self.history), self._best
+        return done >= self._how.epochs or (best is not None and done - best.number >= self._stopping.patience)
+
+    def epochs(self, watch: Watch) -> Iterator[Epoch]:
+        """Train in place, giving each epoch as it ends. At the end the model has the weights of its best epoch.
+
+        Raises: DataError: the loss is no number.
+        """
+        while not self._over:
+            number = len(self.history) + 1
+            started, current = time.perf_counter(), self._rate.now
+            shuffled_N = self._train_N[torch.randperm(len(self._train_N), generator=self._shuffle)]
+            train_loss, norm = self._train(shuffled_N.to(self._device), partial(watch, number))
+            followed = Followed(self._model.attentions)
+            validation_loss, shares = measure(self._model, self._windows, self._validation_N, self._loss, followed)
+            if not math.isfinite(train_loss + validation_loss):
+                raise DataError(
+                    f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
+                    f"try: --set optimiser.learning_rate={self._how.learning_rate / 10:g}, or gaze bars check"
+                )
+            # Without the margin, noise in the last digits would keep a training that has ended alive.
+            best = self._best
+            improved = best is None or validation_loss < best.validation_loss - self._stopping.min_delta
+            if improved:
+                self._best_weights = _weights(self._model)
+            seconds = time.perf_counter() - started
+            seen = followed.seen()
+            epoch = Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares, seen)
+            self.history = (*self.history, epoch)
+            self._rate.next(validation_loss)
+            yield epoch
+        self._model.load_state_dict(self._best_weights)
+        self._model.to("cpu").eval()
+
+    def state(self) -> State:
+        """Everything the epochs to come hang on."""
+        random = {"shuffle": self._shuffle.get_state(), "cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state()
+        return {
+            "model": _weights(self._model),
+            "best": self._best_weights,
+            "optimiser": self._optimiser.state_dict(),
+            "rate": self._rate.state(),
+            "precision": self.precision.state(),
+            "random": random,
+            "history": msgspec.json.encode(self.history).decode(),
+        }
+
+    def go_on(self, state: State) -> None:
+        """Go on from such a state, as if nothing had happened since."""
+        self._model.load_state_dict(state["model"])
+        self._best_weights = state["best"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._rate.go_on(state["rate"])
+        self.precision.go_on(state["precision"])
+        self.history = msgspec.json.decode(state["history"], type=tuple[Epoch, ...])
+        self._shuffle.set_state(state["random"]["shuffle"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["random"]["cuda"])
+
+    def _train(self, ends_N: Tensor, watch: Callable[[float], None]) -> tuple[float, float]:
+        """One pass over the training windows: mean loss and mean norm of the gradients before clipping."""
+        model = self._model.train()
+        weights = list(model.parameters())
+        batches, accumulate = torch.split(ends_N, self._how.batch), self._how.accumulate
+        # Summed on the device, so that no step of a GPU waits for the one before.
+        total, norms = torch.zeros((2,), dtype=torch.float64, device=self._device)
+        for done, ends in enumerate(batches, start=1):
+            with self.precision.cast():
+                raw = model.raw(*self._windows.inputs(ends))
+            raw = {name: values.float() for name, values in raw.items()}
+            loss, _ = self._loss(raw, self._windows.labels(ends), self._windows.volatility(ends))
+            if self._looking.asked:
+                loss = loss + self._looking(raw, self._windows.events(ends))
+            # Each of the batches that make one step counts by its share of them.
+            first = (done - 1) // accumulate * accumulate
+            self.precision.backward(loss / len(batches[first : first + accumulate]))
+            if done % accumulate == 0 or done == len(batches):
+                norms += self.precision.step(self._optimiser, weights, self._how.clip)
+            total += loss.detach() * len(ends)
+            watch(done / len(batches))
+        return total.item() / len(ends_N), norms.item() / math.ceil(len(batches) / accumulate)
+
+
+def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Epoch]:
+    """All epochs of a training from its beginning, as Fit gives them."""
+    yield from Fit(model, parts, recipe).epochs(watch)
 
 
 def measure(
@@ -84,7 +167,8 @@ def measure(
     total, shares = 0.0, dict.fromkeys((output.name for output in model.outputs), 0.0)
     with torch.inference_mode():
         for ends in torch.split(ends_N, batch):
-            batch_loss, parts, raw = _loss(model, windows, ends, loss)
+            raw = model.raw(*windows.inputs(ends))
+            batch_loss, parts = loss(raw, windows.labels(ends), windows.volatility(ends))
             if followed is not None:
                 followed.add(raw)
             total += batch_loss.item() * len(ends)
@@ -93,50 +177,5 @@ def measure(
     return total / len(ends_N), {name: share / len(ends_N) for name, share in shares.items()}
 
 
-def _train(
-    model: Model,
-    windows: Windows,
-    ends_N: Tensor,
-    how: Optimiser,
-    loss: Objective,
-    looking: Looking,
-    optimiser: torch.optim.Optimizer,
-    watch: Callable[[float], None],
-) -> tuple[float, float]:
-    """One pass over the training windows: mean loss and mean norm of the gradients before clipping."""
-    model.train()
-    batches = torch.split(ends_N, how.batch)
-    total, norms, steps = 0.0, 0.0, 0
-    for done, ends in enumerate(batches, start=1):
-        batch_loss, _, raw = _loss(model, windows, ends, loss)
-        if looking.asked:
-            batch_loss = batch_loss + looking(raw, windows.events(ends))
-        # Each of the batches that make one step counts by its share of them.
-        first = (done - 1) // how.accumulate * how.accumulate
-        (batch_loss / len(batches[first : first + how.accumulate])).backward()  # type: ignore[no-untyped-call]
-        if done % how.accumulate == 0 or done == len(batches):
-            norms += nn.utils.clip_grad_norm_(model.parameters(), how.clip).item()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            steps += 1
-        total += batch_loss.item() * len(ends)
-        watch(done / len(batches))
-    return total / len(ends_N), norms / steps
-
-
-def _loss(
-    model: Model, windows: Windows, ends: Tensor, loss: Objective
-) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-    """The loss, that of each output, and the raw numbers and attentions it is of."""
-    raw = model.raw(*windows.inputs(ends))
-    return *loss(raw, windows.labels(ends), windows.volatility(ends)), raw
-
-
 def _weights(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("the recipe asks for a GPU (optimiser.device) and torch sees none. try: gaze doctor")
-    return torch.device(name)

@@ -4,6 +4,7 @@ To add an optimiser: add its line to OPTIMISERS.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -34,7 +35,7 @@ def make(model: Model, how: Optimiser) -> torch.optim.Optimizer:
         if name and not members:
             parts = ", ".join(dict(model.named_children()))
             raise ConfigError(f"optimiser.rates names {name!r}, the model has {parts}; try: one of them")
-    settings: dict[str, Any] = {"lr": how.learning_rate, "weight_decay": how.weight_decay}
+    settings: dict[str, Any] = {"lr": how.learning_rate, "weight_decay": how.weight_decay, "fused": True}
     rates = {"": 1.0} | how.rates
     made = [{"params": members, "lr": how.learning_rate * rates[name]} for name, members in groups.items() if members]
     return OPTIMISERS[how.kind](made, **settings)
@@ -44,8 +45,8 @@ class Rate:
     """The learning rate of each epoch, as a share of the recipe's."""
 
     def __init__(self, optimiser: torch.optim.Optimizer, how: Schedule, epochs: int) -> None:
-        self._groups = optimiser.param_groups
-        self._full = [float(group["lr"]) for group in self._groups]
+        self._optimiser = optimiser
+        self._full = [float(group["lr"]) for group in optimiser.param_groups]
         self._how, self._epochs = how, epochs
         self._number, self._share = 0, 1.0
         self._best, self._waited = math.inf, 0
@@ -54,7 +55,7 @@ class Rate:
     @property
     def now(self) -> float:
         """The learning rate of this epoch; of components with their own, that of the first."""
-        return float(self._groups[0]["lr"])
+        return float(self._optimiser.param_groups[0]["lr"])
 
     def next(self, validation_loss: float) -> None:
         """Go on to the next epoch."""
@@ -67,10 +68,20 @@ class Rate:
             self._share, self._waited = self._share * self._how.factor, 0
         self._apply()
 
+    def state(self) -> dict[str, float]:
+        """What the rates to come hang on."""
+        return {"number": self._number, "share": self._share, "best": self._best, "waited": self._waited}
+
+    def go_on(self, state: Mapping[str, float]) -> None:
+        """Go on from such a state."""
+        self._number, self._share = int(state["number"]), state["share"]
+        self._best, self._waited = state["best"], int(state["waited"])
+        self._apply()
+
     def _apply(self) -> None:
         warm = min((self._number + 1) / (self._how.warmup + 1), 1.0)
         left = max(self._epochs - self._how.warmup, 1)
         into = max(self._number - self._how.warmup, 0) / left
         fall = (1 + math.cos(math.pi * into)) / 2 if self._how.kind == "cosine" else self._share
-        for group, full in zip(self._groups, self._full, strict=True):
+        for group, full in zip(self._optimiser.param_groups, self._full, strict=True):
             group["lr"] = full * warm * fall

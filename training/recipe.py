@@ -17,6 +17,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Precise = Literal["auto", "32", "bf16", "16"]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -128,7 +129,9 @@ class Optimiser(msgspec.Struct, frozen=True):
     """How the weights are found. `clip`: the largest norm of a gradient. `loss`: of outputs that are real numbers.
 
     `rates`: for parameters whose name begins so, the learning rate times this. `accumulate`: batches to one step.
-    `threads`: a second one gains a third on an idle machine and loses far more on a busy one; 0 lets torch choose.
+    `device`: "auto" takes a GPU where there is one. `precision`: of what the network computes in training; "auto" is 32
+    bits on a CPU and 16 on a GPU. `threads`: a second one gains a third on an idle machine and loses far more on a busy
+    one; 0 lets torch choose.
     """
 
     kind: str = "adam"
@@ -140,7 +143,8 @@ class Optimiser(msgspec.Struct, frozen=True):
     accumulate: Count = 1
     epochs: Count = 20
     clip: Positive = 1.0
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    precision: Precise = "auto"
     threads: Annotated[int, msgspec.Meta(ge=0)] = 1
 
 

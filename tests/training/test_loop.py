@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -163,6 +165,26 @@ def test_the_validation_loss_of_every_output_is_told():
 def test_what_the_optimiser_and_the_loss_do_not_know_is_refused(change: str, told: str):
     with pytest.raises(ConfigError, match=told):
         fitted(some_bars(), a_recipe(change))
+
+
+def test_two_halves_of_a_training_are_the_whole():
+    """The state after two epochs, carried into a new training, gives the bits of one that never stopped."""
+    recipe = a_recipe("optimiser.epochs=4", "model.options.dropout=0.2", "schedule.kind=plateau", "schedule.patience=1")
+    whole, _, told = fitted(some_bars(), recipe)
+    model, parts = prepared(some_bars(), recipe)
+    first = loop.Fit(model, parts, recipe)
+    epochs = first.epochs(lambda *_: None)
+    next(epochs)
+    next(epochs)
+    stored = io.BytesIO()
+    torch.save(first.state(), stored)
+    again, parts = prepared(some_bars(), recipe)
+    second = loop.Fit(again, parts, recipe)
+    stored.seek(0)
+    second.go_on(torch.load(stored, weights_only=True))
+    list(second.epochs(lambda *_: None))
+    assert losses(second.history) == losses(told)
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in whole.state_dict().items())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
