@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from core.bands import Margin
 from core.errors import BundleError
 from core.outputs import Attention, Output
 
@@ -144,6 +145,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any]
     commit: str
     created_at: str
+    margins: tuple[Margin, ...] = ()
+    """What makes the bands of a message, learned on the validation span."""
+    calibration: dict[str, str] = {}
+    """Of each output that was calibrated, how, in words; the graph says it calibrated."""
     not_streaming: str = ""
     """Why there are no streaming graphs, where there are none."""
     files: dict[str, str] = {}

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from core.bands import Band
+
 SCHEMA: Final = 2
 
 
@@ -59,6 +61,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     gaze: dict[str, Gaze]
     newest: bytes = b""
     """The newest row of every input that the model was given: little-endian float32, in the manifest's order."""
+    bands: dict[str, tuple[Band, ...]] = {}
+    """Of outputs that have them, between what the outcome is to lie, narrowest first: core/bands.py."""
 
 
 class Reason(StrEnum):

@@ -78,8 +78,7 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
         yield "reads", f"{one.name}: {one.window.kind} window of {one.window.length} bars of {manifest.interval}"
         yield "", f"{', '.join(one.features)} (digest {one.features_digest})"
         yield "needs", f"{one.bars_needed} bars before its first prediction"
-    for output in manifest.outputs:
-        yield "says", f"{output.name}: {output.kind} over {output.horizon} bars{output.unit and f', {output.unit}'}"
+    yield from _said(manifest)
     for attention in manifest.attentions:
         yield "looks", f"{attention.name} over {' x '.join(attention.axes)}"
     yield "trained on", _trained_on(manifest)
@@ -93,6 +92,15 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
         yield "in two parts", f"not: {manifest.not_streaming}"
     for name, digest in manifest.files.items():
         yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
+
+
+def _said(manifest: "Manifest") -> Iterator[tuple[str, str]]:
+    for output in manifest.outputs:
+        yield "says", f"{output.name}: {output.kind} over {output.horizon} bars{output.unit and f', {output.unit}'}"
+    for name, how in manifest.calibration.items():
+        yield "calibrated", f"{name}: {how}"
+    for margin in manifest.margins:
+        yield "bands", f"{margin.output}: {margin.value:.4g} to either side holds {margin.coverage:.0%} of outcomes"
 
 
 def _proven(artefact: "Artefact") -> str:

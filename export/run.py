@@ -37,6 +37,8 @@ def describe(run: Run, name: str, version: str) -> Manifest:
         artefacts=(),
         training=run.training,
         scores=run.scores,
+        margins=run.facts.margins,
+        calibration=run.facts.calibration,
         recipe=msgspec.to_builtins(run.recipe),
         commit=commit(),
         created_at=run.facts.created_at,

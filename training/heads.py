@@ -39,7 +39,10 @@ SAID: Final[dict[Kind, Callable[[Tensor], Tensor]]] = {
 
 
 class Head(nn.Module):
-    """A linear layer and what its numbers mean. `scale`: the deviation of the training labels, for returns."""
+    """A linear layer and what its numbers mean. `scale`: the deviation of the training labels, for returns.
+
+    `before` and `after` what is said of raw numbers is where training.calibration puts its maps.
+    """
 
     scale: Tensor
 
@@ -47,6 +50,8 @@ class Head(nn.Module):
         super().__init__()
         self.kind, self.single = output.kind, output.width == 1
         self.linear = nn.Linear(hidden, DIRECTIONS if output.kind is Kind.DIRECTION else output.width)
+        self.before: nn.Module = nn.Identity()
+        self.after: nn.Module = nn.Identity()
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, context_NH: Tensor) -> Tensor:
@@ -56,8 +61,18 @@ class Head(nn.Module):
 
     def say(self, raw_NR: Tensor) -> Tensor:
         """(N, R) -> (N,), or (N, W) where the output has several numbers."""
+        said_NW: Tensor = self.after(self._said(self.before(raw_NR)))
+        return said_NW.squeeze(-1) if self.single else said_NW
+
+    def plain(self, raw_NR: Tensor) -> Tensor:
+        """As `say`, without calibration."""
         said_NW = self._said(raw_NR)
         return said_NW.squeeze(-1) if self.single else said_NW
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether what is said goes through a map."""
+        return not (isinstance(self.before, nn.Identity) and isinstance(self.after, nn.Identity))
 
     def _said(self, raw_NR: Tensor) -> Tensor:
         return SAID[self.kind](raw_NR) * self.scale

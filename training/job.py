@@ -13,7 +13,7 @@ from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
 from core.golden import MARKET
-from training import baselines, families, loop, run
+from training import baselines, calibration, conformal, families, loop, run
 from training.dataset import Panel, Samples, panel
 from training.evaluation import Evaluation, Said, judge, predict
 from training.history import Epoch
@@ -52,6 +52,10 @@ class Job:
         A training that was cut off goes on after its last epoch, of which it is told again with those before it.
         """
         history = self._fit(Unfinished(out, self.recipe, self.fingerprint), watch, ended)
+        calibration.attach(self.model, self.recipe.calibration)
+        calibrated = calibration.fit(self.model, self.parts.validation)
+        unseen = predict(self.model, self.parts.validation)
+        coverage = self.recipe.calibration.coverage
         facts = Facts(
             self.panel.inputs,
             self.model.outputs,
@@ -62,11 +66,13 @@ class Job:
             sum(epoch.seconds for epoch in history),
             str(torch.__version__),
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            calibrated,
+            conformal.margins(self.model.outputs, unseen, self.parts.validation, coverage),
         )
         learned = baselines.learn(self.parts.train)
         said = predict(self.model, self.parts.test)
         evaluation = judge(said, learned, self.parts.test, self.fingerprint)
-        reference = _reference(self.model, predict(self.model, self.parts.validation)) | ranges(self.parts.train)
+        reference = _reference(self.model, unseen) | ranges(self.parts.train)
         sample = _sample(self.parts.test)
         run.write(out, self.recipe, facts, self.model, history, evaluation, learned, sample, reference)
         Unfinished(out, self.recipe, self.fingerprint).remove()

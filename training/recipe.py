@@ -155,6 +155,17 @@ class Stopping(msgspec.Struct, frozen=True):
     min_delta: NotNegative = 1e-4
 
 
+class Calibration(msgspec.Struct, frozen=True):
+    """What is fitted on the validation part after the training.
+
+    `method`: a map of probabilities that makes them mean what they say, see training.calibration. `coverage`: the
+    shares of outcomes that bands around the outputs are to hold, see training.conformal.
+    """
+
+    method: Literal["none", "temperature", "isotonic"] = "none"
+    coverage: tuple[Share, ...] = (0.8, 0.9, 0.95)
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """One training, whole. `profiles` are named sets of dotted keys, as --set would give them."""
 
@@ -169,6 +180,7 @@ class Recipe(msgspec.Struct, frozen=True):
     optimiser: Optimiser = Optimiser()
     schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
+    calibration: Calibration = Calibration()
     profiles: dict[str, dict[str, Any]] = {}
 
     def toml(self) -> str:

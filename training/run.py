@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from core.bands import Margin
 from core.bundle import Input, Score, Training
 from core.errors import DataError, UsageError
 from core.outputs import Attention, Output
-from training import families, recipe
+from training import calibration, families, recipe
 from training.evaluation import Evaluation
 from training.history import Epoch
 from training.model import Model
@@ -47,6 +48,10 @@ class Facts(msgspec.Struct, frozen=True):
     torch: str
     created_at: str
     """When the training ended: UTC, "2026-01-31T12:00:00Z"."""
+    calibration: dict[str, str] = {}
+    """How each output was calibrated, in words; the maps are among the weights."""
+    margins: tuple[Margin, ...] = ()
+    """What makes bands of what the model says."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -150,6 +155,7 @@ def load(folder: Path) -> Run:
     # Building draws random weights that are replaced at once; the caller's random state is left as it was.
     with torch.random.fork_rng(devices=[]):
         model = families.build(told.model.family, told.model.options, facts.inputs, facts.outputs)
+    calibration.attach(model, told.calibration)
     try:
         model.load_state_dict(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
     except RuntimeError as error:

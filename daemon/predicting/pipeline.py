@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import attention
+from core.bands import Band, bands
 from core.bars import Arrival, Interval, Origin, TimeArray
 from core.bundle import Manifest
 from core.inputs import Inputs
@@ -156,13 +157,15 @@ class Pipeline:
         gazes = {one.name: self._gazes(one, outputs[one.name], opened_N) for one in self._manifest.looks if outputs}
         newest = _newest(batch)
         doubts = self._trust.doubts(batch.predicted, batch.inputs, drifting)
+        banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
         messages: dict[tuple[str, int, int], Message] = {}
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in gazes.items()}
             context = self._context(one, drift, now_ms, drifting, doubts[row])
-            messages[_key(one)] = Message(self._prediction(one, values, looked, newest[row]), context)
+            said = self._prediction(one, values, looked, newest[row], banded[row] if banded else {})
+            messages[_key(one)] = Message(said, context)
         return [_entry(one, messages.get(_key(one))) for one in batch.stored]
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
@@ -177,7 +180,12 @@ class Pipeline:
         return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
 
     def _prediction(
-        self, one: Stored, outputs: dict[str, float | tuple[float, ...]], gaze: dict[str, Gaze], newest: bytes
+        self,
+        one: Stored,
+        outputs: dict[str, float | tuple[float, ...]],
+        gaze: dict[str, Gaze],
+        newest: bytes,
+        banded: dict[str, tuple[Band, ...]],
     ) -> Prediction:
         bar, manifest = one.arrival.bar, self._manifest
         return Prediction(
@@ -194,6 +202,7 @@ class Pipeline:
             outputs=outputs,
             gaze=gaze,
             newest=newest,
+            bands=banded,
         )
 
     def _context(

@@ -3,6 +3,7 @@ import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
 
 from core import prediction
+from core.bands import Band, Margin
 from core.bars import Arrival, Bar, Origin
 from core.features import FeatureSet
 from core.outputs import Attention
@@ -127,6 +128,16 @@ def test_messages_say_what_the_model_said_and_where_it_looked():
     assert np.frombuffer(sent.prediction.gaze["attention"].weights, "<f4").tolist() == looked[1].tolist()
     assert sent.context.drift == {"attention": 0.01}
     assert sent.context.published_at_ms == 7
+
+
+def test_messages_carry_the_bands_that_the_bundle_has_margins_for():
+    margins = (Margin("return_1", 0.8, 0.25, 99), Margin("return_1", 0.9, 0.5, 99))
+    pipeline = Pipeline(a_manifest(margins=margins), "digest", publish_late=True, top=2)
+    batch = pipeline.prepare(windows(), arrivals(1, NEEDED + 1), {}).batch
+    outputs = {"return_1": np.array([0.5, -0.25], np.float32), "attention": np.full((2, 4), 0.25, np.float32)}
+    entry, _ = pipeline.finish(batch, outputs, {}, now_ms=7)[-1]
+    sent = prediction.decode(entry.message or b"")
+    assert sent.prediction.bands == {"return_1": (Band(0.8, -0.5, 0.0), Band(0.9, -0.75, 0.25))}
 
 
 @pytest.mark.parametrize("name", ["return_1", "attention"])
