@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.evaluation import Evaluation
+    from training.job import Job
+    from training.recipe import Recipe
+    from training.run import Run
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(explain.app)
@@ -26,11 +29,13 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set optimiser.epochs=5.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as cpu.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, in place of the recipe's.")] = None,
+    folds: Annotated[int, typer.Option(help="Walk forward: so many trainings before the final span.", min=0)] = 0,
+    seeds: Annotated[int, typer.Option(help="Train so many times, from as many seeds.", min=1)] = 1,
     replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget a training that was cut off.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Train a model on bars and judge it beside baselines.
+    """Train a model on bars and judge it beside baselines; or several, by folds or seeds, and tell how they spread.
 
     A training that was cut off goes on where it was, to the same weights, when the same command is given again.
 
@@ -39,30 +44,65 @@ def train(
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
     from training import recipe as recipes  # noqa: PLC0415
-    from training import report, run  # noqa: PLC0415
+    from training import run, several  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
-    from training.progress import EpochBar  # noqa: PLC0415
-    from training.unfinished import Unfinished  # noqa: PLC0415
 
-    changes = [*(change or ()), *([f"optimiser.device={device}"] if device else [])]
+    given = {"optimiser.device": device, "split.folds": folds or None}
+    changes = [*(change or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     told = recipes.read(recipe, profile, changes)
-    run.refuse_taken(out, replace=replace)
-    job = Job(told, bars)
-    unfinished = Unfinished(out, told, job.fingerprint)
-    if fresh:
-        unfinished.remove()
     console = Console(stderr=as_json)
-    console.print(report.summary(job.model), report.parts(job.parts), sep="\n")
-    if unfinished.read():
-        console.print(f"going on with the training that was cut off, from {unfinished.path}", soft_wrap=True)
-    with EpochBar(console, told.optimiser.epochs) as bar:
-        trained = job.run(out, bar.watch, bar.ended)
+    planned = several.plan(told, seeds)
+    if planned:
+        several.refuse_taken(out, replace=replace)
+        _several(console, planned, bars, out, again=replace, fresh=fresh, as_json=as_json)
+        return
+    run.refuse_taken(out, replace=replace)
+    trained = _one(console, Job(told, bars), out, fresh=fresh)
     _tell(console, trained.evaluation, as_json=as_json)
     console.print(
         f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}",
         soft_wrap=True,
     )
     console.print(f"next: gaze export {out} --out bundles/{told.name}", highlight=False, soft_wrap=True)
+
+
+def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":
+    """Train a job, telling all of it but its scores."""
+    from training import report  # noqa: PLC0415 - as above
+    from training.progress import EpochBar  # noqa: PLC0415
+    from training.unfinished import Unfinished  # noqa: PLC0415
+
+    unfinished = Unfinished(out, job.recipe, job.fingerprint)
+    if fresh:
+        unfinished.remove()
+    console.print(report.summary(job.model), report.parts(job.parts), sep="\n")
+    if unfinished.read():
+        console.print(f"going on with the training that was cut off, from {unfinished.path}", soft_wrap=True)
+    with EpochBar(console, job.recipe.optimiser.epochs) as bar:
+        return job.run(out, bar.watch, bar.ended)
+
+
+def _several(
+    console: "Console", planned: "dict[str, Recipe]", bars: Path, out: Path, *, again: bool, fresh: bool, as_json: bool
+) -> None:
+    """Train all that is planned, then tell how their scores spread."""
+    import msgspec  # noqa: PLC0415 - as above
+
+    from training import report, several  # noqa: PLC0415
+
+    runs: dict[str, Run] = {}
+    for name, trained in several.train(
+        planned, bars, out, lambda job, folder: _one(console, job, folder, fresh=fresh), again=again
+    ):
+        runs[name] = trained
+        console.print(f"{len(runs)} of {len(planned)}: {out / name}", highlight=False, soft_wrap=True)
+    told = several.conclude(out, runs)
+    if as_json:
+        print(msgspec.json.encode(told).decode())
+        return
+    console.print(report.spreads(told))
+    if next(iter(planned.values())).split.fold:
+        console.print("Each fold was judged on the stretch after its own; the final span was not looked at.")
 
 
 @app.command()
@@ -77,9 +117,14 @@ def evaluate(
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
-    from training import job, run  # noqa: PLC0415
+    from training import job, peeks, run  # noqa: PLC0415
 
-    _tell(Console(stderr=as_json), job.evaluate(run.load(run_folder), bars), as_json=as_json)
+    trained, console = run.load(run_folder), Console(stderr=as_json)
+    evaluation = job.evaluate(trained, bars)
+    _tell(console, evaluation, as_json=as_json)
+    if not trained.recipe.split.fold:
+        count = peeks.add(run_folder, "gaze evaluate", evaluation.bars_fingerprint)
+        console.print(peeks.sentence(count), highlight=False, soft_wrap=True)
 
 
 def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> None:

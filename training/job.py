@@ -65,6 +65,7 @@ class Job:
             max(epoch.number for epoch in history if epoch.best),
             sum(epoch.seconds for epoch in history),
             str(torch.__version__),
+            self.parts.final,
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             calibrated,
             conformal.margins(self.model.outputs, unseen, self.parts.validation, coverage),
@@ -99,7 +100,7 @@ class Job:
 
 
 def evaluate(trained: Run, bars: Path) -> Evaluation:
-    """Judge a run on every window of a file that lies wholly after the bars it was trained and chosen on.
+    """Judge a run on every window of a file from its test part on, which nothing was trained or chosen on.
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
     """
@@ -107,11 +108,13 @@ def evaluate(trained: Run, bars: Path) -> Evaluation:
     made = panel(file, trained.recipe)
     if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
-    test_from = trained.training.spans["test"][0]
-    ends_N = made.ends_N[made.opened_at_ms_R[Samples(made, made.ends_N).first_bar] >= test_from]
+    first, last = trained.facts.test
+    end_N = made.opened_at_ms_R[made.ends_N]
+    # A fold is judged on its own stretch: what comes later belongs to other folds and to the final span.
+    ends_N = made.ends_N[(end_N >= first) & (end_N <= last if trained.recipe.split.fold else True)]
     if not len(ends_N):
         raise DataError(
-            f"{bars} has no whole window from {np.datetime64(test_from, 'ms')} on, where the test part of "
+            f"{bars} has no whole window from {np.datetime64(first, 'ms')} on, where the test part of "
             f"{trained.folder} begins; what lies before was trained on. try: a file of later bars"
         )
     samples = Samples(made, ends_N[np.argsort(made.opened_at_ms_R[ends_N], kind="stable")])

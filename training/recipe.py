@@ -77,16 +77,24 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """Shares of the time span; the test part is the rest. `embargo`: bars left out on top of the purge.
+    """Shares of the time span; the test part, the final span, is the rest. `embargo`: bars left out beside the purge.
 
     `purge`: bars left out so that two parts share none at all ("bars"), or so that only no label of one reaches into
     another ("labels"): for short histories, whose windows may then look back into the part before.
+
+    `folds`: so many trainings walk forward over what lies before the final span, each judged on the stretch after its
+    own; `training`: on all bars before ("expanding") or on as many as the first ("rolling"). `fold`: one of them alone,
+    counted from 1. `shuffled`: windows are dealt by chance, as in papers that leak; for showing what that does.
     """
 
     train: Share = 0.7
     validation: Share = 0.15
     purge: Literal["bars", "labels"] = "bars"
     embargo: Annotated[int, msgspec.Meta(ge=0)] = 0
+    folds: Annotated[int, msgspec.Meta(ge=0)] = 0
+    fold: Annotated[int, msgspec.Meta(ge=0)] = 0
+    training: Literal["expanding", "rolling"] = "expanding"
+    shuffled: bool = False
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -7,15 +7,17 @@ from typing import Final
 from rich.table import Table
 
 from core.outputs import Kind
-from training.evaluation import Comparison, Evaluation
+from training.evaluation import MODEL, Comparison, Evaluation
 from training.model import Model
 from training.scores import MEASURES
+from training.several import Several
 from training.split import Parts
 
 BASIS_POINTS: Final = 1e4
 POWERS: Final = {"mse": 2, "rmse": 1, "mae": 1, "pinball": 1}
 """Measures in the unit of the output, and to which power."""
 IN_RETURNS: Final = (Kind.RETURN, Kind.QUANTILES)
+LEFT: Final = ("output", "measure", "predictor")
 PERCENT: Final = frozenset({"direction", "accuracy", "precision", "recall", "f1", "coverage"})
 AGAINST: Final = {
     "zero": "forecasting zero",
@@ -68,6 +70,22 @@ def scores(of: Evaluation) -> Table:
         for score in rows:
             interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
             table.add_row(*names, score.predictor, _number(score.value * scale), interval)
+            names = ("", "")
+    return table
+
+
+def spreads(of: Several) -> Table:
+    """Every measure over several trainings, of the model and then of each baseline."""
+    table = Table(title=f"{len(of.runs)} trainings: {', '.join(of.runs)}", title_justify="left")
+    for name in ("output", "measure", "predictor", "mean", "deviation", "lowest", "highest", "model ahead in"):
+        table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
+    for (output, measure), rows in groupby(of.spreads, key=lambda one: (one.output, one.measure)):
+        table.add_section()
+        names, scale = (output, MEASURES[measure].title + _unit(output, measure)), _scale(output, measure)
+        for one in rows:
+            numbers = (_number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest))
+            ahead = "" if one.predictor == MODEL else f"{one.ahead} of {one.trainings}"
+            table.add_row(*names, one.predictor, *numbers, ahead)
             names = ("", "")
     return table
 

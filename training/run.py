@@ -5,6 +5,7 @@ run.json         what went in and what the model says: inputs, outputs, attentio
 checkpoint.pt    the weights of the best epoch, the normalisation among them; read with weights_only
 history.json     the losses of every epoch
 metrics.json     scores on the test part beside the baselines, with intervals
+peeks.json       how often the final span was looked at
 baselines.npz    what the baselines learned from the training part
 sample.npz       bars of some test windows, to prove exports on
 reference.npz    how attention looked on the validation part: what drift is measured against
@@ -24,10 +25,11 @@ from core.bands import Margin
 from core.bundle import Input, Score, Training
 from core.errors import DataError, UsageError
 from core.outputs import Attention, Output
-from training import calibration, families, recipe
+from training import calibration, families, peeks, recipe
 from training.evaluation import Evaluation
 from training.history import Epoch
 from training.model import Model
+from training.peeks import Peek
 from training.recipe import Recipe
 
 MANIFEST: Final = "run.json"
@@ -46,6 +48,8 @@ class Facts(msgspec.Struct, frozen=True):
     best_epoch: int
     seconds: float
     torch: str
+    test: tuple[int, int]
+    """When the last bars of the first and of the last window of the test part opened."""
     created_at: str
     """When the training ended: UTC, "2026-01-31T12:00:00Z"."""
     calibration: dict[str, str] = {}
@@ -123,6 +127,7 @@ def write(
         "checkpoint.pt": weights.getvalue(),
         "history.json": _json(history),
         "metrics.json": _json(evaluation),
+        peeks.FILE: peeks.encoded(_peeks(recipe, facts, evaluation)),
         "baselines.npz": _npz(baselines),
         "sample.npz": _npz(sample),
         "reference.npz": _npz(reference),
@@ -163,6 +168,11 @@ def load(folder: Path) -> Run:
     with np.load(folder / "baselines.npz", allow_pickle=False) as stored:
         baselines = {name: stored[name] for name in stored.files}
     return Run(folder, told, model.eval(), facts, _decode(folder / "metrics.json", Evaluation), baselines)
+
+
+def _peeks(recipe: Recipe, facts: Facts, evaluation: Evaluation) -> tuple[Peek, ...]:
+    """Scoring the test part was the first look; a fold's lies before the final span."""
+    return () if recipe.split.fold else (Peek(facts.created_at, "gaze train", evaluation.bars_fingerprint),)
 
 
 def _json(value: object) -> bytes:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from runs import a_recipe, a_run, some_bars, write_parquet
 
+from core.barfile import SymbolBars
 from core.errors import DataError
 from training import job
 from training.evaluation import predict
@@ -57,3 +58,18 @@ def test_a_model_trains_on_real_hourly_bars(shared_data: Path, tmp_path: Path):
     assert scores["rmse", "model"] < 1.05 * scores["rmse", "zero"]
     attention = predict(trained.model, made.parts.test)["attention"]
     np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
+
+
+def test_windows_that_expand_are_never_evaluated_where_their_symbol_was_trained_on(tmp_path: Path):
+    """A symbol listed late: its windows begin after everything else did, and yet only its later ends are judged."""
+    file = some_bars(symbols=2, bars=800)
+    late = file.symbols["S1"]
+    file.symbols["S1"] = SymbolBars("S1", late.opened_at_ms[300:], late.rows[300:])
+    path = write_parquet(file, tmp_path / "bars.parquet")
+    small = "{windows=[4], hidden=8, heads=2}"
+    recipe = a_recipe(
+        *("model.family=hybrid_lstm", f"model.options={small}", "window.kind=expanding", "window.minimum=4"),
+        *("window.length=12", "split.purge=labels"),
+    )
+    trained = a_run(recipe, path, tmp_path / "run")
+    assert job.evaluate(trained, path) == trained.evaluation
