@@ -8,6 +8,7 @@
 | BundleError    | bundle, golden check       | does not start; at reload keeps the old | 78   |
 | EngineError    | engines                    | does not start                          | 78   |
 | FrameError     | feed.decode                | drops the frame, counts it              |      |
+| FarewellError  | feed.decode                | opens the next socket first             |      |
 | RefusalError   | feed.decode_history        | goes on without that history            |      |
 | FeedError      | listener, history          | reconnects with backoff                 |      |
 | StoreError     | store                      | not ready; tries again                  | 69   |
@@ -69,6 +70,10 @@ class FeedError(GazeError):
 
 class FrameError(GazeError):
     """A frame is not in this venue's dialect, or its bar is absurd."""
+
+
+class FarewellError(FrameError):
+    """The venue announces that it will close this socket."""
 
 
 class RefusalError(FrameError):

@@ -34,6 +34,8 @@ class Feed(Protocol):
     name: str
     silence_s: float
     """A socket that brought nothing for so long is dead."""
+    life_s: float | None
+    """The venue ends a socket after so long; None where it says nothing of it."""
     heartbeat: tuple[float, str] | None
     """Every so many seconds, send this; None where websocket pings suffice."""
     grace_s: float | None
@@ -58,7 +60,7 @@ class Feed(Protocol):
     def decode(self, frame: str | bytes) -> Sequence[Bar]:
         """The bars in a frame, open ones included; none for acks, pings and other channels.
 
-        Raises: FrameError: not in this dialect, or a refusal by the venue.
+        Raises: FrameError: not in this dialect, or a refusal by the venue. FarewellError: it will end this socket.
         """
 
     def clock_request(self) -> Request | None:

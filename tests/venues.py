@@ -207,6 +207,10 @@ class Told:
         assert venue == "binance"
         self._tell("reconnected")
 
+    def disagreed(self, venue: str) -> None:
+        assert venue == "binance"
+        self._tell("disagreed")
+
     def backfilled(self, count: int) -> None:
         self._tell("backfilled", count)
 
@@ -223,6 +227,7 @@ class Desk:
         capacity: int,
         backoff: Backoff,
         healthy_s: float,
+        spares: int,
     ) -> None:
         self.known: dict[str, int] = {}
         self.told = Told()
@@ -235,7 +240,7 @@ class Desk:
         self.fills = Fills(self.seam, history, HOUR, pauses_s=(0.0, 0.001, 0.002))
         self.listener = Listener(
             feed, symbols, HOUR, self.seam, self.fills, self.told,
-            now=lambda: 1_234.5, backoff=backoff, healthy_s=healthy_s, hello_spacing_s=0.0,
+            now=lambda: 1_234.5, backoff=backoff, healthy_s=healthy_s, hello_spacing_s=0.0, spares=spares,
         )  # fmt: skip
         self._taken: list[Arrival] = []
 

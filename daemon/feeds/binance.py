@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from core.bars import Bar, Interval
-from core.errors import FrameError
+from core.errors import FarewellError, FrameError
 from daemon.feeds.shared import EXCERPT, UNREADABLE, excerpt, read, word_for
 from daemon.ports import Request, Socket
 
@@ -133,6 +133,7 @@ class Binance:
     """One of Binance's markets as a Feed. `sockets` fixes the interval; a kline of another one is then refused."""
 
     heartbeat = None
+    life_s = 86_400.0
     grace_s = None
     carries = None
     history_reach = None
@@ -170,12 +171,14 @@ class Binance:
         return [*sockets, _socket(url, hello, left)] if hello else sockets
 
     def decode(self, frame: str | bytes) -> Sequence[Bar]:
-        """The bar of a kline event; nothing for any other event and for acks."""
+        """The bar of a kline event; nothing for any other event and for acks. Raises: FarewellError: it shuts down."""
         told = read(self.name, _FRAMES.decode, frame)
         if told.error is not None or told.code is not None:
             refusal = told.error or Refusal(told.code or 0, told.msg)
             raise FrameError(f"{self.name} refused with {refusal.code}: {refusal.msg[:EXCERPT]}")
         event = told.data or told
+        if event.e == "serverShutdown":
+            raise FarewellError(f"{self.name}: the server shuts down")
         if event.e != "kline":
             return ()
         kline, asked = event.k, self._interval

@@ -76,6 +76,7 @@ class Coinbase:
     # The subscribed heartbeats come every second.
     heartbeat = None
     silence_s = 15.0
+    life_s = None
     grace_s = 5.0
     carries = CARRIED
     # The older REST answers from a cache of up to 300 s; this one may do so too.

@@ -54,6 +54,7 @@ class Generic:
     name = "generic"
     heartbeat = None
     silence_s = 300.0
+    life_s = None
     grace_s = None
     carries = None
     history_reach = None

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from core.bars import Bar, Interval
-from core.errors import FrameError, RefusalError
+from core.errors import FarewellError, FrameError, RefusalError
 from daemon.feeds.shared import EXCERPT, excerpt, parts, read, word_for
 from daemon.ports import Request, Socket
 
@@ -35,6 +35,8 @@ INTERVALS: Final = {
 """Milliseconds -> the venue's word."""
 _UNKNOWN: Final = frozenset({"51000", "51001"})
 """Refusals for good: a parameter that is wrong, an instrument that does not exist."""
+_FAREWELL: Final = "64008"
+"""The notice that a socket will soon be closed for an upgrade."""
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -95,6 +97,7 @@ class Okx:
     # Dropped after 30 s without a word from either side.
     heartbeat = (15.0, "ping")
     silence_s = 30.0
+    life_s = None
     grace_s = None
     carries = None
     history_reach = 1_440
@@ -126,6 +129,8 @@ class Okx:
         told = read(self.name, _FRAMES.decode, frame)
         if told.event == "error":
             raise FrameError(f"{self.name} refused with {told.code[:EXCERPT]}: {told.msg[:EXCERPT]}")
+        if told.event == "notice" and told.code == _FAREWELL:
+            raise FarewellError(f"{self.name}: {told.msg[:EXCERPT]}")
         channel, symbol = told.arg.channel, told.arg.instId
         if told.event or not channel.startswith("candle"):
             return ()

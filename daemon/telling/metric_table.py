@@ -54,10 +54,11 @@ TABLE: Final = (
          "The model that serves and what runs it: always 1."),
     Told("gaze_bar_interval_seconds", "gauge", MODEL, "Length of the model's bars: a horizon times this is its time."),
 
-    Told("gaze_feed_up", "gauge", ("venue",), "1 while every socket of the venue is open."),
+    Told("gaze_feed_up", "gauge", ("venue",), "1 while every subscription is carried by a socket."),
     Told("gaze_feed_frames_total", "counter", ("venue",), "Frames received."),
     Told("gaze_feed_frames_refused_total", "counter", ("venue",), "Frames dropped: not in the venue's dialect."),
     Told("gaze_feed_reconnects_total", "counter", ("venue",), "Times a socket was opened again."),
+    Told("gaze_feed_disagreements_total", "counter", ("venue",), "Bars that two sockets told differently."),
     Told("gaze_feed_last_frame_timestamp_seconds", "gauge", ("venue",), "When the last frame came; 0 before any."),
 
     Told("gaze_bars_total", "counter", ("fate",), "Closed bars by what became of them."),

@@ -79,7 +79,7 @@ class Metrics:
         for venue in venues:
             self._gauges["gaze_feed_up"].labels(venue)
             self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue)
-            for name in ("frames", "frames_refused", "reconnects"):
+            for name in ("frames", "frames_refused", "reconnects", "disagreements"):
                 self._counters[f"gaze_feed_{name}_total"].labels(venue)
         for fate in Fate:
             self._counters["gaze_bars_total"].labels(fate)
@@ -132,6 +132,10 @@ class Metrics:
     def reconnected(self, venue: str) -> None:
         """A socket was opened again."""
         self._counters["gaze_feed_reconnects_total"].labels(venue).inc()
+
+    def disagreed(self, venue: str) -> None:
+        """Two sockets told one bar differently."""
+        self._counters["gaze_feed_disagreements_total"].labels(venue).inc()
 
     def bars(self, fates: Mapping[Fate, int]) -> None:
         """So many bars met each fate."""

@@ -62,11 +62,24 @@ def a_desk(feed: Binance, history: History) -> Callable[..., Desk]:
     """A builder: a desk for these symbols."""
 
     def build(
-        *symbols: str, capacity: int = 1_000, backoff: Backoff = AT_ONCE, healthy_s: float = 60.0, **changes: Any
+        *symbols: str,
+        capacity: int = 1_000,
+        backoff: Backoff = AT_ONCE,
+        healthy_s: float = 60.0,
+        spares: int = 0,
+        **changes: Any,
     ) -> Desk:
         for name, value in changes.items():
             setattr(feed, name, value)
-        return Desk(feed, history, symbols or ("BTCUSDT",), capacity=capacity, backoff=backoff, healthy_s=healthy_s)
+        return Desk(
+            feed,
+            history,
+            symbols or ("BTCUSDT",),
+            capacity=capacity,
+            backoff=backoff,
+            healthy_s=healthy_s,
+            spares=spares,
+        )
 
     return build
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bars import Bar, Interval
-from core.errors import ConfigError, FrameError
+from core.errors import ConfigError, FarewellError, FrameError
 from daemon.feeds import feed
 
 Records = Callable[[str], list[dict[str, Any]]]
@@ -129,11 +129,6 @@ def test_acks_give_nothing(frame: str | bytes):
     assert feed("binance").decode(frame) == ()
 
 
-def test_an_announced_shutdown_gives_nothing():
-    assert feed("binance").decode('{"stream":"","data":{"e":"serverShutdown","E":1}}') == ()
-    assert feed("binance").decode('{"e":"serverShutdown","E":1}') == ()
-
-
 @pytest.mark.parametrize(
     "frame",
     [
@@ -240,3 +235,9 @@ def test_a_kline_damaged_anywhere_is_a_bar_or_a_frame_error(data: st.DataObject)
     except FrameError:
         return
     assert all(isinstance(bar, Bar) for bar in bars)
+
+
+@pytest.mark.parametrize("frame", ['{"stream":"","data":{"e":"serverShutdown","E":1}}', '{"e":"serverShutdown","E":1}'])
+def test_the_word_that_the_server_shuts_down_is_a_farewell(frame: str):
+    with pytest.raises(FarewellError, match="shuts down"):
+        feed("binance").decode(frame)

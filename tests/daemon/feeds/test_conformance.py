@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.barfile import BarFile
 from core.bars import Bar, Interval
-from core.errors import ConfigError, FrameError
+from core.errors import ConfigError, FarewellError, FrameError
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import DIALECTS, dialect
 from daemon.exchange.market import Market, Update
@@ -172,8 +172,9 @@ async def heard(venue: Feed, symbols: list[str], interval: Interval) -> list[Bar
             if venue.heartbeat:
                 await connection.send(venue.heartbeat[1])
             async for frame in connection:
-                told = venue.decode(frame)
-                bars += closer.take(told) if closer else told
+                with suppress(FarewellError):
+                    told = venue.decode(frame)
+                    bars += closer.take(told) if closer else told
         return bars + (closer.due(1 << 60) if closer else [])
 
     async with asyncio.TaskGroup() as tasks:

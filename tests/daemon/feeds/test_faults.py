@@ -46,6 +46,9 @@ class Told:
     def reconnected(self, _venue: str) -> None:
         self.counts["reconnected"] += 1
 
+    def disagreed(self, _venue: str) -> None:
+        self.counts["disagreed"] += 1
+
     def backfilled(self, count: int) -> None:
         self.counts["backfilled"] += count
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.bars import Bar, Interval
-from core.errors import FrameError, RefusalError
+from core.errors import FarewellError, FrameError, RefusalError
 from daemon.feeds import feed
 
 Records = Callable[[str], list[dict[str, Any]]]
@@ -91,9 +91,9 @@ def test_the_public_websocket_and_unknown_instruments_are_refused_with_60018():
 
 
 @pytest.mark.parametrize(
-    "frame", ["pong", b"pong", '{"event":"notice","code":"64008","msg":"soon"}', a_frame(channel="trades")]
+    "frame", ["pong", b"pong", '{"event":"notice","code":"1","msg":"news"}', a_frame(channel="trades")]
 )
-def test_pongs_notices_and_other_channels_give_nothing(frame: str | bytes):
+def test_pongs_other_notices_and_other_channels_give_nothing(frame: str | bytes):
     assert feed("okx").decode(frame) == ()
 
 
@@ -112,3 +112,8 @@ def test_what_will_never_be_answered_differs_from_what_may_be_later():
     with pytest.raises(FrameError, match="50011") as busy:
         venue.decode_clock(history(code="50011", msg="Rate limit reached"))
     assert not isinstance(busy.value, RefusalError)
+
+
+def test_the_notice_of_an_upgrade_is_a_farewell():
+    with pytest.raises(FarewellError, match="okx: soon"):
+        feed("okx").decode('{"event":"notice","code":"64008","msg":"soon","connId":"a"}')

@@ -147,6 +147,7 @@ def test_what_feed_bars_and_store_do_is_counted():
     metrics.frames("binance", 1_700_000_000_500, 3)
     metrics.refused("binance")
     metrics.reconnected("binance")
+    metrics.disagreed("binance")
     metrics.feed_up("binance", up=True)
     metrics.bars({Fate.FRESH: 3, Fate.REPEATED: 1})
     metrics.backfilled(48)

@@ -1,0 +1,164 @@
+"""One socket of a venue, from its opening to its end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+from core.bars import Bar, Interval
+from core.errors import FarewellError, FeedError, FrameError
+from daemon.listening.closing import Closer
+from daemon.listening.seam import Seam
+from daemon.listening.wire import LOST, Connection, Wire
+from daemon.ports import Feed, Socket
+
+log = logging.getLogger("gaze.feed")
+
+_LOOK_S: Final = 1.0
+"""At the latest so often bars without a word from the venue are looked at: its clock may have been set right."""
+_REFUSED_IN_A_ROW: Final = 50
+"""So many frames that are none tell of a broken connection."""
+
+
+class Line:
+    """Subscribes and reads. `take`: gets each bar. `heard`: told of each frame, and why it was refused, if it was.
+
+    `covered`: whether another line carries the same symbols, so that nothing is missed while this one opens.
+    `due_s`: after so long a successor should be opened; None: when the venue says so.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        socket: Socket,
+        symbols: tuple[str, ...],
+        interval: Interval,
+        seam: Seam,
+        wire: Wire,
+        *,
+        take: Callable[[Bar], Awaitable[None]],
+        heard: Callable[[FrameError | None], None],
+        covered: Callable[[], bool],
+        changed: Callable[[], None],
+        hello_spacing_s: float,
+        due_s: float | None,
+    ) -> None:
+        self.is_open = False
+        self.ready = asyncio.Event()
+        """It has subscribed, and something came since."""
+        self.due = asyncio.Event()
+        """The venue is about to end it, or it has lived long enough."""
+        self.opened_at_s: float | None = None
+        self.heard_at_s = 0.0
+        self._feed = feed
+        self._socket = socket
+        self._symbols = symbols
+        self._interval = interval
+        self._seam = seam
+        self._wire = wire
+        self._take = take
+        self._heard = heard
+        self._covered = covered
+        self._changed = changed
+        self._hello_spacing_s = hello_spacing_s
+        self._due_s = due_s
+        self._subscribed = False
+
+    async def talk(self) -> str:
+        """Open it and read until it fails; returns why."""
+        reason = ""
+        try:
+            async with self._wire.open(self._socket.url, pings=self._feed.heartbeat is None) as connection:
+                self.opened_at_s = asyncio.get_running_loop().time()
+                self.is_open = True
+                self._changed()
+                host = urlsplit(self._socket.url).netloc.rpartition("@")[2]
+                log.info("socket open", extra={"venue": self._feed.name, "host": host})
+                await self._converse(connection)
+        except* (*LOST, FeedError) as group:
+            reason = "; ".join(str(error) or type(error).__name__ for error in group.exceptions)
+        finally:
+            if self.is_open:
+                self.is_open = False
+                self._changed()
+        return reason
+
+    async def _converse(self, connection: Connection) -> None:
+        """Subscribe and read at once, then join history to what is read, until the socket fails."""
+        covered = self._covered()
+        if not covered:
+            self._seam.part(self._symbols)
+        grace_s = self._feed.grace_s
+        closer = None if grace_s is None else Closer(self._interval, int(grace_s * 1_000), self._feed.carries)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(connection, closer))
+            if closer:
+                tasks.create_task(self._close(closer, grace_s or 0.0))
+            if self._due_s is not None:
+                tasks.create_task(self._age(self._due_s))
+            for number, message in enumerate(self._socket.hello):
+                await asyncio.sleep(self._hello_spacing_s if number else 0)
+                await connection.send(message)
+            self._subscribed = True
+            if self._feed.heartbeat:
+                tasks.create_task(self._beat(connection, *self._feed.heartbeat))
+            if not covered:
+                await self._seam.join(self._symbols)
+
+    async def _age(self, due_s: float) -> None:
+        await asyncio.sleep(due_s)
+        self.due.set()
+
+    async def _beat(self, connection: Connection, every_s: float, message: str) -> NoReturn:
+        while True:
+            await asyncio.sleep(every_s)
+            await connection.send(message)
+
+    async def _close(self, closer: Closer, grace_s: float) -> NoReturn:
+        """Pass on the bars whose end is past by the grace period."""
+        while True:
+            for bar in closer.due(self._seam.venue_now_ms()):
+                await self._take(bar)
+            past_ms = self._seam.venue_now_ms() - int(grace_s * 1_000)
+            ahead_ms = self._interval.floor(past_ms) + self._interval.ms - past_ms
+            await asyncio.sleep(min(ahead_ms / 1_000, _LOOK_S))
+
+    async def _read(self, connection: Connection, closer: Closer | None) -> NoReturn:
+        """Raises: LOST: by the venue. FeedError: it went silent, or speaks another dialect."""
+        clock = asyncio.get_running_loop().time
+        refused_in_a_row = 0
+        try:
+            async with asyncio.timeout(None) as silence:
+                while True:
+                    silence.reschedule(clock() + self._feed.silence_s)
+                    frame = await connection.recv(decode=False)
+                    # A full inbox may hold us up: that is not the venue's silence.
+                    silence.reschedule(None)
+                    self.heard_at_s = clock()
+                    refused_in_a_row = 0 if await self._hear(frame, closer) else refused_in_a_row + 1
+                    if refused_in_a_row == _REFUSED_IN_A_ROW:
+                        raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
+        except TimeoutError:
+            raise FeedError(f"{self._feed.name}: nothing came for {self._feed.silence_s} s") from None
+
+    async def _hear(self, frame: bytes, closer: Closer | None) -> bool:
+        """Decode a frame and hand its bars on; returns whether it was one."""
+        if self._subscribed:
+            self.ready.set()
+        try:
+            bars = self._feed.decode(frame)
+        except FarewellError as told:
+            log.info(
+                "the venue says farewell, opening the next socket", extra={"venue": self._feed.name, "told": str(told)}
+            )
+            self._heard(None)
+            self.due.set()
+            return True
+        except FrameError as error:
+            self._heard(error)
+            return False
+        self._heard(None)
+        for bar in closer.take(bars) if closer else bars:
+            await self._take(bar)
+        return True
