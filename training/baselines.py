@@ -19,6 +19,8 @@ from training.summary import summary
 
 Floats = npt.NDArray[np.float64]
 Learned = dict[str, npt.NDArray[Any]]
+Looked = npt.NDArray[np.float32] | None
+"""Where the model looked, (N, A); None where that is not known."""
 
 ERRORS: Final = ("mse", "rmse", "mae")
 
@@ -26,13 +28,15 @@ ERRORS: Final = ("mse", "rmse", "mae")
 class Baseline(msgspec.Struct, frozen=True):
     """`foretell` gives (N,), or (N, W). `kinds`: the outputs it foretells.
 
-    `measures`: those of training.scores.MEASURES in which it says something; empty means all of them.
+    `measures`: those of training.scores.MEASURES in which it says something; empty means all of them. `looks`: it is
+    also given where the model looked, (N, A), as a last argument.
     """
 
-    learn: Callable[[Samples, Output], Learned]
-    foretell: Callable[[Learned, Samples, Output], Floats]
+    learn: Callable[..., Learned]
+    foretell: Callable[..., Floats]
     kinds: frozenset[Kind]
     measures: tuple[str, ...] = ()
+    looks: bool = False
 
 
 def _nothing(_: Samples, __: Output) -> Learned:
@@ -85,8 +89,8 @@ def _of_linear(learned: Learned, samples: Samples, output: Output) -> Floats:
     return np.asarray(said_NW[:, 0].clip(0, 1) if output.kind in EVENTS else said_NW[:, 0])
 
 
-def _trees(samples: Samples, output: Output) -> Learned:
-    x_NP, label_N = summary(samples), samples.target(output)
+def _trees(samples: Samples, output: Output, looked_NA: Looked = None) -> Learned:
+    x_NP, label_N = _read(samples, looked_NA), samples.target(output)
     if output.kind is Kind.QUANTILES:
         levels = dict(enumerate(output.levels))
         return {f"trees_{place}": boosting.learn(x_NP, label_N, "quantile", alpha=at) for place, at in levels.items()}
@@ -95,13 +99,20 @@ def _trees(samples: Samples, output: Output) -> Learned:
     return {"trees": boosting.learn(x_NP, label_N, "binary" if output.kind in EVENTS else "regression")}
 
 
-def _of_trees(learned: Learned, samples: Samples, output: Output) -> Floats:
-    x_NP = summary(samples)
+def _of_trees(learned: Learned, samples: Samples, output: Output, looked_NA: Looked = None) -> Floats:
+    x_NP = _read(samples, looked_NA)
     if output.kind is Kind.QUANTILES:
         said = [boosting.foretell(learned[f"trees_{place}"], x_NP) for place in range(output.width)]
         return np.sort(np.stack(said, axis=1), axis=1)
     return boosting.foretell(learned["trees"], x_NP)
 
+
+def _read(samples: Samples, looked_NA: Looked) -> Floats:
+    """(N, P): a window in few numbers, and where the model looked in it."""
+    return summary(samples) if looked_NA is None else np.concatenate([summary(samples), looked_NA], axis=1)
+
+
+TREES: Final = NUMBERS | EVENTS | {Kind.ORDINAL, Kind.QUANTILES}
 
 BASELINES: Final[dict[str, Baseline]] = {
     "zero": Baseline(_nothing, _zero, NUMBERS, ERRORS),
@@ -109,34 +120,51 @@ BASELINES: Final[dict[str, Baseline]] = {
     "majority": Baseline(_frequencies, _always, NUMBERS | EVENTS | {Kind.ORDINAL}),
     "usual": Baseline(_spread, _always, frozenset({Kind.QUANTILES, Kind.DEVIATION})),
     "linear": Baseline(_linear, _of_linear, NUMBERS | EVENTS | {Kind.ORDINAL}),
-    "boosting": Baseline(_trees, _of_trees, NUMBERS | EVENTS | {Kind.ORDINAL, Kind.QUANTILES}),
+    "boosting": Baseline(_trees, _of_trees, TREES),
+    "boosting_gaze": Baseline(_trees, _of_trees, TREES, looks=True),
 }
 
 
-def beside(output: Output) -> dict[str, tuple[str, ...]]:
-    """The baselines of an output and the measures in which each says something."""
+def beside(output: Output, *, looked: bool = False) -> dict[str, tuple[str, ...]]:
+    """The baselines of an output and the measures in which each says something.
+
+    `looked`: whether those that read where the model looked can be asked.
+    """
     every = of_kind(output.kind)
     found = {}
     for name, baseline in BASELINES.items():
-        if output.kind in baseline.kinds:
+        if output.kind in baseline.kinds and (looked or not baseline.looks):
             # Always naming one direction says nothing of sizes.
             own = ("direction",) if name == "majority" and output.kind in NUMBERS else baseline.measures
             found[name] = own or every
     return found
 
 
-def learn(samples: Samples) -> Learned:
+def looks(learned: Learned) -> bool:
+    """Whether some of what was learned reads where the model looked."""
+    return any(BASELINES[key.partition(".")[0]].looks for key in learned)
+
+
+def learn(samples: Samples, looked_NA: Looked = None) -> Learned:
     """What all baselines learn of all outputs, under BASELINE.OUTPUT.NAME, from those whose label is known."""
-    return {
-        f"{name}.{output.name}.{key}": value
-        for output in samples.panel.outputs
-        for name in beside(output)
-        for key, value in BASELINES[name].learn(samples.known(output), output).items()
-    }
+    learned: Learned = {}
+    for output in samples.panel.outputs:
+        known = samples.known(output)
+        known_NA = None if looked_NA is None else looked_NA[np.isfinite(samples.target(output))]
+        for name in beside(output, looked=looked_NA is not None):
+            baseline = BASELINES[name]
+            own = baseline.learn(known, output, known_NA) if baseline.looks else baseline.learn(known, output)
+            learned |= {f"{name}.{output.name}.{key}": value for key, value in own.items()}
+    return learned
 
 
-def foretell(name: str, learned: Learned, samples: Samples, output: Output) -> Floats:
+def foretell(name: str, learned: Learned, samples: Samples, output: Output, looked_NA: Looked = None) -> Floats:
     """(N,) or (N, W): one baseline's forecasts."""
     prefix = f"{name}.{output.name}."
     own = {key.removeprefix(prefix): value for key, value in learned.items() if key.startswith(prefix)}
-    return BASELINES[name].foretell(own, samples, output)
+    baseline = BASELINES[name]
+    return (
+        baseline.foretell(own, samples, output, looked_NA)
+        if baseline.looks
+        else baseline.foretell(own, samples, output)
+    )

@@ -5,23 +5,21 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from core.bundle import Score
 from core.outputs import Kind, Output
-from training import baselines
+from training import baselines, predicting
 from training.baselines import Learned
 from training.dataset import Samples
 from training.intervals import Bootstrap, bootstrap
-from training.model import Model
+from training.predicting import LOOKED, Said
 from training.scores import MEASURES, Forecasts, of_kind
-from training.windows import Windows
 
 Floats = npt.NDArray[np.float64]
-Said = dict[str, npt.NDArray[np.float32]]
 
 MODEL: Final = "model"
-BATCH: Final = 256
+PLAIN: Final = "uncalibrated"
+"""The model without its calibration, where it has one."""
 COMPARED: Final[dict[Kind, tuple[tuple[str, str], ...]]] = {
     Kind.RETURN: (("mse", "zero"), ("direction", "majority"), ("mse", "linear"), ("mse", "boosting")),
     Kind.TREND: (("mse", "zero"), ("direction", "majority"), ("mse", "linear"), ("mse", "boosting")),
@@ -64,20 +62,6 @@ class Evaluation(msgspec.Struct, frozen=True):
     comparisons: tuple[Comparison, ...]
 
 
-def predict(model: Model, samples: Samples) -> Said:
-    """Every output and attention of the model for every window, in order, on the model's device."""
-    windows = Windows(samples.panel, next(model.parameters()).device)
-    ends_N = torch.from_numpy(samples.ends_N)
-    said: Said = {}
-    with torch.inference_mode():
-        for start in range(0, len(ends_N), BATCH):
-            for name, values in model.eval()(*windows.inputs(ends_N[start : start + BATCH])).items():
-                # Written into one array at once: small tensors kept between batches would scatter over the heap.
-                whole = said.setdefault(name, np.empty((len(ends_N), *values.shape[1:]), np.float32))
-                whole[start : start + len(values)] = values.cpu().numpy()
-    return said
-
-
 def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str) -> Evaluation:
     """Score the model's outputs and the baselines' on those of these windows whose label is known."""
     scores: list[Score] = []
@@ -87,9 +71,13 @@ def judge(said: Said, learned: Learned, samples: Samples, bars_fingerprint: str)
         some = samples.known(output)
         if not len(some):
             continue
+        looked = said[LOOKED][known_N] if LOOKED in said and baselines.looks(learned) else None
+        beside = baselines.beside(output, looked=looked is not None)
+        measures = {MODEL: of_kind(output.kind), PLAIN: of_kind(output.kind), **beside}
         predictions = {MODEL: said[output.name][known_N].astype(np.float64)}
-        measures = {MODEL: of_kind(output.kind), **baselines.beside(output)}
-        predictions |= {name: baselines.foretell(name, learned, some, output) for name in baselines.beside(output)}
+        if predicting.PLAIN + output.name in said:
+            predictions[PLAIN] = said[predicting.PLAIN + output.name][known_N].astype(np.float64)
+        predictions |= {name: baselines.foretell(name, learned, some, output, looked) for name in beside}
         _, moment_N = np.unique(some.opened_at_ms, return_inverse=True)
         draws = bootstrap(int(moment_N.max()) + 1, output.horizon)
         values = {

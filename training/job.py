@@ -15,10 +15,11 @@ from core.errors import DataError
 from core.golden import MARKET
 from training import baselines, calibration, conformal, families, loop, run
 from training.dataset import Panel, Samples, panel
-from training.evaluation import Evaluation, Said, judge, predict
+from training.evaluation import Evaluation, judge
 from training.history import Epoch
 from training.loop import Watch
 from training.model import Model
+from training.predicting import LOOKED, Said, predict
 from training.recipe import Recipe
 from training.reference import ranges
 from training.run import Arrays, Facts, Run
@@ -70,7 +71,8 @@ class Job:
             calibrated,
             conformal.margins(self.model.outputs, unseen, self.parts.validation, coverage),
         )
-        learned = baselines.learn(self.parts.train)
+        looked_NA = predict(self.model, self.parts.train, {LOOKED})[LOOKED]
+        learned = baselines.learn(self.parts.train, looked_NA)
         said = predict(self.model, self.parts.test)
         evaluation = judge(said, learned, self.parts.test, self.fingerprint)
         reference = _reference(self.model, unseen) | ranges(self.parts.train)

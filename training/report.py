@@ -26,6 +26,7 @@ AGAINST: Final = {
     "usual": "always saying what was usual",
     "linear": "ridge regression",
     "boosting": "gradient boosting",
+    "boosting_gaze": "gradient boosting that also reads where the model looked",
 }
 
 

@@ -117,3 +117,22 @@ def test_learning_twice_gives_the_same_trees():
     some = planted("return", reversing(400))
     first, second = baselines.learn(some), baselines.learn(some)
     assert first["boosting.return_1.trees"].tobytes() == second["boosting.return_1.trees"].tobytes()
+
+
+def test_boosting_that_reads_where_the_model_looked_finds_what_only_that_shows():
+    """Numbers that know the label stand for attention: nothing of it is in the bars."""
+    some, random = (
+        planted("direction", 0.01 * np.random.default_rng(3).standard_normal(3_000)),
+        np.random.default_rng(4),
+    )
+    output = some.panel.outputs[0]
+    telling_NA = (some.target(output)[:, None] + random.standard_normal((len(some), 2))).astype(np.float32)
+    learned = baselines.learn(some, telling_NA)
+    assert baselines.looks(learned)
+    assert not baselines.looks(baselines.learn(some))
+    assert "boosting_gaze" not in baselines.beside(output)
+    with_gaze, without = (
+        np.mean((baselines.foretell(name, learned, some, output, telling_NA) > 0.5) == some.target(output))
+        for name in ("boosting_gaze", "boosting")
+    )
+    assert with_gaze > without + 0.05

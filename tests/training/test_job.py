@@ -7,8 +7,8 @@ from runs import a_recipe, a_run, some_bars, write_parquet
 from core.barfile import SymbolBars
 from core.errors import DataError
 from training import job
-from training.evaluation import predict
 from training.job import Job
+from training.predicting import predict
 from training.run import Run
 
 

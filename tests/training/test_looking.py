@@ -6,9 +6,9 @@ from runs import a_recipe, some_bars
 from core.barfile import BarFile
 from training import families, loop
 from training.dataset import Samples, panel
-from training.evaluation import predict
 from training.events import bursts
 from training.looking import Looking
+from training.predicting import predict
 from training.recipe import Loss
 from training.split import split
 

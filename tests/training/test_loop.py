@@ -10,9 +10,9 @@ from core.barfile import BarFile, SymbolBars
 from core.errors import ConfigError, DataError
 from training import families, loop
 from training.dataset import panel
-from training.evaluation import predict
 from training.history import Epoch
 from training.losses import Objective
+from training.predicting import predict
 from training.recipe import Recipe
 from training.split import split
 

@@ -4,7 +4,7 @@ import pytest
 from core.bars import CLOSE
 from core.errors import DataError
 from core.outputs import Kind, Output
-from training import evaluation
+from training import predicting
 from training.explain import predictions
 from training.explain.explaining import Explained
 from training.run import Run
@@ -12,7 +12,7 @@ from training.run import Run
 
 def test_forecasts_and_attention_are_those_of_an_evaluation(explained: Explained, trained: Run):
     of = explained.predictions
-    said = evaluation.predict(trained.model, of.samples)
+    said = predicting.predict(trained.model, of.samples)
     assert np.abs(of.forecast_N - said["return_1"]).max() < 1e-7
     assert np.abs(of.looks[0].profile_NT - said["attention"]).max() < 1e-6
 

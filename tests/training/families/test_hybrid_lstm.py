@@ -10,7 +10,7 @@ from core.errors import ConfigError
 from core.outputs import Kind, Output
 from training import families
 from training.dataset import Samples, panel
-from training.evaluation import predict
+from training.predicting import predict
 from training.windows import Windows
 
 SMALL = "model.options={windows=[3, 6], hidden=8, heads=2, queries='last'}"
