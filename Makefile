@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-live test test-slow check format clean
+.PHONY: help demo demo-live test test-slow check docs format clean
 
 help:
 	@echo "make demo       train, export and serve a model on simulated bars, offline, in about two minutes"
 	@echo "make demo-live  the same, and keep serving until Ctrl-C"
 	@echo "make test       every check and every test that needs only Python packages"
 	@echo "make test-slow  the tests that need Debian's tools or run long"
+	@echo "make docs       the reference pages, made from the code, and the site of all pages in site/"
 
 .venv/ready: pyproject.toml requirements.txt
 	$(PYTHON) -m venv .venv
@@ -35,9 +36,13 @@ test: .venv/ready check
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
 
+docs: .venv/ready
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs site
+
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo build site *.egg-info

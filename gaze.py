@@ -76,14 +76,15 @@ def _run_benchmark(context: typer.Context) -> None:
     sys.exit(subprocess.call(command, env=os.environ | {"PYTHONPATH": str(house)}))  # noqa: S603 - our own program
 
 
-def _table() -> typer.Typer:
+def table() -> typer.Typer:
+    """Every command."""
     import daemon.cli  # noqa: PLC0415 - after _check_rooms
     import daemon.fetching.cli  # noqa: PLC0415
     import export.cli  # noqa: PLC0415
     import training.bars.cli  # noqa: PLC0415
     import training.cli  # noqa: PLC0415
 
-    table = typer.Typer(
+    rooms = typer.Typer(
         name="gaze",
         help="Put an attention model on live market bars, and see where it looked.",
         no_args_is_help=True,
@@ -92,11 +93,11 @@ def _table() -> typer.Typer:
     )
     # Two rooms, one word: a file of bars is training's, fetching one is the daemon's.
     training.bars.cli.app.command("fetch")(daemon.fetching.cli.fetch)
-    table.add_typer(training.bars.cli.app, name="bars")
-    table.add_typer(_bench())
+    rooms.add_typer(training.bars.cli.app, name="bars")
+    rooms.add_typer(_bench())
     for room in (training.cli, export.cli, daemon.cli):
-        table.add_typer(room.app)
-    return table
+        rooms.add_typer(room.app)
+    return rooms
 
 
 class Model:
@@ -109,7 +110,7 @@ class Model:
         self.folder = folder
         self._engine = engine
 
-    def predict(self, bars: "pl.DataFrame | Path", symbols: tuple[str, ...] = ()) -> "pl.DataFrame":
+    def predict(self, bars: "pl.DataFrame | Path | str", symbols: tuple[str, ...] = ()) -> "pl.DataFrame":
         """What the daemon would have said at each bar with a whole window, one row each, in the order of time.
 
         `bars`: symbol, ts (opening time, UTC), open, high, low, close, volume, or a Parquet file of them. Columns of
@@ -129,7 +130,7 @@ class Model:
             replayed(config, file, Path(folder) / "predictions.parquet", "", None, None)
             return pl.read_parquet(Path(folder) / "predictions.parquet").sort("ts", "symbol", maintain_order=True)
 
-    def explain(self, bars: "pl.DataFrame | Path", out: Path) -> "Report":
+    def explain(self, bars: "pl.DataFrame | Path | str", out: Path | str) -> "Report":
         """Write pictures, a page and reports of where the model looks to a folder, as `gaze explain`; give the report.
 
         Raises: DataError: the bars do not fit the bundle. UsageError: `out` holds something else.
@@ -139,6 +140,7 @@ class Model:
         from training.explain import explaining, subject, write  # noqa: PLC0415
         from training.explain.progress import StageBar  # noqa: PLC0415
 
+        out = Path(out)
         write.refuse_taken(out)
         with tempfile.TemporaryDirectory() as folder, StageBar(Console(stderr=True)) as bar:
             file = _as_file(bars, Path(folder))
@@ -152,7 +154,7 @@ def load(folder: Path | str, engine: str = "auto") -> Model:
     return Model(Path(folder), engine)
 
 
-def _as_file(bars: "pl.DataFrame | Path", folder: Path) -> Path:
+def _as_file(bars: "pl.DataFrame | Path | str", folder: Path) -> Path:
     import polars as pl  # noqa: PLC0415 - as above
 
     if not isinstance(bars, pl.DataFrame):
@@ -168,7 +170,7 @@ def main() -> None:
         print(f"gaze: {strange}", file=sys.stderr)
         sys.exit(78)
     try:
-        _table()()
+        table()()
     except GazeError as error:
         print(f"gaze: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

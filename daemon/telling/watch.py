@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError  # noqa: A004 - Redis' own
 
 from core.errors import StoreError, UsageError
 from core.prediction import Message, decode
@@ -28,15 +28,20 @@ _BEHIND: Final = 1_000
 """As many entries in one read mean that we are behind."""
 _BLOCK_MS: Final = 500
 _RATE_S: Final = 10.0
+_RETRY_S: Final = 0.2
 _ANY: Final = "*"
 
 
 class Until(msgspec.Struct, frozen=True):
-    """When to stop: after the latest ones, after so many that came while watching, after so many seconds."""
+    """When to stop: after the latest ones, after so many that came while watching, after so many seconds.
+
+    `store_s`: how long the store may be away before the first answer, as while the daemon starts.
+    """
 
     once: bool = False
     count: int | None = None
     seconds: float | None = None
+    store_s: float = 0.0
 
 
 def address(directory: Path) -> str:
@@ -56,6 +61,7 @@ async def watch(url: str, model: str | None, shard: str, until: Until, view: Vie
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(until.seconds):
+                await _answering(client, until.store_s)
                 keys = Keys(model or await _only_model(client, shard, wait=not until.once), shard)
                 await _show(client, keys, until, view)
     except RedisError as error:
@@ -65,6 +71,20 @@ async def watch(url: str, model: str | None, shard: str, until: Until, view: Vie
         ) from error
     finally:
         await client.aclose()
+
+
+async def _answering(client: "Redis", within_s: float) -> None:
+    """Wait until the store answers. Raises: RedisError: it did not in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            await client.ping()
+        except (ConnectionError, BusyLoadingError):
+            if time.monotonic() >= deadline:
+                raise
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return
 
 
 async def _show(client: "Redis", keys: Keys, until: Until, view: View) -> None:

@@ -17,6 +17,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Show the newest prediction of each symbol, then end.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many predictions came while watching.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+    wait: Annotated[float, typer.Option(min=0, metavar="S", help="How long a store that starts may be away.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="One message of JSON a line.")] = False,
 ) -> None:
     """Show predictions as they come, and where the model looked.
@@ -36,7 +37,7 @@ def watch(
     from daemon.telling.watch_view import LineView, TableView  # noqa: PLC0415
 
     url = redis or address(embedded)
-    until = Until(once, count, seconds)
+    until = Until(once, count, seconds, wait)
     console = Console()
     with contextlib.suppress(KeyboardInterrupt):
         if console.is_terminal and not as_json:

@@ -160,6 +160,15 @@ async def test_a_redis_that_is_not_there_is_named_without_its_password(tmp_path:
     assert "none.sock" in str(caught.value)
 
 
+async def test_a_store_that_is_just_starting_is_waited_for(tmp_path: Path):
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        url = EmbeddedServer(tmp_path / "state").url
+        watched = tasks.create_task(watch(url, "demo", "0", Until(once=True, store_s=20), Heard()))
+        await asyncio.sleep(0)
+        async with EmbeddedServer(tmp_path / "state"):
+            await watched
+
+
 async def test_an_address_that_is_none_is_said_to_be_none():
     with pytest.raises(UsageError, match=r"'host:6379' is not a Redis address; try:"):
         await watch("host:6379", "demo", "0", Until(once=True), Heard())
