@@ -27,6 +27,7 @@ _EXTRAS = {
     "onnxruntime": "cpu",
     "matplotlib": "explain",
     "plotly": "explain",
+    "captum": "explain",
 }
 _BENCHMARKS = {
     "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.outputs import Attention, Kind, Output
-from training.explain.subject import Subject
+from training.explain.subject import Subject, speaker
 
 ONE_RETURN = (Output(Kind.RETURN, 1, "log return"),)
 LAYERS, HEADS, GATES = 2, 3, 5
@@ -30,7 +29,7 @@ class Pointing(nn.Module):
 
 
 class EveryAxis(nn.Module):
-    """Self-attention by layer and head, cross-attention to a market, gates: every axis there is."""
+    """Self-attention by layer and head, cross-attention to a market beside, gates: every axis there is."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,16 +40,21 @@ class EveryAxis(nn.Module):
         )
         self.query = nn.Linear(3, LAYERS * HEADS * 4)
         self.key = nn.Linear(3, LAYERS * HEADS * 4)
+        self.market = nn.Linear(2, LAYERS * HEADS * 4)
         self.gate = nn.Linear(3, LAYERS * GATES)
 
-    def forward(self, x_NTF: Tensor) -> dict[str, Tensor]:
-        z_NTF = x_NTF / 0.01
-        shape = (*x_NTF.shape[:2], LAYERS, HEADS, 4)
-        query, key = (one(z_NTF).reshape(shape).permute(0, 2, 3, 1, 4) for one in (self.query, self.key))
+    def forward(self, x_NTF: Tensor, market_NMF: Tensor) -> dict[str, Tensor]:
+        z_NTF, market_NMF = x_NTF / 0.01, market_NMF / 0.01
+        query, key, beside = (
+            one(z).reshape(*z.shape[:2], LAYERS, HEADS, 4).permute(0, 2, 3, 1, 4)
+            for one, z in ((self.query, z_NTF), (self.key, z_NTF), (self.market, market_NMF))
+        )
         weights = torch.softmax(query @ key.transpose(-1, -2), dim=-1)
+        cross = torch.softmax(query[:, 0] @ beside[:, 0].transpose(-1, -2), dim=-1)
         gates = torch.sigmoid(self.gate(z_NTF)).reshape(*x_NTF.shape[:2], LAYERS, GATES).transpose(1, 2)
         said_N = (weights.mean(dim=(1, 2, 3)) * x_NTF[..., 0]).sum(dim=1)
-        return {"return_1": said_N, "self_attention": weights, "cross_attention": weights[:, 0], "gate": gates}
+        said_N = said_N + (cross.mean(dim=(1, 2)) * market_NMF[..., 0]).sum(dim=1) * 0.01
+        return {"return_1": said_N, "self_attention": weights, "cross_attention": cross, "gate": gates}
 
 
 def silent(_: str) -> Callable[[float], None]:
@@ -62,10 +66,7 @@ def speaking(model: nn.Module, like: Subject) -> Subject:
     """A subject like another, with this model's voice."""
     model.eval()
 
-    def say(x_NTF: np.typing.NDArray[np.float32]) -> dict[str, np.typing.NDArray[np.float32]]:
-        with torch.inference_mode():
-            return {name: values.numpy() for name, values in model(torch.from_numpy(x_NTF)).items()}
-
+    say = speaker(model, like.inputs)
     return msgspec.structs.replace(
         like, say=say, model=model, outputs=ONE_RETURN, attentions=model.attentions, history=()
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.barfile import SymbolBars
-from core.bars import BarArray
+from core.bars import BarArray, TimeArray
 from core.features import FeatureSet
 from training.stretches import Grid, Rows
 
@@ -24,6 +24,7 @@ class Market(msgspec.Struct, frozen=True):
     row_R: Rows
     lag: int
     bars_M5: BarArray
+    opened_at_ms_M: TimeArray
 
     @classmethod
     def beside(
@@ -37,4 +38,5 @@ class Market(msgspec.Struct, frozen=True):
         there_R[there_R] = numbers_M[place_R[there_R]] == number_R[there_R] - lag
         whole_R = there_R & (before_M[np.minimum(place_R, len(numbers_M) - 1)] >= length + features.lookback - 1)
         rows_MF = features.history(series.rows, series.opened_at_ms).astype(np.float32)
-        return cls(series.symbol, features, rows_MF, np.where(whole_R, place_R, -1), lag, series.rows)
+        last_R = np.where(whole_R, place_R, -1)
+        return cls(series.symbol, features, rows_MF, last_R, lag, series.rows, series.opened_at_ms)

@@ -1,10 +1,12 @@
-"""Which inputs a forecast hangs on: occlusion, and for a run, which gives gradients, two methods more.
+"""Which inputs a forecast hangs on, as captum computes it: occlusion, and for a run, which gives gradients, two more.
 
 They say what moves this model's number, not what moves the market. N predictions, T steps, F features.
 
-occlusion              one step, or one cell, replaced by the usual feature row; what the forecast loses
+occlusion              steps, or one cell, replaced by the usual feature row; what the forecast loses
 input x gradient       the gradient at the input times its distance from the usual row
 integrated gradients   the same, the gradient averaged on the way from the usual row (Sundararajan et al. 2017)
+
+An expanding window's rows that are not there (NaN) stay so, and nothing hangs on them.
 """
 
 from collections.abc import Callable
@@ -13,78 +15,112 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from captum.attr import FeatureAblation, InputXGradient, IntegratedGradients
 from torch import Tensor, nn
 
 from core.outputs import Output
-from training.explain.predictions import Doubles, Floats, upward
+from training.explain.reads import Doubles, Reads
 from training.explain.subject import Subject
+from training.explain.upward import upward, weights
 
-Forecast = Callable[[Floats], Doubles]
+Forecast = Callable[[Reads], Doubles]
 
 PATH_STEPS: Final = 32
-BATCH: Final = 2_048
+WINDOWS: Final = 2_048
+"""So many windows are held at once."""
+OCCLUDED: Final = 96
+"""No more places than these are taken away one by one: steps of longer windows go together."""
+CELLS: Final = 1_500
 
 
 def forecaster(subject: Subject, output: Output) -> Forecast:
-    """(N, T, F) -> (N,): the output as one number, above zero for up."""
+    """(N, T, F) of each input -> (N,): the output as one number, above zero for up."""
 
-    def forecast(x_NTF: Floats) -> Doubles:
-        parts = [x_NTF[at : at + BATCH] for at in range(0, len(x_NTF), BATCH)]
+    def forecast(x: Reads) -> Doubles:
+        together = max(1, WINDOWS * 48 // x[0].shape[1])
+        parts = [tuple(one[at : at + together] for one in x) for at in range(0, len(x[0]), together)]
         return np.concatenate([upward(output, subject.say(part)[output.name]) for part in parts])
 
     return forecast
 
 
-def occlude_steps(forecast: Forecast, x_NTF: Floats, usual_F: Floats) -> Doubles:
-    """(N, T): what each forecast loses when one step becomes the usual feature row."""
-    rows, steps, features = x_NTF.shape
-    gone_TT = np.eye(steps, dtype=bool)
-    x_STF = without(np.repeat(x_NTF, steps, axis=0), np.tile(gone_TT, (rows, 1)), usual_F)
-    return forecast(x_NTF)[:, None] - forecast(x_STF.reshape(-1, steps, features)).reshape(rows, steps)
+def occlude_steps(forecast: Forecast, x: Reads, usual: Reads, place: int = 0) -> Doubles:
+    """(N, T): what each forecast loses when a step of one input becomes the usual feature row.
+
+    Of long windows some steps go together, and each is told an even share of the loss.
+    """
+    steps = x[place].shape[1]
+    stretch = -(-steps // OCCLUDED)
+    part_TF = np.repeat((np.arange(steps) // stretch)[:, None], len(usual[place]), axis=1)
+    return np.asarray(_ablate(forecast, x, usual, place, part_TF)[..., 0] / stretch)
 
 
-def occlude_cells(forecast: Forecast, x_TF: Floats, usual_F: Floats) -> Doubles:
-    """(T, F): what one forecast loses when one feature of one step becomes usual."""
-    steps, features = x_TF.shape
-    x_CTF = np.repeat(x_TF[None], steps * features, axis=0)
-    cell = np.arange(steps * features)
-    x_CTF[cell, cell // features, cell % features] = usual_F[cell % features]
-    return (forecast(x_TF[None]) - forecast(x_CTF)).reshape(steps, features)
+def occlude_cells(forecast: Forecast, x: Reads, usual: Reads, place: int = 0) -> Doubles:
+    """(T, F): what one forecast loses when one feature of one step becomes usual; of long windows, of some steps."""
+    _, steps, features = x[place].shape
+    stretch = -(-steps * features // CELLS)
+    cell_TF = (np.arange(steps) // stretch)[:, None] * features + np.arange(features)
+    return np.asarray(_ablate(forecast, x, usual, place, cell_TF)[0] / stretch)
 
 
-def without(x_NTF: Floats, gone: npt.NDArray[np.bool_], usual_F: Floats) -> Floats:
-    """The windows with the steps that are marked, (T,) or (N, T), replaced by the usual feature row."""
-    gone_NT = np.broadcast_to(gone, x_NTF.shape[:2])
-    return np.where(gone_NT[..., None], usual_F, x_NTF)
+def _ablate(forecast: Forecast, x: Reads, usual: Reads, place: int, part_TF: npt.NDArray[np.int64]) -> Doubles:
+    """(N, T, F): what is lost without the part that each cell of one input belongs to."""
+    others = tuple(torch.from_numpy(one) for number, one in enumerate(x) if number != place)
+
+    def told(asked: Tensor, *beside: Tensor) -> Tensor:
+        whole = [one.numpy() for one in beside]
+        whole.insert(place, asked.numpy())
+        return torch.from_numpy(forecast(tuple(whole)))
+
+    baseline = torch.from_numpy(np.broadcast_to(usual[place], (1, *part_TF.shape)).copy())
+    lost: Tensor = FeatureAblation(told).attribute(
+        torch.from_numpy(x[place]),
+        baselines=baseline,
+        additional_forward_args=others or None,
+        feature_mask=torch.from_numpy(part_TF)[None],
+        perturbations_per_eval=max(1, WINDOWS // len(x[place])),
+    )
+    return lost.numpy()
 
 
-def input_x_gradient(model: nn.Module, output: Output, x_NTF: Floats, usual_F: Floats) -> Doubles:
-    """(N, T, F): how far each cell moves the forecast, if it went on as steeply as it begins."""
-    return _gradient(model, output, x_NTF) * (x_NTF - usual_F)
+def without(x: Reads, gone: npt.NDArray[np.bool_], usual: Reads, place: int = 0) -> Reads:
+    """The windows with the steps of one input that are marked, (T,) or (N, T), replaced by the usual feature row."""
+    taken = x[place]
+    gone_NT = np.broadcast_to(gone, taken.shape[:2]) & ~np.isnan(taken).any(axis=-1)
+    made = np.where(gone_NT[..., None], usual[place], taken)
+    return tuple(made if number == place else one for number, one in enumerate(x))
 
 
-def integrated_gradients(model: nn.Module, output: Output, x_NTF: Floats, usual_F: Floats) -> Doubles:
-    """(N, T, F): shares of the forecast less that of a window of usual rows; they add up to it, nearly."""
-    away_NTF = x_NTF - usual_F
-    total = np.zeros(x_NTF.shape)
-    for step in range(PATH_STEPS):
-        along = np.float32((step + 0.5) / PATH_STEPS)
-        total += _gradient(model, output, usual_F + along * away_NTF)
-    return total / PATH_STEPS * away_NTF
+def input_x_gradient(model: nn.Module, output: Output, x: Reads, usual: Reads) -> tuple[Doubles, ...]:
+    """(N, T, F) of each input: how far each cell moves the forecast, if it went on as steeply as it begins."""
+    usuals = tuple(torch.from_numpy(row) for row in usual)
+
+    def from_usual(*away: Tensor) -> Tensor:
+        return _told(model, output, *(one + row for one, row in zip(away, usuals, strict=True)))
+
+    away = tuple((torch.from_numpy(one) - row).requires_grad_() for one, row in zip(x, usuals, strict=True))
+    return _plain(InputXGradient(from_usual).attribute(away))
 
 
-def _gradient(model: nn.Module, output: Output, x_NTF: Floats) -> Doubles:
-    x = torch.from_numpy(x_NTF.astype(np.float32)).requires_grad_()
-    said: Tensor = model(x)[output.name]
-    weight = torch.from_numpy(_slope(output, said)).to(said.dtype)
-    # Rows do not know of each other, so the gradient of the sum is each row's own.
-    (gradient,) = torch.autograd.grad((said * weight).sum(), x)
-    return gradient.numpy().astype(np.float64)
+def integrated_gradients(model: nn.Module, output: Output, x: Reads, usual: Reads) -> tuple[Doubles, ...]:
+    """(N, T, F) of each input: shares of the forecast less that of usual rows alone; they add up to it, nearly."""
+    usuals = (torch.from_numpy(np.broadcast_to(row, one.shape).copy()) for one, row in zip(x, usual, strict=True))
+    found = IntegratedGradients(lambda *along: _told(model, output, *along)).attribute(
+        tuple(torch.from_numpy(one) for one in x),
+        baselines=tuple(usuals),
+        n_steps=PATH_STEPS,
+        method="riemann_middle",
+        internal_batch_size=max(len(x[0]), WINDOWS),
+    )
+    return _plain(found)
 
 
-def _slope(output: Output, said: Tensor) -> Doubles:
-    """How `upward` weighs the columns of an output: it is linear in them."""
-    if said.ndim == 1:
-        return np.ones(1)
-    unit = np.eye(said.shape[1], dtype=np.float32)
-    return upward(output, unit) - upward(output, np.zeros_like(unit))
+def _told(model: nn.Module, output: Output, *x: Tensor) -> Tensor:
+    """(N,): the output as one number; it is linear in the output's columns."""
+    said: Tensor = model(*x)[output.name]
+    told: Tensor = said if said.ndim == 1 else said @ torch.from_numpy(weights(output)).to(said.dtype)
+    return told
+
+
+def _plain(found: tuple[Tensor, ...]) -> tuple[Doubles, ...]:
+    return tuple(np.nan_to_num(one.detach().numpy().astype(np.float64)) for one in found)

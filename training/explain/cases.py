@@ -1,6 +1,6 @@
 """Single predictions worth a look: right and wrong ones, sure and unsure ones, calm and volatile ones.
 
-N predictions, T steps, F features.
+N predictions, T steps, F features; R steps of a window are there.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from core.errors import DataError
 from core.outputs import Kind
 from training.dataset import Samples
 from training.explain.attribution import Forecast, occlude_cells
-from training.explain.predictions import Doubles, Look, Predictions
+from training.explain.predictions import Look, Predictions
+from training.explain.reads import Doubles, Floats
 
 TOP_STEPS: Final = 5
 TOP_FEATURES: Final = 3
@@ -51,9 +52,10 @@ class Importance(msgspec.Struct, frozen=True):
 
 
 class CaseLook(msgspec.Struct, frozen=True):
-    """Where one attention lay in one prediction."""
+    """Where one attention lay in one prediction. `place`: the number of the input looked at."""
 
     attention: str
+    place: int
     pattern: str
     entropy: float
     mean_weight: float
@@ -65,7 +67,10 @@ class CaseLook(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One prediction, told whole. `forecast`, `outcome` and `occlusion` (T, F) are in the output's unit."""
+    """One prediction, told whole. `forecast` and `outcome` have the output's unit.
+
+    `occlusion`: of each input, (R, F), what the forecast loses without each cell.
+    """
 
     kinds: tuple[str, ...]
     symbol: str
@@ -77,7 +82,7 @@ class Case(msgspec.Struct, frozen=True):
     correct: bool | None
     volatility: float
     looks: tuple[CaseLook, ...]
-    occlusion: tuple[tuple[float, ...], ...]
+    occlusion: tuple[tuple[tuple[float, ...], ...], ...]
     row: int
     folder: str
 
@@ -95,11 +100,15 @@ def truths(of: Predictions) -> dict[str, Bools]:
 
 def volatility(of: Predictions) -> Doubles:
     """(N,): deviation of the log returns of the close within each window."""
-    close_RT = np.lib.stride_tricks.sliding_window_view(np.log(of.panel.bars_R5[:, CLOSE]), of.panel.length)
-    first_N = of.samples.ends_N - of.panel.length + 1
+    panel, length = of.panel, of.panel.length
+    moved_R = np.diff(np.log(panel.bars_R5[:, CLOSE]), prepend=np.nan)
+    back_T = np.arange(length - 2, -1, -1)
     deviations = np.empty(len(of))
     for at in range(0, len(of), 4_096):
-        deviations[at : at + 4_096] = np.diff(close_RT[first_N[at : at + 4_096]], axis=1).std(axis=1)
+        ends_n = of.samples.ends_N[at : at + 4_096]
+        there_nT = back_T < panel.reach_R[ends_n][:, None] - 1
+        moved_nT = moved_R[np.maximum(ends_n[:, None] - back_T, 0)]
+        deviations[at : at + 4_096] = moved_nT.std(axis=1, where=there_nT)
     return deviations
 
 
@@ -122,10 +131,11 @@ def choose(of: Predictions, volatility_N: Doubles, asked: int | None) -> list[tu
 
 def tell(of: Predictions, row: int, kinds: tuple[str, ...], volatility: float, forecast: Forecast) -> Case:
     """Everything that is said of one prediction."""
-    x_TF = of.features(np.array([row]))[0]
+    x = of.reads(np.array([row]))
     opened_at, outcome = int(of.samples.opened_at_ms[row]), float(of.outcome_N[row])
     known = np.isfinite(outcome)
     symbol = of.symbol(row)
+    lost = [occlude_cells(forecast, x, of.usual, place)[-of.reach(row, place) :] for place in range(len(x))]
     return Case(
         kinds,
         symbol,
@@ -136,44 +146,49 @@ def tell(of: Predictions, row: int, kinds: tuple[str, ...], volatility: float, f
         outcome if known else None,
         bool(of.right[row]) if known else None,
         volatility,
-        tuple(_look(of, look, row, x_TF) for look in of.looks),
-        tuple(map(tuple, occlude_cells(forecast, x_TF, of.usual_F).tolist())),
+        tuple(_look(of, look, row) for look in of.looks),
+        tuple(tuple(map(tuple, lost_RF.tolist())) for lost_RF in lost),
         row,
         f"{kinds[0].replace(' ', '_')}_{symbol}_{iso(opened_at).replace(':', '').replace('-', '')}",
     )
 
 
-def _look(of: Predictions, look: Look, row: int, x_TF: np.typing.NDArray[np.float32]) -> CaseLook:
-    weights_T = look.profile_NT[row]
-    steps = len(weights_T)
-    names = of.panel.features.names
-    away_TF = (x_TF - of.usual_F) / of.spread_F
-    times_T = of.times(row)
+def _look(of: Predictions, look: Look, row: int) -> CaseLook:
+    steps = of.reach(row, look.place)
+    weights_R = look.profile_NT[row, -steps:]
+    x_RF: Floats = of.window(row, look.place)
+    names = of.feature_set(look.place).names
+    away_RF = (x_RF - of.usual[look.place]) / of.spread[look.place]
+    times_R = of.times(row, look.place)
     top = []
-    for step in attention.top_steps(weights_T, TOP_STEPS).tolist():
+    for step in attention.top_steps(weights_R, TOP_STEPS).tolist():
         ago = steps - 1 - step
-        largest = np.argsort(-np.abs(away_TF[step]), kind="stable")[:TOP_FEATURES]
-        shown = tuple(Shown(names[f], float(x_TF[step, f]), float(away_TF[step, f])) for f in largest)
-        weight = float(weights_T[step])
-        top.append(TopStep(ago, iso(int(times_T[step])), weight, weight * steps, shown))
+        largest = np.argsort(-np.abs(away_RF[step]), kind="stable")[:TOP_FEATURES]
+        shown = tuple(Shown(names[f], float(x_RF[step, f]), float(away_RF[step, f])) for f in largest)
+        weight = float(weights_R[step])
+        top.append(TopStep(ago, iso(int(times_R[step])), weight, weight * steps, shown))
     return CaseLook(
         look.attention.name,
-        str(attention.patterns(weights_T[None])[0]),
-        float(attention.normalised_entropy(weights_T[None])[0]),
+        look.place,
+        str(attention.patterns(weights_R[None])[0]),
+        float(attention.normalised_entropy(weights_R[None])[0]),
         1 / steps,
-        float(weights_T.max()),
-        float(attention.concentration_factor(weights_T[None])[0]),
+        float(weights_R.max()),
+        float(attention.concentration_factor(weights_R[None])[0]),
         tuple(top),
-        importances(names, weights_T[None].astype(np.float64), away_TF[None].astype(np.float64)),
-        tuple(weights_T.tolist()),
+        importances(names, weights_R[None].astype(np.float64), away_RF[None].astype(np.float64)),
+        tuple(weights_R.tolist()),
     )
 
 
-def importances(names: tuple[str, ...], weights_NT: Doubles, away_NTF: Doubles) -> tuple[Importance, ...]:
-    """Every feature by its mean |deviations| weighted by attention, largest first."""
+def importances(
+    names: tuple[str, ...], weights_NT: Doubles, away_NTF: Doubles, even_NT: Floats | None = None
+) -> tuple[Importance, ...]:
+    """Every feature by its mean |deviations| weighted by attention, largest first; `even_NT`: else 1/T each."""
     size_NTF = np.abs(away_NTF)
+    even_NT = np.full(weights_NT.shape, 1 / weights_NT.shape[1]) if even_NT is None else even_NT
     weighted_F = (weights_NT[..., None] * size_NTF).sum(axis=1).mean(axis=0)
-    even_F = size_NTF.mean(axis=(0, 1))
+    even_F = (even_NT[..., None] * size_NTF).sum(axis=1).mean(axis=0)
     lift_F = np.divide(weighted_F, even_F, out=np.ones(len(even_F)), where=even_F > 0)
     order = np.argsort(-weighted_F, kind="stable").tolist()
     return tuple(Importance(rank, names[f], float(weighted_F[f]), float(lift_F[f])) for rank, f in enumerate(order, 1))
@@ -222,8 +237,7 @@ def with_asked(samples: Samples, symbol: str, at_ms: int) -> tuple[Samples, int]
 
 
 def _whole(samples: Samples, end: int) -> bool:
-    panel, first = samples.panel, end - samples.panel.bars_needed + 1
-    if first < 0 or panel.symbol_R[first] != panel.symbol_R[end]:
+    panel, rows = samples.panel, int(samples.panel.reach_R[end])
+    if rows < panel.window.fewest or (panel.market is not None and panel.market.row_R[end] < 0):
         return False
-    unbroken = (np.diff(panel.number_R[first : end + 1]) == 1).all()
-    return bool(unbroken and np.isfinite(panel.features_RF[end - panel.length + 1 : end + 1]).all())
+    return bool(np.isfinite(panel.features_RF[end - rows + 1 : end + 1]).all())

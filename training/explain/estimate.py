@@ -49,7 +49,8 @@ class Estimate(msgspec.Struct, frozen=True):
 class Draws:
     """The bootstrap over the moments of some predictions, shared by everything that is said of them.
 
-    Windows that lie close share most of their bars, so blocks are no shorter than a window.
+    Windows that lie close share most of their bars: a block is no shorter than a window, or, where moments are so few
+    that there would be less than ten blocks, than two fifths of one.
     """
 
     def __init__(self, opened_at_ms_N: TimeArray, interval: Interval, steps: int, horizon: int) -> None:

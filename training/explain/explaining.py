@@ -8,11 +8,13 @@ import numpy as np
 
 from core import barfile
 from core.barfile import BarFile
-from training.explain import attribution, cases, findings, measure, reliability, truth
+from training.explain import attributed, attribution, cases, findings, measure, reliability, truth
+from training.explain.attributed import Attributed
 from training.explain.cases import Case
-from training.explain.predictions import Doubles, Predictions, Rows, Watch, make_panel, predict, unseen
+from training.explain.predictions import Predictions, Watch, make_panel, predict, unseen
+from training.explain.reads import Doubles
 from training.explain.reliability import Tested
-from training.explain.report import AttentionReport, Report
+from training.explain.report import AttentionReport, InputReport, Report
 from training.explain.subject import Subject
 
 Stage = Callable[[str], Watch]
@@ -32,6 +34,7 @@ class Explained(msgspec.Struct, frozen=True):
     report: Report
     predictions: Predictions
     tested: Tested
+    attributed: Attributed
     volatility_N: Doubles
 
 
@@ -50,17 +53,21 @@ def explain(
     told = predict(subject, samples, subject.output(output), stage("predict"))
     forecast = attribution.forecaster(subject, told.output)
     tested = reliability.prepare(told, forecast, stage("occlude"))
-    pointers = _pointers(told, tested)
+    hanging = attributed.attribute(told, tested)
+    pointers = {name: (tested.rows, values_NT) for name, values_NT in hanging.steps[0].items()}
     events = truth.events_beside(bars)
     planted_N = truth.planted(told, events) if events else np.full(len(told), -1)
     volatility_N = cases.volatility(told)
     watch = stage("measure")
     attentions = []
     for done, look in enumerate(told.looks, 1):
-        judged = reliability.judge(told, look.profile_NT, tested)
+        judged = reliability.judge(told, look.profile_NT, tested, look.place)
         own = {"attention": (np.arange(len(told)), look.profile_NT.astype(np.float64))}
-        found = truth.find(planted_N, own | pointers, told)
+        # The cause lies in the symbol's own bars, not in the market's.
+        found = None if look.place else truth.find(planted_N, own | pointers, told)
+        agree = attributed.agreements(told, look, tested, hanging, judged.best_shift)
         one = measure.measure(told, look, volatility_N, judged, found)
+        one = msgspec.structs.replace(one, agreements=agree)
         attentions.append(msgspec.structs.replace(one, findings=findings.tell(one)))
         watch(done / len(told.looks))
     watch = stage("single predictions")
@@ -68,22 +75,9 @@ def explain(
     for done, (one_row, kinds) in enumerate(picks := cases.choose(told, volatility_N, row), 1):
         chosen.append(cases.tell(told, one_row, kinds, float(volatility_N[one_row]), forecast))
         watch(done / len(picks))
-    report = _report(told, file, tuple(attentions), tuple(chosen), tuple(pointers))
-    return Explained(report, told, tested, volatility_N)
-
-
-def _pointers(of: Predictions, tested: Tested) -> dict[str, tuple[Rows, Doubles]]:
-    """What each method of attribution says of the tested predictions: (n, T), the size over all features."""
-    found = {"occlusion": np.abs(tested.occlusion_NT)}
-    model = of.subject.model
-    if model is not None:
-        found["input x gradient"] = np.abs(
-            attribution.input_x_gradient(model, of.output, tested.x_NTF, of.usual_F)
-        ).sum(axis=2)
-        found["integrated gradients"] = np.abs(
-            attribution.integrated_gradients(model, of.output, tested.x_NTF, of.usual_F)
-        ).sum(axis=2)
-    return {name: (tested.rows, values) for name, values in found.items()}
+    hanging = attributed.with_cases(hanging, [case.occlusion for case in chosen], told.panel.length)
+    report = _report(told, file, tuple(attentions), tuple(chosen), hanging.methods)
+    return Explained(report, told, tested, hanging, volatility_N)
 
 
 def _report(
@@ -105,7 +99,7 @@ def _report(
         file.fingerprint,
         of.panel.interval.name,
         of.panel.length,
-        of.panel.features.names,
+        tuple(InputReport(one.name, one.symbol, one.window.length, one.features) for one in subject.inputs),
         len(of),
         len(np.unique(of.panel.symbol_R[of.samples.ends_N])),
         (cases.iso(int(times_N.min())), cases.iso(int(times_N.max()))),

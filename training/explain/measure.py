@@ -11,7 +11,9 @@ import numpy as np
 from core import attention
 from training.explain.cases import importances, truths
 from training.explain.estimate import Draws, Estimate, Mask
-from training.explain.predictions import Doubles, Floats, Gates, Look, Predictions, spread
+from training.explain.predictions import Gates, Look, Predictions, spread
+from training.explain.reach import over
+from training.explain.reads import Doubles, Floats, Rows
 from training.explain.reliability import Reliability
 from training.explain.report import AttentionReport, Bucket, Contrast, GateReport, Group, Head
 from training.explain.truth import Truth
@@ -47,12 +49,16 @@ def measure(
     """Every statistic of one attention."""
     weights_NT, draws = look.profile_NT, of.draws()
     steps = weights_NT.shape[1]
-    values = {name: np.asarray(statistic(weights_NT), np.float64) for name, statistic in STATISTICS.items()}
+    values = {
+        name: np.asarray(over(statistic, weights_NT, look.reach_N), np.float64)
+        for name, statistic in STATISTICS.items()
+    }
     mean_T = weights_NT.mean(axis=0, dtype=np.float64)
-    names, counts = np.unique(attention.patterns(weights_NT), return_counts=True)
+    names, counts = np.unique(over(attention.patterns, weights_NT, look.reach_N), return_counts=True)
     kinds = groups(of, volatility_N)
+    names_F = of.feature_set(look.place).names
     rows = spread(len(of), AROUND_PREDICTIONS)
-    away_nTF = (of.features(rows) - of.usual_F) / of.spread_F
+    away_nTF, even_NT = of.away(rows, look.place), look.even
     heads, redundancy = _compared(look, "head", look.heads_NHT)
     layers, _ = _compared(look, "layer", look.layers_NLT)
     kept = () if look.layers_NLT is None else tuple(attention.evolution(look.layers_NLT).mean(axis=0).tolist())
@@ -62,12 +68,13 @@ def measure(
         look.attention.bound,
         attention.lowest_entropy(steps, look.attention.bound),
         {name: draws.mean(value_N) for name, value_N in values.items()},
-        _buckets(weights_NT, draws),
+        _buckets(weights_NT, even_NT, draws),
         {str(name): int(count) / len(of) for name, count in zip(names, counts, strict=True)},
         tuple((steps - 1 - attention.top_steps(mean_T.astype(np.float32), 5)).tolist()),
         tuple(mean_T.tolist()),
-        importances(of.panel.features.names, weights_NT[rows].astype(np.float64), away_nTF.astype(np.float64)),
-        _around(of, weights_NT[rows], away_nTF, of.draws(rows)),
+        tuple(even_NT.mean(axis=0, dtype=np.float64).tolist()),
+        importances(names_F, weights_NT[rows].astype(np.float64), away_nTF.astype(np.float64), even_NT[rows]),
+        _around(names_F, weights_NT[rows], away_nTF, look.reach_N[rows], of.draws(rows)),
         _told(kinds, values, draws),
         _contrasts(kinds, values, draws),
         heads,
@@ -85,18 +92,22 @@ def gates(of: Gates) -> GateReport:
     return GateReport(of.attention.name, of.attention.axes, float(of.mean.mean()), tuple(varying.tolist()))
 
 
-def _buckets(weights_NT: Floats, draws: Draws) -> tuple[Bucket, ...]:
+def _buckets(weights_NT: Floats, even_NT: Floats, draws: Draws) -> tuple[Bucket, ...]:
     steps = weights_NT.shape[1]
     edges = attention.bucket_edges(steps)
-    shares_NB = attention.shares(weights_NT, edges)
+    shares_NB, evens_NB = attention.shares(weights_NT, edges), attention.shares(even_NT, edges)
     found = []
     for place, name in enumerate(("historical", "mid", "recent")):
         first, last = int(edges[place]), int(edges[place + 1])
         if first == last:
             continue
-        even, share_N = (last - first) / steps, shares_NB[:, place]
+        even_N, share_N = evens_NB[:, place], shares_NB[:, place]
+        there_N = even_N > 0
+        if not there_N.any():
+            continue
+        lift_N = np.divide(share_N, even_N, out=np.zeros(len(even_N)), where=there_N)
         span = (steps - first, steps - last)
-        found.append(Bucket(name, *span, even, draws.mean(share_N), draws.mean(share_N / even)))
+        found.append(Bucket(name, *span, float(even_N.mean()), draws.mean(share_N), draws.mean(lift_N, there_N)))
     return tuple(found)
 
 
@@ -143,16 +154,18 @@ def _contrasts(groups: dict[tuple[str, str], Mask], values: dict[str, Doubles], 
     return tuple(found)
 
 
-def _around(of: Predictions, weights_nT: Floats, away_nTF: Floats, draws: Draws) -> dict[str, tuple[Estimate, ...]]:
+def _around(
+    names: tuple[str, ...], weights_nT: Floats, away_nTF: Floats, reach_n: Rows, draws: Draws
+) -> dict[str, tuple[Estimate, ...]]:
     """By feature, its mean |deviations| at the heaviest step of each prediction and at the steps around it."""
     steps = weights_nT.shape[1]
     top_n = attention.top_steps(weights_nT, 1)[:, 0]
     found: dict[str, tuple[Estimate, ...]] = {}
-    for number, name in enumerate(of.panel.features.names):
+    for number, name in enumerate(names):
         estimates = []
         for offset in AROUND:
             at_n = top_n + offset
-            there_n = (at_n >= 0) & (at_n < steps)
+            there_n = (at_n >= steps - reach_n) & (at_n < steps)
             values_n = np.abs(away_nTF[np.arange(len(at_n)), np.clip(at_n, 0, steps - 1), number]).astype(np.float64)
             estimates.append(draws.mean(values_n, there_n))
         found[name] = tuple(estimates)

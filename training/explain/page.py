@@ -12,12 +12,12 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from core import attention
-from core.bars import CLOSE
 from training.explain.cases import Case, CaseLook, iso
 from training.explain.explaining import Explained
 from training.explain.pictures.single import title
 from training.explain.pictures.style import BLUE, CYCLE, GREY, PALE, VERMILION
 from training.explain.predictions import Look, Predictions, spread
+from training.explain.reach import over
 from training.explain.report import AttentionReport, Report
 
 POINTS: Final = 2_000
@@ -48,7 +48,7 @@ def page(of: Explained, pictures: dict[Path, Path], reports: dict[str, str]) -> 
 def _summary(of: Report) -> Iterator[str]:
     yield f"<h1>Where {escape(of.subject)} looks</h1>"
     facts = (
-        f"{of.kind} of family {of.family}, window of {of.window} bars of {of.interval}, {len(of.features)} features. "
+        f"{of.kind} of family {of.family}, {of.reads}. "
         f"{of.predictions:,} predictions of bars it had not seen, {of.span[0]} to {of.span[1]}; symbols: {of.symbols}. "
         f"Direction of {of.output} right: {of.right.told(3)}."
     )
@@ -123,10 +123,11 @@ def _laid_out(figure: go.Figure, name: str, height: int, **axes: Any) -> go.Figu
 def _mean(told: AttentionReport) -> go.Figure:
     steps = len(told.mean_weights)
     ago = np.arange(steps - 1, -1, -1)
-    weight = np.array(told.mean_weights)
+    weight, even = np.array(told.mean_weights), np.array(told.even_weights)
     hover = "%{x} bars ago<br>weight %{y:.2f} %<br>%{customdata:.2f} x even<extra></extra>"
-    figure = go.Figure(go.Bar(x=ago, y=100 * weight, customdata=weight * steps, marker_color=BLUE, hovertemplate=hover))
-    figure.add_hline(y=100 / steps, line_dash="dot", annotation_text="even")
+    bars = go.Bar(x=ago, y=100 * weight, customdata=weight / even, marker_color=BLUE, hovertemplate=hover)
+    figure = go.Figure(bars).update_layout(showlegend=False)
+    figure.add_scatter(x=ago, y=100 * even, line={"dash": "dot", "color": "black"}, name="even", hoverinfo="name")
     name = f"Mean attention over {told.statistics['entropy'].predictions:,} predictions"
     return _laid_out(
         figure, name, 360, xaxis={"title": "bars ago", "autorange": "reversed"}, yaxis={"title": "weight (%)"}
@@ -153,7 +154,7 @@ def _heatmap(of: Predictions, look: Look) -> go.Figure:
 
 def _scatter(of: Predictions, look: Look) -> go.Figure:
     rows = spread(len(of), POINTS)
-    factor = attention.concentration_factor(look.profile_NT[rows])
+    factor = over(attention.concentration_factor, look.profile_NT[rows], look.reach_N[rows])
     figure = go.Figure()
     for name, mask, colour in (("right", of.right[rows], BLUE), ("wrong or not known", ~of.right[rows], VERMILION)):
         chosen = rows[mask]
@@ -176,8 +177,8 @@ def _scatter(of: Predictions, look: Look) -> go.Figure:
 
 
 def _single(of: Predictions, case: Case, look: CaseLook) -> go.Figure:
-    steps, end = of.panel.length, int(of.samples.ends_N[case.row])
-    at = [iso(at_ms) for at_ms in of.times(case.row).tolist()]
+    steps = len(look.weights)
+    at = [iso(at_ms) for at_ms in of.times(case.row, look.place).tolist()]
     names = [one.name for one in look.features[:FEATURES]]
     figure = make_subplots(rows=2 + len(names), cols=1, shared_xaxes=True, vertical_spacing=0.025)
     top = {steps - 1 - step.bars_ago for step in look.top}
@@ -186,11 +187,10 @@ def _single(of: Predictions, case: Case, look: CaseLook) -> go.Figure:
     hover = "%{x}<br>weight %{y:.2f} %, %{customdata:.1f} x even<extra></extra>"
     bars = go.Bar(x=at, y=weight, customdata=weight * steps / 100, marker_color=colours, hovertemplate=hover)
     figure.add_trace(bars, row=1, col=1)
-    close = of.panel.bars_R5[end - steps + 1 : end + 1, CLOSE]
-    figure.add_scatter(x=at, y=close, name="close", line={"color": GREY}, row=2, col=1)
-    x_TF = of.features(np.array([case.row]))[0]
+    figure.add_scatter(x=at, y=of.closes(case.row, look.place), name="close", line={"color": GREY}, row=2, col=1)
+    x_RF = of.window(case.row, look.place)
     for place, (name, colour) in enumerate(zip(names, CYCLE, strict=False), 3):
-        column = x_TF[:, of.panel.features.names.index(name)].astype(float)
+        column = x_RF[:, of.feature_set(look.place).names.index(name)].astype(float)
         figure.add_scatter(x=at, y=column, name=name, line={"color": colour}, row=place, col=1)
     for place, name in enumerate(("weight (%)", "close", *names), 1):
         figure.update_yaxes(title={"text": name, "font": {"size": 10}}, row=place, col=1)

@@ -1,6 +1,6 @@
 """What a model said about the windows of a file, where it looked, and what came to be.
 
-N predictions, T steps, F features, H heads, L layers.
+N predictions, T steps, F features, H heads, L layers. The newest R of T steps are there; in a rolling window all.
 """
 
 from collections.abc import Callable
@@ -14,37 +14,49 @@ from core import attention
 from core.barfile import BarFile
 from core.bars import CLOSE, TimeArray
 from core.errors import DataError
+from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
 from training import dataset
 from training.dataset import Panel, Samples
 from training.explain.axes import Layout
 from training.explain.estimate import Draws
+from training.explain.reach import over
+from training.explain.reads import Doubles, Floats, Reader, Reads, Rows, together
 from training.explain.subject import Subject
+from training.explain.upward import confidence, upward
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
 Watch = Callable[[float], None]
 """Told how much is done, from 0 to 1."""
 
 BATCH: Final = 512
+LEAST_SPREAD: Final = 1e-12
 
 
 class Look(msgspec.Struct, frozen=True):
     """Where one attention lay. `profile_NT`: mean over heads and layers. `mean`: over predictions, every axis kept.
 
+    `place`: the number of the input looked at. `reach_N`: how many steps there were to look at, the newest ones.
     `entropy` and `sparsity` are means over predictions too, of each single look: every axis but the last.
     `heads_NHT` and `layers_NLT` are there where the attention has that axis.
     """
 
     attention: Attention
     layout: Layout
+    place: int
+    reach_N: Rows
     profile_NT: Floats
     mean: Doubles
     entropy: Doubles
     sparsity: Doubles
     heads_NHT: Floats | None = None
     layers_NLT: Floats | None = None
+
+    @property
+    def even(self) -> Floats:
+        """(N, T): the weights of looking at every step alike that is there."""
+        steps = self.profile_NT.shape[1]
+        there_NT = np.arange(steps) >= steps - self.reach_N[:, None]
+        return np.where(there_NT, 1 / self.reach_N[:, None], 0.0).astype(np.float32)
 
 
 class Gates(msgspec.Struct, frozen=True):
@@ -59,8 +71,8 @@ class Gates(msgspec.Struct, frozen=True):
 class Predictions(msgspec.Struct, frozen=True):
     """All that was said about some windows. `forecast_N` and `outcome_N` are above zero for up, or for the event.
 
-    `confidence_N`: from 0 to 1. Of a probability 2|p - 0.5|, of a return its rank by size. `usual_F` and `spread_F`:
-    mean and deviation of the features over these windows.
+    `confidence_N`: from 0 to 1. Of a probability 2|p - 0.5|, of a return its rank by size. `usual` and `spread`: of
+    each input, mean and deviation (F,) of its features over these windows.
     """
 
     subject: Subject
@@ -72,8 +84,9 @@ class Predictions(msgspec.Struct, frozen=True):
     outcome_N: Doubles
     looks: tuple[Look, ...]
     gates: tuple[Gates, ...]
-    usual_F: Floats
-    spread_F: Floats
+    usual: Reads
+    spread: Reads
+    read: Reader
 
     def __len__(self) -> int:
         """How many predictions."""
@@ -93,25 +106,46 @@ class Predictions(msgspec.Struct, frozen=True):
         """The symbol of a prediction."""
         return str(self.panel.symbols[self.panel.symbol_R[self.samples.ends_N[row]]])
 
-    def times(self, row: int) -> TimeArray:
-        """(T,): when each bar of a prediction's window opened."""
-        end = int(self.samples.ends_N[row])
-        return self.panel.opened_at_ms_R[end - self.panel.length + 1 : end + 1]
+    def times(self, row: int, place: int = 0) -> TimeArray:
+        """(R,): when each bar of a prediction's window opened, or of the market's beside it."""
+        last, market = self._last(row, place), self.panel.market
+        times = market.opened_at_ms_M if place and market is not None else self.panel.opened_at_ms_R
+        return times[last - self.reach(row, place) + 1 : last + 1]
+
+    def closes(self, row: int, place: int = 0) -> Doubles:
+        """(R,): the closes of those bars."""
+        last, market = self._last(row, place), self.panel.market
+        bars = market.bars_M5 if place and market is not None else self.panel.bars_R5
+        return bars[last - self.reach(row, place) + 1 : last + 1, CLOSE]
+
+    def reach(self, row: int, place: int = 0) -> int:
+        """How many steps of a window are there."""
+        return self.panel.length if place else int(self.panel.reach_R[self.samples.ends_N[row]])
+
+    def _last(self, row: int, place: int) -> int:
+        end, market = int(self.samples.ends_N[row]), self.panel.market
+        return int(market.row_R[end]) if place and market is not None else end
+
+    def feature_set(self, place: int = 0) -> FeatureSet:
+        """The features of an input."""
+        return self.panel.market.features if place and self.panel.market is not None else self.panel.features
 
     def draws(self, rows: Rows | None = None) -> Draws:
         """The bootstrap for means over these predictions, or over some of them."""
         times_N = self.samples.opened_at_ms if rows is None else self.samples.opened_at_ms[rows]
         return Draws(times_N, self.panel.interval, self.panel.length, self.output.horizon)
 
-    def features(self, rows: Rows) -> Floats:
-        """(n, T, F): the windows of some predictions."""
-        return windows(self.panel, self.samples.ends_N[rows])
+    def reads(self, rows: Rows) -> Reads:
+        """(n, T, F) of each input: the windows of some predictions."""
+        return self.read(self.samples.ends_N[rows])
 
+    def away(self, rows: Rows, place: int = 0) -> Floats:
+        """(n, T, F): how many deviations each feature is from usual; 0 where there is no row."""
+        return np.asarray(np.nan_to_num((self.reads(rows)[place] - self.usual[place]) / self.spread[place]))
 
-def windows(panel: Panel, ends_N: Rows) -> Floats:
-    """(N,) rows of last bars -> (N, T, F)."""
-    views_RFT = np.lib.stride_tricks.sliding_window_view(panel.features_RF, panel.length, axis=0)
-    return np.ascontiguousarray(views_RFT[ends_N - panel.length + 1].transpose(0, 2, 1))
+    def window(self, row: int, place: int = 0) -> Floats:
+        """(R, F): what one prediction read of one input."""
+        return np.asarray(self.reads(np.array([row]))[place][0, -self.reach(row, place) :])
 
 
 def make_panel(subject: Subject, file: BarFile) -> Panel:
@@ -120,7 +154,7 @@ def make_panel(subject: Subject, file: BarFile) -> Panel:
     Raises: DataError: the features are no longer those the subject was trained on.
     """
     made = dataset.panel(file, subject.recipe)
-    if made.input.features_digest != subject.input.features_digest:
+    if made.inputs != subject.inputs:
         raise DataError(f"{subject.folder} was trained with features that are computed otherwise now; try: gaze train")
     return made
 
@@ -131,8 +165,7 @@ def unseen(subject: Subject, panel: Panel, limit: int) -> Samples:
     Raises: DataError: there is none.
     """
     test_from = subject.training.spans["test"][0]
-    first = test_from + (panel.bars_needed - 1) * panel.interval.ms
-    ends_N = panel.ends_N[panel.opened_at_ms_R[panel.ends_N] >= first]
+    ends_N = panel.ends_N[panel.opened_at_ms_R[Samples(panel, panel.ends_N).first_bar] >= test_from]
     if not len(ends_N):
         raise DataError(
             f"the file has no whole window from {np.datetime64(test_from, 'ms')} on, where the test part of "
@@ -151,15 +184,17 @@ def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) ->
     """Run the subject over the windows in batches, keeping of each attention what its statistics need."""
     gathered = [_Gathered(one) for one in subject.attentions]
     said: dict[str, list[Floats]] = {one.name: [] for one in subject.outputs}
-    for at in range(0, len(samples), BATCH):
-        spoken = subject.say(windows(samples.panel, samples.ends_N[at : at + BATCH]))
+    read, panel, batch = Reader(samples.panel), samples.panel, min(BATCH, together(subject.inputs))
+    for at in range(0, len(samples), batch):
+        ends = samples.ends_N[at : at + batch]
+        spoken = subject.say(read(ends))
         for name, kept in said.items():
             kept.append(spoken[name])
         for one in gathered:
-            one.add(spoken[one.attention.name])
-        watch(min(1.0, (at + BATCH) / len(samples)))
+            one.add(spoken[one.attention.name], np.full(len(ends), panel.length) if one.place else panel.reach_R[ends])
+        watch(min(1.0, (at + batch) / len(samples)))
     outputs = {name: np.concatenate(parts) for name, parts in said.items()}
-    rows_RF = samples.feature_rows()
+    rows = [samples.feature_rows(), *([samples.market_rows()] if panel.market is not None else [])]
     return Predictions(
         subject,
         samples,
@@ -170,8 +205,9 @@ def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) ->
         outcome(samples, output),
         tuple(one.look() for one in gathered if not one.layout.gates),
         tuple(one.gates() for one in gathered if one.layout.gates),
-        rows_RF.mean(axis=0, dtype=np.float64).astype(np.float32),
-        np.maximum(rows_RF.std(axis=0, dtype=np.float64), 1e-12).astype(np.float32),
+        tuple(rows_RF.mean(axis=0, dtype=np.float64).astype(np.float32) for rows_RF in rows),
+        tuple(np.maximum(rows_RF.std(axis=0, dtype=np.float64), LEAST_SPREAD).astype(np.float32) for rows_RF in rows),
+        read,
     )
 
 
@@ -180,21 +216,24 @@ class _Gathered:
 
     def __init__(self, attention: Attention) -> None:
         self.attention, self.layout = attention, Layout.of(attention.axes)
+        self.place = int(self.layout.axes[-1] == "market")
         self._count, self._sum, self._squares = 0, np.zeros(()), np.zeros(())
         self._entropy, self._sparsity = np.zeros(()), np.zeros(())
+        self._reaches: list[Rows] = []
         self._profiles: list[Floats] = []
         self._heads: list[Floats] = []
         self._layers: list[Floats] = []
 
-    def add(self, values: Floats) -> None:
+    def add(self, values: Floats, reach_N: Rows) -> None:
         self._count += len(values)
         self._sum = self._sum + values.sum(axis=0, dtype=np.float64)
         if self.layout.gates:
             wide = values.reshape(-1, values.shape[-1]).astype(np.float64)
             self._squares = self._squares + (wide**2).sum(axis=0)
             return
-        self._entropy = self._entropy + attention.normalised_entropy(values).sum(axis=0)
-        self._sparsity = self._sparsity + attention.gini(values).sum(axis=0)
+        self._entropy = self._entropy + over(attention.normalised_entropy, values, reach_N).sum(axis=0)
+        self._sparsity = self._sparsity + over(attention.gini, values, reach_N).sum(axis=0)
+        self._reaches.append(reach_N)
         self._profiles.append(attention.profile(values))
         if self.layout.has("head"):
             self._heads.append(self.layout.kept(values, "head"))
@@ -206,7 +245,8 @@ class _Gathered:
         layers = np.concatenate(self._layers) if self._layers else None
         profile = np.concatenate(self._profiles)
         mean, entropy, sparsity = (one / self._count for one in (self._sum, self._entropy, self._sparsity))
-        return Look(self.attention, self.layout, profile, mean, entropy, sparsity, heads, layers)
+        reach_N = np.concatenate(self._reaches)
+        return Look(self.attention, self.layout, self.place, reach_N, profile, mean, entropy, sparsity, heads, layers)
 
     def gates(self) -> Gates:
         mean = self._sum / self._count
@@ -214,30 +254,6 @@ class _Gathered:
         seen = self._count * len(per_gate)
         variance = self._squares / seen - per_gate.mean(axis=0) ** 2
         return Gates(self.attention, self.layout, mean, np.sqrt(np.maximum(variance, 0.0)))
-
-
-def upward(output: Output, values: Floats) -> Doubles:
-    """(N,) or (N, width) -> (N,): above zero where the output says up, or that the event happens."""
-    wide = values.astype(np.float64)
-    if output.kind in {Kind.PROBABILITY, Kind.DIRECTION}:
-        return wide - 0.5
-    if output.kind is Kind.QUANTILES:
-        return np.asarray(wide[:, int(np.abs(np.array(output.levels) - 0.5).argmin())])
-    if output.kind is Kind.ORDINAL:
-        return np.asarray(wide @ (np.arange(wide.shape[1]) - (wide.shape[1] - 1) / 2))
-    return wide
-
-
-def confidence(output: Output, values: Floats) -> Doubles:
-    """(N,): how sure the output is, from 0 to 1. A return's is the share of returns of no greater size."""
-    if output.kind in {Kind.PROBABILITY, Kind.DIRECTION}:
-        return np.asarray(2 * np.abs(values.astype(np.float64) - 0.5))
-    if output.kind is Kind.ORDINAL:
-        return np.asarray(values.max(axis=1).astype(np.float64))
-    size_N = np.abs(upward(output, values))
-    if output.kind is Kind.TREND:
-        return size_N
-    return np.asarray(np.searchsorted(np.sort(size_N), size_N, side="right") / len(size_N))
 
 
 def outcome(samples: Samples, output: Output) -> Doubles:

@@ -67,6 +67,7 @@ class AttentionReport(msgspec.Struct, frozen=True):
     patterns: dict[str, float]
     top_bars_ago: tuple[int, ...]
     mean_weights: tuple[float, ...]
+    even_weights: tuple[float, ...]
     features: tuple[Importance, ...]
     around: dict[str, tuple[Estimate, ...]]
     groups: tuple[Group, ...]
@@ -77,7 +78,18 @@ class AttentionReport(msgspec.Struct, frozen=True):
     kept_between_layers: tuple[float, ...]
     reliability: Reliability
     truth: Truth | None
+    agreements: dict[str, Estimate] = {}
+    """By method of attribution, the mean rank correlation with attention."""
     findings: tuple[str, ...] = ()
+
+
+class InputReport(msgspec.Struct, frozen=True):
+    """What the model reads. `symbol`: of a market's; else each prediction's own."""
+
+    name: str
+    symbol: str
+    window: int
+    features: tuple[str, ...]
 
 
 class GateReport(msgspec.Struct, frozen=True):
@@ -100,7 +112,7 @@ class Report(msgspec.Struct, frozen=True):
     bars_fingerprint: str
     interval: str
     window: int
-    features: tuple[str, ...]
+    inputs: tuple[InputReport, ...]
     predictions: int
     symbols: int
     span: tuple[str, str]
@@ -113,4 +125,12 @@ class Report(msgspec.Struct, frozen=True):
     attentions: tuple[AttentionReport, ...]
     gates: tuple[GateReport, ...]
     cases: tuple[Case, ...]
-    schema: int = 1
+    schema: int = 2
+
+    @property
+    def reads(self) -> str:
+        """What the model reads, in words."""
+        beside = [f", beside {len(one.features)} of {one.symbol}" for one in self.inputs[1:]]
+        return (
+            f"window of {self.window} bars of {self.interval}, {len(self.inputs[0].features)} features{''.join(beside)}"
+        )

@@ -1,12 +1,9 @@
 """What is explained: a run or a bundle, as one thing that says its outputs and its attention."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -16,31 +13,29 @@ from core.errors import DataError
 from core.outputs import Attention, Kind, Output
 from training import recipe, run
 from training.explain import bundled
+from training.explain.reads import Floats, Reads, Say, together
 from training.history import Epoch
 from training.recipe import Recipe
 
-Floats = npt.NDArray[np.float32]
-BATCH = 1_024
-
 
 class Subject(msgspec.Struct, frozen=True):
-    """A model to be explained. `say` gives every output and attention for features (N, T, F).
+    """A model to be explained. `say` gives every output and attention for what the inputs read.
 
     `model` is there for a run: a bundle gives no gradients. `history` too: a bundle forgets its epochs.
     """
 
     folder: Path
-    kind: Literal["run", "bundle"]
+    kind: Literal["run", "bundle", "untrained"]
     name: str
     digest: str
     recipe: Recipe
-    input: Input
+    inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     attentions: tuple[Attention, ...]
     training: Training
     scores: tuple[Score, ...]
     history: tuple[Epoch, ...]
-    say: Callable[[Floats], dict[str, Floats]]
+    say: Say
     model: nn.Module | None = None
 
     def output(self, name: str | None = None) -> Output:
@@ -70,19 +65,13 @@ def read(folder: Path) -> Subject:
             f"{folder} is neither a run nor a bundle: it has no {run.MANIFEST} and no {bundle.MANIFEST}. "
             "try: gaze train demo --bars FILE --out RUN"
         )
-    if all(one.axes[-1] == "gate" for one in subject.attentions):
+    if all(one.gates for one in subject.attentions):
         raise DataError(f"{folder} has no attention to explain; try: a family with attention, such as hourly_lstm")
     return subject
 
 
 def _run(folder: Path) -> Subject:
     loaded = run.load(folder)
-
-    def say(x_NTF: Floats) -> dict[str, Floats]:
-        with torch.inference_mode():
-            parts = [loaded.model(part) for part in torch.split(torch.from_numpy(x_NTF), BATCH)]
-        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
-
     try:
         history = msgspec.json.decode((folder / "history.json").read_bytes(), type=tuple[Epoch, ...])
     except (msgspec.MsgspecError, FileNotFoundError) as error:
@@ -93,13 +82,13 @@ def _run(folder: Path) -> Subject:
         loaded.recipe.name,
         "",
         loaded.recipe,
-        _only(folder, loaded.inputs),
+        loaded.inputs,
         loaded.outputs,
         loaded.attentions,
         loaded.training,
         loaded.scores,
         history,
-        say,
+        speaker(loaded.model, loaded.inputs),
         loaded.model,
     )
 
@@ -114,7 +103,7 @@ def _bundle(folder: Path) -> Subject:
         manifest.name,
         found.digest,
         told,
-        _only(folder, manifest.inputs),
+        manifest.inputs,
         manifest.outputs,
         manifest.attentions,
         manifest.training,
@@ -124,10 +113,14 @@ def _bundle(folder: Path) -> Subject:
     )
 
 
-def _only(folder: Path, inputs: tuple[Input, ...]) -> Input:
-    if len(inputs) > 1:
-        names = ", ".join(one.name for one in inputs)
-        raise DataError(
-            f"{folder} reads {len(inputs)} inputs ({names}), explain knows models of one; try: another model"
-        )
-    return inputs[0]
+def speaker(model: nn.Module, inputs: tuple[Input, ...]) -> Say:
+    """A model of PyTorch as a function, a few windows at a time where they are long."""
+    batch = together(inputs)
+
+    def say(x: Reads) -> dict[str, Floats]:
+        with torch.inference_mode():
+            batches = (torch.split(torch.from_numpy(one), batch) for one in x)
+            parts = [model(*part) for part in zip(*batches, strict=True)]
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+
+    return say

@@ -71,7 +71,7 @@ def whole(of: Report) -> str:
         WIDE,
         f"WHERE {of.subject} LOOKS",
         WIDE,
-        f"{of.kind} of family {of.family}, window {of.window} bars of {of.interval}, {len(of.features)} features",
+        f"{of.kind} of family {of.family}, {of.reads}",
         f"{of.predictions:,} predictions, symbols: {of.symbols}, {of.span[0]} to {of.span[1]}, unseen in training",
         f"direction of {of.output} right: {of.right.told(3)}, n = {of.right.predictions:,}",
         "cases: " + ", ".join(f"{name} {count:,}" for name, count in of.counts.items()),

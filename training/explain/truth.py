@@ -17,7 +17,8 @@ import polars as pl
 from core import attention
 from training.bars.simulate import causes
 from training.explain.estimate import Estimate
-from training.explain.predictions import Doubles, Predictions, Rows
+from training.explain.predictions import Predictions
+from training.explain.reads import Doubles, Rows
 
 AFTER: Final = 2
 TOP: Final = (1, 3, 5)

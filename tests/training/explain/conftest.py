@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from looks import EveryAxis, Pointing, silent, speaking
+from runs import a_recipe, a_run
 
 from export.bundle import make_bundle
 from export.run import describe, read_sample
@@ -41,9 +42,20 @@ def honest(run_subject: Subject, bars_path: Path) -> Explained:
 
 
 @pytest.fixture(scope="session")
-def every_axis(run_subject: Subject, bars_path: Path) -> Explained:
+def market_run(bars_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A tiny run that reads a market, S5, beside every symbol."""
+    small = "model.options={d_model=8, heads=2, layers=2, feed_forward=8, market_layers=1}"
+    beside = ("data.market=S5", "data.market_features='log_return_1, realised_volatility_24'")
+    return a_run(
+        a_recipe(*beside, "model.family=cross_attention", small), bars_path, tmp_path_factory.mktemp("runs") / "market"
+    )
+
+
+@pytest.fixture(scope="session")
+def every_axis(market_run: Run, bars_path: Path) -> Explained:
     """A model with heads, layers, a market and gates."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = EveryAxis()
-    return explaining.explain(speaking(model, run_subject), bars_path, None, 300, None, silent)
+    beside = subject.read(market_run.folder)
+    return explaining.explain(speaking(model, beside), bars_path, None, 300, None, silent)

@@ -79,7 +79,7 @@ def test_heads_and_layers_are_compared_where_there_are_some(every_axis: Explaine
 
 def test_the_entropy_of_a_head_is_that_of_its_single_looks(every_axis: Explained):
     of = every_axis.predictions
-    said = of.subject.say(of.features(np.arange(len(of))))["self_attention"]
+    said = of.subject.say(of.reads(np.arange(len(of))))["self_attention"]
     entropy = attention.normalised_entropy(said)
     own = every_axis.report.attentions[0]
     assert [head.entropy for head in own.heads] == pytest.approx(entropy.mean(axis=(0, 1, 3)).tolist())

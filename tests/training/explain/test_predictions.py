@@ -7,6 +7,7 @@ from core.outputs import Kind, Output
 from training import predicting
 from training.explain import predictions
 from training.explain.explaining import Explained
+from training.explain.upward import confidence, upward
 from training.run import Run
 
 
@@ -63,8 +64,8 @@ def test_every_kind_of_output_has_a_direction_and_a_confidence(
     output: Output, values: list[float], up: list[bool], sure: list[float]
 ):
     said = np.array(values, np.float32)
-    assert (predictions.upward(output, said) > 0).tolist() == up
-    assert predictions.confidence(output, said) == pytest.approx(sure)
+    assert (upward(output, said) > 0).tolist() == up
+    assert confidence(output, said) == pytest.approx(sure)
 
 
 def test_heads_layers_markets_and_gates_are_gathered_by_their_axes_alone(every_axis: Explained):

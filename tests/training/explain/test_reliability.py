@@ -6,6 +6,7 @@ from looks import Pointing, silent, speaking
 
 from training.explain import explaining, reliability
 from training.explain.explaining import Explained
+from training.explain.reads import Reads
 from training.explain.subject import Subject
 
 
@@ -38,8 +39,8 @@ def test_the_same_look_for_all_tells_only_where_it_usually_looks(honest: Explain
     newest = np.zeros((len(of), 8), np.float32)
     newest[:, -1] = 1.0
 
-    def last_return(x_NTF: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float64]:
-        return x_NTF[:, -1, 0].astype(np.float64)
+    def last_return(x: Reads) -> np.typing.NDArray[np.float64]:
+        return x[0][:, -1, 0].astype(np.float64)
 
     tested = reliability.prepare(of, last_return, lambda _: None)
     assert reliability.judge(of, newest, tested).verdict == "only on average"

@@ -11,7 +11,7 @@ from training.explain.subject import Subject
 def test_a_bundle_says_what_its_run_says(run_subject: Subject, bundle_folder: Path):
     bundled = subject.read(bundle_folder)
     x_NTF = np.random.default_rng(0).normal(0, 0.01, (300, 8, 3)).astype(np.float32)
-    ours, theirs = run_subject.say(x_NTF), bundled.say(x_NTF)
+    ours, theirs = run_subject.say((x_NTF,)), bundled.say((x_NTF,))
     for name in ours:
         assert np.abs(ours[name] - theirs[name]).max() <= 1e-5 * np.abs(ours[name]).max()
     assert (bundled.kind, bundled.model, bundled.history) == ("bundle", None, ())

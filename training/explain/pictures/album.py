@@ -21,6 +21,8 @@ def _whole(of: Explained) -> Iterator[tuple[Path, Draw]]:
     yield Path("outputs.png"), partial(outputs.outputs, of)
     if of.report.history:
         yield Path("losses.png"), partial(outputs.losses, of.report.history)
+    for place, reads in enumerate(of.report.inputs):
+        yield Path("hangs_on", f"{reads.name}.png"), partial(judged.saliency_map, of, place)
     for gates in of.predictions.gates:
         yield Path(gates.attention.name, "gates.png"), partial(heads.gates, gates)
 
@@ -34,7 +36,7 @@ def _attentions(of: Explained) -> Iterator[tuple[Path, Draw]]:
         yield folder / "by_outcome.png", partial(look.by_outcome, of, told, seen)
         yield folder / "groups.png", partial(judged.groups, told)
         yield folder / "around.png", partial(judged.around, told)
-        yield folder / "saliency.png", partial(judged.saliency, of, told)
+        yield folder / "saliency.png", partial(judged.saliency, of, told, seen)
         yield folder / "reliability.png", partial(judged.reliability, told)
         if told.truth:
             yield folder / "truth.png", partial(judged.truth, told, told.truth)

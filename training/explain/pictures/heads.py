@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from training.explain.axes import AXES
 from training.explain.pictures import style
-from training.explain.predictions import Doubles, Gates, Look
+from training.explain.predictions import Gates, Look
+from training.explain.reads import Doubles
 from training.explain.report import AttentionReport, Head
 
 GATES = 32

@@ -10,10 +10,12 @@ from training.explain.estimate import Estimate
 from training.explain.explaining import Explained
 from training.explain.measure import AROUND
 from training.explain.pictures import style
+from training.explain.predictions import Look
 from training.explain.reliability import Curve
 from training.explain.report import AttentionReport
 from training.explain.truth import TOP, Truth
 
+TOP_CELLS = 10
 LINES = ((style.VERMILION, "-"), (style.ORANGE, "--"), (style.GREY, ":"), (style.BLUE, "-."))
 
 
@@ -116,18 +118,49 @@ def groups(told: AttentionReport) -> Figure:
     return picture
 
 
-def saliency(of: Explained, told: AttentionReport) -> Figure:
-    """Mean attention beside the mean size of what occlusion takes, both as shares, on one axis."""
-    picture = style.figure("Where it looks, and what its forecast hangs on", 11, 4.4)
-    axes = picture.add_subplot()
-    lost_T = np.abs(of.tested.occlusion_NT).mean(axis=0)
-    steps = len(lost_T)
-    share_T = lost_T / (lost_T.sum() or 1.0)
+def saliency(of: Explained, told: AttentionReport, look: Look) -> Figure:
+    """Mean attention beside what hangs on each step by every method, as shares, on one axis; and how they agree."""
+    picture = style.figure("Where it looks, and what its forecast hangs on", 13, 4.4)
+    axes, beside = picture.subplots(1, 2, width_ratios=[2.6, 1])
+    steps = len(told.mean_weights)
     axes.bar(np.arange(steps), 100 * np.array(told.mean_weights), 0.85, color=style.PALE, label=f"{told.name} (weight)")
-    label = f"occlusion (share of what is lost), n = {len(of.tested.rows)}"
-    axes.plot(np.arange(steps), 100 * share_T, color=style.VERMILION, marker="o", ms=3, label=label)
-    axes.axhline(100 / steps, color="black", ls=":", lw=1.2, label=f"even: {100 / steps:.2f} %")
+    for (name, values_NT), (colour, line) in zip(of.attributed.steps[look.place].items(), LINES, strict=False):
+        hangs_T = values_NT.mean(axis=0)
+        label = f"{name} (share), n = {len(values_NT)}"
+        axes.plot(100 * hangs_T / (hangs_T.sum() or 1.0), line, color=colour, marker="o", ms=2.5, label=label)
+    axes.plot(100 * np.array(told.even_weights), color="black", ls=":", lw=1.2, label="even")
     axes.set_ylabel("mean share (%)")
+    axes.set_title("Not causes in the market: what moves this model's number")
     axes.legend(loc="upper left")
     style.bars_ago(axes, steps)
+    place = np.arange(len(told.agreements))
+    drawn = beside.barh(place, [one.value for one in told.agreements.values()], 0.6, color=style.BLUE)
+    beside.bar_label(drawn, [one.told() for one in told.agreements.values()], padding=3, fontsize=7)
+    beside.set_yticks(place, list(told.agreements))
+    beside.invert_yaxis()
+    beside.axvline(0, color="black", lw=1)
+    beside.set(xlabel="mean rank correlation with attention", xlim=(-0.3, 1.6))
+    beside.set_title("Agreement")
+    return picture
+
+
+def saliency_map(of: Explained, place: int) -> Figure:
+    """Mean size of what hangs on each cell of an input, features by steps, the ten largest numbered."""
+    maps, names = of.attributed.maps[place], of.report.inputs[place].features
+    height = 1.6 + max(1.6, 0.2 * len(names))
+    title = f"What the forecast hangs on, cell by cell: {of.report.inputs[place].name}"
+    picture = style.figure(title, 12, height * len(maps))
+    panels = picture.subplots(len(maps), 1, squeeze=False).ravel()
+    for axes, (name, values_TF) in zip(panels, maps.items(), strict=True):
+        values_FT = values_TF.T
+        drawn = axes.imshow(values_FT, aspect="auto", cmap=style.WEIGHTS, vmin=0, interpolation="nearest")
+        largest = np.argsort(-values_FT, axis=None, kind="stable")[:TOP_CELLS]
+        for rank, cell in enumerate(largest.tolist(), 1):
+            row, column = divmod(cell, values_FT.shape[1])
+            axes.text(column, row, str(rank), ha="center", va="center", color=style.VERMILION, fontsize=7)
+        axes.set_yticks(np.arange(len(names)), names, fontsize=7)
+        axes.set_title(f"{name}: mean size, the {len(largest)} largest numbered")
+        style.plain(axes)
+        style.bars_ago(axes, values_FT.shape[1])
+        picture.colorbar(drawn, ax=axes, label="of the forecast")
     return picture

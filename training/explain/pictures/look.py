@@ -13,11 +13,14 @@ from core import attention
 from training.explain.explaining import Explained
 from training.explain.measure import groups
 from training.explain.pictures import style
-from training.explain.predictions import Floats, Look, Predictions, spread
+from training.explain.predictions import Look, Predictions, spread
+from training.explain.reach import over
+from training.explain.reads import Floats
 from training.explain.report import AttentionReport
 
 SAMPLES: Final = 10
 ROWS: Final = 24
+TINY: Final = 1e-4
 PAIRS: Final = (
     (("outcome", "right"), ("outcome", "wrong")),
     (("forecast", "up"), ("forecast", "down")),
@@ -32,9 +35,9 @@ def seven_panels(of: Explained, told: AttentionReport, look: Look) -> Figure:
     grid = picture.add_gridspec(3, 3)
     weights_NT = look.profile_NT
     some_nT = weights_NT[spread(len(weights_NT), SAMPLES)]
-    _distribution(picture.add_subplot(grid[0, :2]), weights_NT)
-    _cumulative(picture.add_subplot(grid[0, 2]), weights_NT)
-    _samples(picture.add_subplot(grid[1, 0]), some_nT)
+    _distribution(picture.add_subplot(grid[0, :2]), told, weights_NT)
+    _cumulative(picture.add_subplot(grid[0, 2]), told)
+    _samples(picture.add_subplot(grid[1, 0]), told, some_nT)
     heat = picture.add_subplot(grid[1, 1:])
     _heat(heat, some_nT, [_name(of.predictions, row) for row in spread(len(weights_NT), SAMPLES).tolist()])
     heat.set_title(f"Heatmap of {len(some_nT)} predictions")
@@ -44,12 +47,12 @@ def seven_panels(of: Explained, told: AttentionReport, look: Look) -> Figure:
     return picture
 
 
-def _distribution(axes: Axes, weights_NT: Floats) -> None:
+def _distribution(axes: Axes, told: AttentionReport, weights_NT: Floats) -> None:
     steps = weights_NT.shape[1]
     mean_T, low_T, high_T = weights_NT.mean(axis=0), *np.quantile(weights_NT, (0.1, 0.9), axis=0)
     axes.bar(np.arange(steps), 100 * mean_T, width=0.85, color=style.BLUE, label="mean")
     axes.vlines(np.arange(steps), 100 * low_T, 100 * high_T, color=style.GREY, lw=1, label="10 to 90 % of predictions")
-    _even(axes, steps)
+    _even(axes, told)
     axes.set_ylabel("weight (%)")
     axes.set_ylim(top=125 * float(max(high_T.max(), mean_T.max())))
     axes.set_title(f"Distribution: mean over {len(weights_NT):,} predictions")
@@ -57,16 +60,19 @@ def _distribution(axes: Axes, weights_NT: Floats) -> None:
     style.bars_ago(axes, steps)
 
 
-def _even(axes: Axes, steps: int) -> None:
-    axes.axhline(100 / steps, color="black", ls=":", lw=1.2, label=f"even: {100 / steps:.2f} %")
+def _even(axes: Axes, told: AttentionReport) -> None:
+    even_T = 100 * np.array(told.even_weights)
+    label = f"even: {even_T.max():.2f} %" if np.ptp(even_T) < TINY else "even, where a window has that row"
+    axes.plot(np.arange(len(even_T)), even_T, color="black", ls=":", lw=1.2, label=label)
 
 
-def _cumulative(axes: Axes, weights_NT: Floats) -> None:
-    steps = weights_NT.shape[1]
-    back_T = 100 * weights_NT.mean(axis=0)[::-1].cumsum()
+def _cumulative(axes: Axes, told: AttentionReport) -> None:
+    back_T = 100 * np.array(told.mean_weights)[::-1].cumsum()
+    steps = len(back_T)
     count_T = np.arange(1, steps + 1)
     axes.plot(count_T, back_T, color=style.BLUE, label="mean attention")
-    axes.plot(count_T, 100 * count_T / steps, color="black", ls=":", lw=1.2, label="even")
+    even_T = 100 * np.array(told.even_weights)[::-1].cumsum()
+    axes.plot(count_T, even_T, color="black", ls=":", lw=1.2, label="even")
     for share, colour in ((50, style.ORANGE), (80, style.VERMILION)):
         reached = int(np.searchsorted(back_T, share)) + 1
         axes.axhline(share, color=colour, lw=1, ls="--")
@@ -76,11 +82,11 @@ def _cumulative(axes: Axes, weights_NT: Floats) -> None:
     axes.legend(loc="lower right")
 
 
-def _samples(axes: Axes, some_nT: Floats) -> None:
+def _samples(axes: Axes, told: AttentionReport, some_nT: Floats) -> None:
     steps = some_nT.shape[1]
     for row in some_nT:
         axes.plot(np.arange(steps), 100 * row, lw=1, alpha=0.75)
-    _even(axes, steps)
+    _even(axes, told)
     axes.set_ylabel("weight (%)")
     axes.set_ylim(0, 115 * float(some_nT.max()))
     axes.set_title(f"Individual predictions: {len(some_nT)}, evenly spread in time")
@@ -110,10 +116,12 @@ def _top(axes: Axes, told: AttentionReport) -> None:
     steps = len(told.mean_weights)
     ago = told.top_bars_ago
     weight = [100 * told.mean_weights[steps - 1 - one] for one in ago]
+    even = [100 * told.even_weights[steps - 1 - one] for one in ago]
     drawn = axes.barh([f"{one} bars ago" for one in ago], weight, color=style.VERMILION, height=0.65)
-    axes.bar_label(drawn, [f"{one:.2f} %, {one * steps / 100:.2f} x even" for one in weight], padding=3, fontsize=8)
+    named = [f"{one:.2f} %, {one / yard:.2f} x even" for one, yard in zip(weight, even, strict=True)]
+    axes.bar_label(drawn, named, padding=3, fontsize=8)
     axes.invert_yaxis()
-    axes.axvline(100 / steps, color="black", ls=":", lw=1.2)
+    axes.vlines(even, np.arange(len(ago)) - 0.4, np.arange(len(ago)) + 0.4, color="black", ls=":", lw=1.2)
     axes.set(xlabel="mean weight (%)", xlim=(0, max(weight) * 1.65))
     axes.set_title("Top contributors, dotted: even")
 
@@ -171,14 +179,13 @@ def distribution(of: Explained, told: AttentionReport, look: Look) -> Figure:
     """How the statistics of single predictions are spread, beside what even attention would give."""
     picture = style.figure(f"How differently {told.name} looks from one prediction to the next", 12, 6.5)
     one, two, three, four = picture.subplots(2, 2).ravel()
-    weights_NT = look.profile_NT
-    steps = weights_NT.shape[1]
-    _histogram(one, attention.normalised_entropy(weights_NT), "normalised entropy", 1.0)
+    weights_NT, reach_N = look.profile_NT, look.reach_N
+    _histogram(one, over(attention.normalised_entropy, weights_NT, reach_N), "normalised entropy", 1.0)
     if told.lowest_entropy:
         one.axvspan(one.get_xlim()[0], told.lowest_entropy, color=style.PALE, alpha=0.5, label="out of reach (tanh)")
         one.legend()
-    _histogram(two, attention.concentration_factor(weights_NT), "max weight / mean weight", 1.0)
-    _histogram(three, attention.bars_ago(weights_NT), "mean bars ago", (steps - 1) / 2)
+    _histogram(two, over(attention.concentration_factor, weights_NT, reach_N), "max weight / mean weight", 1.0)
+    _histogram(three, attention.bars_ago(weights_NT), "mean bars ago", float((reach_N - 1).mean() / 2))
     names = [str(name) for name in attention.Pattern]
     shares = [100 * told.patterns.get(name, 0.0) for name in names]
     drawn = four.barh([name.replace("_", " ") for name in names], shares, color=style.BLUE, height=0.65)
@@ -203,11 +210,13 @@ def by_outcome(of: Explained, told: AttentionReport, look: Look) -> Figure:
     """Mean attention of right and wrong, up and down, sure and unsure, calm and volatile, each on one axis."""
     picture = style.figure(f"For whom {told.name} looks where", 12, 6.5)
     masks = groups(of.predictions, of.volatility_N)
-    steps = look.profile_NT.shape[1]
+    steps, even_NT = look.profile_NT.shape[1], look.even
     for axes, pair in zip(picture.subplots(2, 2, sharex=True, sharey=True).ravel(), PAIRS, strict=True):
         for key, colour, line in zip(pair, (style.BLUE, style.VERMILION), ("-", "--"), strict=True):
             if key in masks:
-                lift_T = look.profile_NT[masks[key]].mean(axis=0) * steps
+                even_T = even_NT[masks[key]].mean(axis=0)
+                mean_T = look.profile_NT[masks[key]].mean(axis=0)
+                lift_T = np.divide(mean_T, even_T, out=np.full(steps, np.nan, np.float32), where=even_T > 0)
                 axes.plot(np.arange(steps), lift_T, line, color=colour, label=f"{key[1]}, n = {masks[key].sum():,}")
         axes.axhline(1, color="black", ls=":", lw=1.2, label="even")
         axes.set_ylabel("lift over even")

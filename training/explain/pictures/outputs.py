@@ -8,7 +8,9 @@ from core.attention import concentration_factor
 from core.outputs import Kind
 from training.explain.explaining import Explained
 from training.explain.pictures import style
-from training.explain.predictions import Doubles, Predictions
+from training.explain.predictions import Predictions
+from training.explain.reach import over
+from training.explain.reads import Doubles
 from training.history import Epoch
 
 TENTHS = 10
@@ -59,7 +61,7 @@ def _sharpness(axes: Axes, of: Explained) -> None:
     tenths = [tenth for tenth in order if len(tenth)]
     x = [float(of.predictions.confidence_N[tenth].mean()) for tenth in tenths]
     for look, colour in zip(of.predictions.looks, style.CYCLE, strict=False):
-        factor_N = concentration_factor(look.profile_NT)
+        factor_N = over(concentration_factor, look.profile_NT, look.reach_N)
         low, mid, high = np.array([np.quantile(factor_N[tenth], (0.1, 0.5, 0.9)) for tenth in tenths]).T
         axes.plot(x, mid, "o-", color=colour, ms=4, label=f"{look.attention.name}, median")
         axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0, label="10 to 90 %")

@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.bars import CLOSE
 from training.explain.cases import Case, CaseLook, iso
 from training.explain.explaining import Explained
 from training.explain.pictures import style
@@ -17,7 +16,7 @@ def attention(of: Explained, case: Case, look: CaseLook) -> Figure:
     picture = style.figure(title(case), 11, 4.5)
     axes = picture.add_subplot()
     _weights(axes, look)
-    _dates(axes, of, case)
+    _dates(axes, of, case, look.place)
     return picture
 
 
@@ -48,10 +47,10 @@ def _weights(axes: Axes, look: CaseLook) -> None:
     axes.set_xlim(-0.6, steps - 0.4)
 
 
-def _dates(axes: Axes, of: Explained, case: Case) -> None:
+def _dates(axes: Axes, of: Explained, case: Case, place: int) -> None:
     """Opening times of some bars under the axis."""
     predictions = of.predictions
-    times_T = predictions.times(case.row)
+    times_T = predictions.times(case.row, place)
     steps = len(times_T)
     ago = np.arange(0, steps, max(1, round(steps / 8)))
     names = [iso(int(times_T[steps - 1 - one])).rstrip("Z").replace("T", "\n") for one in ago]
@@ -66,17 +65,16 @@ def features(of: Explained, case: Case, look: CaseLook) -> Figure:
     first, price, *rest = picture.subplots(2 + len(names), 1, sharex=True, height_ratios=[2, 1.4, *([1] * len(names))])
     _weights(first, look)
     predictions = of.predictions
-    steps, end = predictions.panel.length, int(predictions.samples.ends_N[case.row])
-    close_T = predictions.panel.bars_R5[end - steps + 1 : end + 1, CLOSE]
-    price.plot(np.arange(steps), close_T, color="black", lw=1.3)
+    steps = len(look.weights)
+    price.plot(np.arange(steps), predictions.closes(case.row, look.place), color="black", lw=1.3)
     price.set_ylabel("close")
-    x_TF = predictions.features(np.array([case.row]))[0]
-    columns = predictions.panel.features.names
-    units = {one.name: one.unit for one in predictions.panel.features.features}
+    x_RF = predictions.window(case.row, look.place)
+    known = predictions.feature_set(look.place)
+    units = {one.name: one.unit for one in known.features}
     for axes, name, colour in zip(rest, names, style.CYCLE, strict=False):
-        column = columns.index(name)
-        axes.plot(np.arange(steps), x_TF[:, column], color=colour, lw=1.3)
-        axes.axhline(float(predictions.usual_F[column]), color="black", ls=":", lw=1)
+        column = known.names.index(name)
+        axes.plot(np.arange(steps), x_RF[:, column], color=colour, lw=1.3)
+        axes.axhline(float(predictions.usual[look.place][column]), color="black", ls=":", lw=1)
         axes.set_ylabel(units[name] or "value", fontsize=8)
         axes.set_title(f"{name}, dotted: its mean", fontsize=9)
     for axes in (price, *rest):
@@ -85,14 +83,14 @@ def features(of: Explained, case: Case, look: CaseLook) -> Figure:
             axes.axvspan(
                 steps - 1.5 - step.bars_ago, steps - 0.5 - step.bars_ago, color=style.VERMILION, alpha=strength
             )
-    _dates((first, price, *rest)[-1], of, case)
+    _dates((first, price, *rest)[-1], of, case, look.place)
     return picture
 
 
 def occlusion(of: Explained, case: Case, look: CaseLook) -> Figure:
     """What the forecast loses without each cell, under the attention, so that one sees whether they agree."""
-    lost_FT = np.array(case.occlusion).T
-    names = of.report.features
+    lost_FT = np.array(case.occlusion[look.place]).T
+    names = of.report.inputs[look.place].features
     picture = style.figure(title(case), 11, 3.6 + 0.22 * len(names))
     first, second = picture.subplots(2, 1, sharex=True, height_ratios=[2, 1 + 0.16 * len(names)])
     _weights(first, look)
@@ -102,5 +100,5 @@ def occlusion(of: Explained, case: Case, look: CaseLook) -> Figure:
     second.set_yticks(np.arange(len(names)), names)
     second.set_title("Occlusion: what the forecast loses when a cell is made usual (not a cause in the market)")
     style.plain(second)
-    _dates(second, of, case)
+    _dates(second, of, case, look.place)
     return picture

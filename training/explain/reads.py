@@ -1,0 +1,43 @@
+"""What a model reads: the symbol's window, and beside it the market's where there is one.
+
+N windows, T steps, F features.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from core.bundle import Input
+from training.dataset import Panel
+from training.windows import Windows
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+Reads = tuple[Floats, ...]
+"""(N, T, F) of each input, in the order of the graph; NaN where an expanding window lacks rows."""
+Say = Callable[[Reads], dict[str, Floats]]
+"""Every output and every attention, by name."""
+
+CELLS_TOGETHER: Final = 1 << 22
+"""A model that looks from every step at every step holds T x T numbers a window, of each head: so many at once."""
+MOST_TOGETHER: Final = 1_024
+
+
+def together(inputs: tuple[Input, ...]) -> int:
+    """How many windows a model is given at once."""
+    return max(8, min(MOST_TOGETHER, CELLS_TOGETHER // max(one.window.length for one in inputs) ** 2))
+
+
+class Reader:
+    """Cuts windows out of a panel: called with the rows of their last bars, it gives what the model reads."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._windows = Windows(panel, torch.device("cpu"))
+
+    def __call__(self, ends_N: Rows) -> Reads:
+        """(N,) -> (N, T, F) of each input."""
+        return tuple(one.numpy() for one in self._windows.inputs(torch.from_numpy(ends_N)))
