@@ -16,7 +16,9 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from core.errors import StoreError
+from core import bundle as bundles
+from core.errors import BundleError, StoreError
+from daemon import clock
 from daemon.telling.log import redact
 
 _ROOMS: Final = ("core", "daemon", "training", "export")
@@ -58,14 +60,18 @@ class Check(msgspec.Struct, frozen=True):
 def examine(redis: str, state: Path, host: str, port: int) -> Iterator[Check]:
     """Look at everything. `redis`: the store's URL, or empty for a server of our own that keeps its data in `state`."""
     yield python()
+    yield processor(Path("/proc/cpuinfo"))
     yield from rooms()
     yield engine()
     yield gpu()
-    yield answering(redis) if redis else server()
+    if redis:
+        yield from answering(redis)
+    else:
+        yield server()
     yield numba_cache()
     yield http_port(host, port)
     yield disk(state)
-    yield Check("clock", Verdict.UNCHECKED, "its skew against NTP was not measured", "timedatectl")
+    yield right_time(clock.read())
 
 
 def report(checks: Sequence[Check]) -> Table:
@@ -85,6 +91,17 @@ def python() -> Check:
     if sys.version_info < _LEAST_PYTHON:
         return Check("python", Verdict.MISSING, found, "make an environment with Python 3.11 or later")
     return Check("python", Verdict.GOOD, found)
+
+
+def processor(cpuinfo: Path) -> Check:
+    """AVX2, where the processor is an x86: ONNX Runtime and PyTorch are several times slower without, or do not run."""
+    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "")
+    if not flags:
+        return Check("processor", Verdict.UNCHECKED, f"{os.uname().machine}, which has no list of x86 flags")
+    if "avx2" in flags.split():
+        return Check("processor", Verdict.GOOD, f"{os.uname().machine} with AVX2, {os.cpu_count()} cores")
+    fix = "another machine, or let the virtual machine pass its host's processor through"
+    return Check("processor", Verdict.ABSENT, "no AVX2: engines are slow, or end with 'illegal instruction'", fix)
 
 
 def rooms() -> Iterator[Check]:
@@ -147,18 +164,50 @@ def server() -> Check:
     return Check("own store", Verdict.GOOD, " ".join(told.stdout.split()[:3]))
 
 
-def answering(url: str) -> Check:
-    """The Redis that was named answers."""
+def answering(url: str) -> Iterator[Check]:
+    """The Redis that was named answers, and keeps what it is given."""
     from redis import Redis  # noqa: PLC0415 - only where one was named
     from redis.exceptions import RedisError  # noqa: PLC0415
 
     try:
         with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
-            told = client.info("server")
+            told = dict(client.info())
     except (RedisError, ValueError) as error:
         fix = "is it running, and are host, port, user and password right? redis-cli -u URL ping"
-        return Check("store", Verdict.MISSING, f"{redact(url)}: {redact(str(error))}", fix)
-    return Check("store", Verdict.GOOD, f"{redact(url)} answers, version {dict(told)['redis_version']}")
+        yield Check("store", Verdict.MISSING, f"{redact(url)}: {redact(str(error))}", fix)
+        return
+    yield Check("store", Verdict.GOOD, f"{redact(url)} answers, version {told['redis_version']}")
+    policy = told.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        yield Check("store evicts", Verdict.GOOD, "nothing")
+    else:
+        fix = "CONFIG SET maxmemory-policy noeviction, and in redis.conf: when memory ends, writing must fail loudly"
+        yield Check("store evicts", Verdict.MISSING, f"windows and predictions, by its policy {policy}", fix)
+    if told.get("aof_enabled"):
+        yield Check("store keeps", Verdict.GOOD, "every write in an append-only file")
+    else:
+        fix = "CONFIG SET appendonly yes, and in redis.conf"
+        yield Check("store keeps", Verdict.ABSENT, "no append-only file: what was written last may be lost", fix)
+
+
+def right_time(told: clock.Clock | None) -> Check:
+    """The clock is kept right. Whether a bar has closed is for the venue's clock to say; lateness is told by ours."""
+    if told is None:
+        return Check("clock", Verdict.UNCHECKED, "the kernel does not tell how right it is", "timedatectl")
+    if told.synchronised:
+        return Check("clock", Verdict.GOOD, f"kept right, at most {told.error_s:.3f} s off")
+    fix = "timedatectl set-ntp true, or install chrony; in a container or virtual machine, on its host"
+    return Check("clock", Verdict.ABSENT, "nothing keeps it right", fix)
+
+
+def bundle(folder: Path) -> Check:
+    """The bundle is whole; `gaze bundle verify` also has this machine prove it."""
+    try:
+        read = bundles.read(folder)
+    except BundleError as error:
+        found, _, fix = str(error).partition("try: ")
+        return Check("bundle", Verdict.MISSING, found.rstrip(" ;."), fix or "gaze export RUN --out BUNDLE")
+    return Check("bundle", Verdict.GOOD, f"{read.manifest.name} {read.manifest.version}, digest {read.digest}")
 
 
 def numba_cache() -> Check:

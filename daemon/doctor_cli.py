@@ -1,5 +1,6 @@
 """The command `gaze doctor`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ _STATE = Path("state")
 
 
 def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG.toml", help="Look at what these settings need, instead of options.")
+    ] = None,
     *,
     redis: Annotated[str, typer.Option(metavar="URL", help="Look at this Redis instead of a store of our own.")] = "",
     state: Annotated[Path, typer.Option(metavar="DIR", help="Where the store of our own would be.")] = _STATE,
@@ -18,14 +22,20 @@ def doctor(
 ) -> None:
     """See what this machine has of what Gaze needs; ends with status 1 where the daemon could not run.
 
-    Example: gaze doctor --redis redis://127.0.0.1:6379
+    Example: gaze doctor gaze.toml
     """
     import msgspec  # noqa: PLC0415 - help is shown without it
     from rich.console import Console  # noqa: PLC0415
 
-    from daemon.doctor import Verdict, examine, report  # noqa: PLC0415
+    from daemon import config as configs  # noqa: PLC0415
+    from daemon.doctor import Verdict, bundle, examine, report  # noqa: PLC0415
 
-    checks = list(examine(redis, state, host, port))
+    checks = []
+    if config:
+        told = configs.read(config, environment=os.environ)
+        checks = [bundle(Path(told.bundle.path))]
+        redis, state, host, port = told.store.url, Path(told.store.directory), told.http.host, told.http.port
+    checks += examine(redis, state, host, port)
     if as_json:
         print(msgspec.json.encode(checks).decode())
     else:

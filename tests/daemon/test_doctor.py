@@ -6,10 +6,12 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+import redis.asyncio
 from typer import Typer
 from typer.testing import CliRunner
 
-from daemon import doctor
+from daemon import clock, doctor
+from daemon.clock import Clock
 from daemon.doctor import Verdict
 from daemon.doctor_cli import doctor as command
 from daemon.stores.embedded import EmbeddedServer
@@ -40,7 +42,7 @@ def test_here_the_daemon_can_run_and_every_check_is_in_the_report(tmp_path: Path
     checks = {check["name"]: check for check in json.loads(told)}
     assert status == 0, told
     assert set(checks) >= {"python", "package core", "package daemon", "engine", "GPU", "own store", "port", "disk"}
-    assert checks["clock"]["verdict"] == "unchecked"
+    assert {"clock", "processor"} <= set(checks)
     assert checks["own store"]["found"]
     assert {check["verdict"] for check in checks.values()} <= set(Verdict)
 
@@ -105,7 +107,7 @@ def test_a_folder_for_compiled_features_is_judged_by_whether_it_can_be_written(
 
 
 async def test_a_redis_that_answers_is_told_with_its_version(server: EmbeddedServer):
-    check = doctor.answering(server.url)
+    check = next(doctor.answering(server.url))
     assert check.verdict is Verdict.GOOD
     assert "answers, version " in check.found
 
@@ -117,6 +119,51 @@ def test_a_redis_that_is_away_fails_it_without_telling_its_password(tmp_path: Pa
     checks = {check["name"]: check for check in json.loads(told)}
     assert checks["store"]["verdict"] == "missing"
     assert "redis-cli" in checks["store"]["fix"]
+
+
+async def test_a_store_that_evicts_fails_it_and_one_that_forgets_is_said(server: EmbeddedServer):
+    assert [check.verdict for check in doctor.answering(server.url)] == [Verdict.GOOD] * 3
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        await client.config_set("appendonly", "no")
+    _, evicts, keeps = doctor.answering(server.url)
+    assert (evicts.verdict, keeps.verdict) == (Verdict.MISSING, Verdict.ABSENT)
+    assert "noeviction" in evicts.fix
+
+
+def test_a_clock_that_nothing_keeps_right_is_said():
+    assert doctor.right_time(Clock(synchronised=True, error_s=0.02)).verdict is Verdict.GOOD
+    assert doctor.right_time(Clock(synchronised=False, error_s=16.0)).verdict is Verdict.ABSENT
+    assert doctor.right_time(None).verdict is Verdict.UNCHECKED
+
+
+def test_the_kernel_tells_of_its_clock_or_nothing():
+    told = clock.read()
+    assert told is None or told.error_s >= 0
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "verdict"),
+    [
+        ("flags : fpu avx avx2 fma\n", Verdict.GOOD),
+        ("flags : fpu avx\n", Verdict.ABSENT),
+        ("Features : asimd\n", Verdict.UNCHECKED),
+    ],
+)
+def test_a_processor_without_avx2_is_said(tmp_path: Path, cpuinfo: str, verdict: Verdict):
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert doctor.processor(tmp_path / "cpuinfo").verdict is verdict
+
+
+def test_what_settings_need_is_looked_at(tmp_path: Path):
+    text = '[bundle]\npath = "none"\n[feed]\nsymbols = ["BTCUSDT"]\n[http]\nport = 0\n'
+    (tmp_path / "gaze.toml").write_text(text)
+    status, told = invoked(str(tmp_path / "gaze.toml"), "--json")
+    assert status == 1
+    checks = {check["name"]: check for check in json.loads(told)}
+    assert checks["bundle"]["verdict"] == "missing"
+    assert str(tmp_path / "none") in checks["bundle"]["found"]
+    assert str(tmp_path) in checks["disk"]["found"]
 
 
 def test_disk_space_is_that_of_where_the_state_will_be(tmp_path: Path):
