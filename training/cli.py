@@ -106,6 +106,44 @@ def _several(
 
 
 @app.command()
+def ensemble(
+    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of the members.")],
+    bars: Bars,
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    weights: Annotated[str, typer.Option(help="One for each run, with commas: 0.4,0.6. Or auto: tuned.")] = "auto",
+    name: Annotated[str, typer.Option(help="What the ensemble is called.")] = "ensemble",
+    replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Make one run of several: each output the weighted mean of theirs, weights tuned on the validation part.
+
+    Example: gaze ensemble runs/seeds/seed_0 runs/seeds/seed_1 --bars bars.parquet --out runs/ensemble
+    """
+    from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
+
+    from training import assembling, run  # noqa: PLC0415
+
+    run.refuse_taken(out, replace=replace)
+    console = Console(stderr=as_json)
+    given = None if weights == "auto" else _numbers(weights)
+    joined = assembling.assemble([run.load(folder) for folder in run_folders], bars, out, name, given)
+    for member in joined.facts.members:
+        console.print(f"{member.weight:.3f}  {member.run}  {member.family}, seed {member.seed}", highlight=False)
+    _tell(console, joined.evaluation, as_json=as_json)
+    console.print(f"run written to {out}", soft_wrap=True)
+    console.print(f"next: gaze export {out} --out bundles/{name}", highlight=False, soft_wrap=True)
+
+
+def _numbers(told: str) -> list[float]:
+    from core.errors import UsageError  # noqa: PLC0415 - as above
+
+    try:
+        return [float(one) for one in told.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--weights {told} are no numbers; try: --weights 0.4,0.6, or auto") from error
+
+
+@app.command()
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     bars: Bars,

@@ -22,7 +22,7 @@ from training.model import Model
 from training.predicting import LOOKED, Said, predict
 from training.recipe import Recipe
 from training.reference import ranges
-from training.run import Arrays, Facts, Run
+from training.run import Arrays, Facts, Joined, Run
 from training.split import Parts, split
 from training.unfinished import Unfinished
 
@@ -52,34 +52,13 @@ class Job:
 
         A training that was cut off goes on after its last epoch, of which it is told again with those before it.
         """
-        history = self._fit(Unfinished(out, self.recipe, self.fingerprint), watch, ended)
+        unfinished = Unfinished(out, self.recipe, self.fingerprint)
+        history = self._fit(unfinished, watch, ended)
         calibration.attach(self.model, self.recipe.calibration)
         calibrated = calibration.fit(self.model, self.parts.validation)
-        unseen = predict(self.model, self.parts.validation)
-        coverage = self.recipe.calibration.coverage
-        facts = Facts(
-            self.panel.inputs,
-            self.model.outputs,
-            self.model.attentions,
-            self._training(),
-            sum(weights.numel() for weights in self.model.parameters()),
-            max(epoch.number for epoch in history if epoch.best),
-            sum(epoch.seconds for epoch in history),
-            str(torch.__version__),
-            self.parts.final,
-            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            calibrated,
-            conformal.margins(self.model.outputs, unseen, self.parts.validation, coverage),
-        )
-        looked_NA = predict(self.model, self.parts.train, {LOOKED})[LOOKED]
-        learned = baselines.learn(self.parts.train, looked_NA)
-        said = predict(self.model, self.parts.test)
-        evaluation = judge(said, learned, self.parts.test, self.fingerprint)
-        reference = _reference(self.model, unseen) | ranges(self.parts.train)
-        sample = _sample(self.parts.test)
-        run.write(out, self.recipe, facts, self.model, history, evaluation, learned, sample, reference)
-        Unfinished(out, self.recipe, self.fingerprint).remove()
-        return run.load(out)
+        trained = conclude(out, self.recipe, self.model, self.parts, self.fingerprint, history, calibrated)
+        unfinished.remove()
+        return trained
 
     def _fit(self, unfinished: Unfinished, watch: Watch, ended: Callable[[Epoch], None]) -> tuple[Epoch, ...]:
         loop.set_up(self.model, self.parts)
@@ -95,10 +74,43 @@ class Job:
             ended(epoch)
         return fit.history
 
-    def _training(self) -> Training:
-        parts = {"train": self.parts.train, "validation": self.parts.validation, "test": self.parts.test}
-        spans = {name: part.span for name, part in parts.items()}
-        return Training(self.fingerprint, self.panel.symbols, spans, {name: len(part) for name, part in parts.items()})
+
+def conclude(
+    out: Path,
+    recipe: Recipe,
+    model: Model,
+    parts: Parts,
+    fingerprint: str,
+    history: tuple[Epoch, ...],
+    calibrated: dict[str, str],
+    joined: tuple[Joined, ...] = (),
+    seconds: float = 0.0,
+) -> Run:
+    """Judge a trained model on the test part once, and write its run. `joined`: of an ensemble, its members."""
+    made, unseen = parts.train.panel, predict(model, parts.validation)
+    spans = {name: part.span for name, part in parts.named.items()}
+    rows = {name: len(part) for name, part in parts.named.items()}
+    facts = Facts(
+        made.inputs,
+        model.outputs,
+        model.attentions,
+        Training(fingerprint, made.symbols, spans, rows),
+        sum(weights.numel() for weights in model.parameters()),
+        max((epoch.number for epoch in history if epoch.best), default=0),
+        seconds + sum(epoch.seconds for epoch in history),
+        str(torch.__version__),
+        parts.ends,
+        datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        calibrated,
+        conformal.margins(model.outputs, unseen, parts.validation, recipe.calibration.coverage),
+        "ensemble" if joined else "model",
+        joined,
+    )
+    learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
+    evaluation = judge(predict(model, parts.test), learned, parts.test, fingerprint)
+    reference = _reference(model, unseen) | ranges(parts.train)
+    run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
+    return run.load(out)
 
 
 def evaluate(trained: Run, bars: Path) -> Evaluation:
@@ -110,7 +122,7 @@ def evaluate(trained: Run, bars: Path) -> Evaluation:
     made = panel(file, trained.recipe)
     if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
-    first, last = trained.facts.test
+    first, last = trained.facts.ends["test"]
     end_N = made.opened_at_ms_R[made.ends_N]
     # A fold is judged on its own stretch: what comes later belongs to other folds and to the final span.
     ends_N = made.ends_N[(end_N >= first) & (end_N <= last if trained.recipe.split.fold else True)]

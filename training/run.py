@@ -14,7 +14,7 @@ reference.npz    how attention looked on the validation part: what drift is meas
 import io
 import shutil
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,7 +25,7 @@ from core.bands import Margin
 from core.bundle import Input, Score, Training
 from core.errors import DataError, UsageError
 from core.outputs import Attention, Output
-from training import calibration, families, peeks, recipe
+from training import calibration, ensemble, families, peeks, recipe
 from training.evaluation import Evaluation
 from training.history import Epoch
 from training.model import Model
@@ -35,6 +35,15 @@ from training.recipe import Recipe
 MANIFEST: Final = "run.json"
 Arrays = dict[str, npt.NDArray[Any]]
 T = TypeVar("T")
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """One run that an ensemble was made of. `run`: what its folder was called."""
+
+    run: str
+    family: str
+    seed: int
+    weight: float
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -48,14 +57,17 @@ class Facts(msgspec.Struct, frozen=True):
     best_epoch: int
     seconds: float
     torch: str
-    test: tuple[int, int]
-    """When the last bars of the first and of the last window of the test part opened."""
+    ends: dict[str, tuple[int, int]]
+    """Of "train", "validation" and "test": when the last bars of the first and of the last window opened."""
     created_at: str
     """When the training ended: UTC, "2026-01-31T12:00:00Z"."""
     calibration: dict[str, str] = {}
     """How each output was calibrated, in words; the maps are among the weights."""
     margins: tuple[Margin, ...] = ()
     """What makes bands of what the model says."""
+    kind: Literal["model", "ensemble"] = "model"
+    members: tuple[Joined, ...] = ()
+    """Of an ensemble: the runs it was made of."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -157,10 +169,7 @@ def load(folder: Path) -> Run:
         raise DataError(f"{folder} is not a run: it has no {MANIFEST}. try: gaze train demo --bars FILE --out {folder}")
     told = recipe.read(str(folder / "recipe.toml"))
     facts = _decode(folder / MANIFEST, Facts)
-    # Building draws random weights that are replaced at once; the caller's random state is left as it was.
-    with torch.random.fork_rng(devices=[]):
-        model = families.build(told.model.family, told.model.options, facts.inputs, facts.outputs)
-    calibration.attach(model, told.calibration)
+    model = _built(told, facts)
     try:
         model.load_state_dict(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
     except RuntimeError as error:
@@ -168,6 +177,16 @@ def load(folder: Path) -> Run:
     with np.load(folder / "baselines.npz", allow_pickle=False) as stored:
         baselines = {name: stored[name] for name in stored.files}
     return Run(folder, told, model.eval(), facts, _decode(folder / "metrics.json", Evaluation), baselines)
+
+
+def _built(told: Recipe, facts: Facts) -> Model:
+    # Building draws random weights that are replaced at once; the caller's random state is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        if facts.kind == "ensemble":
+            return ensemble.build(told.model.options, facts.inputs, facts.outputs)
+        model = families.build(told.model.family, told.model.options, facts.inputs, facts.outputs)
+    calibration.attach(model, told.calibration)
+    return model
 
 
 def _peeks(recipe: Recipe, facts: Facts, evaluation: Evaluation) -> tuple[Peek, ...]:

@@ -29,9 +29,15 @@ class Parts(msgspec.Struct, frozen=True):
     gap: int
 
     @property
-    def final(self) -> tuple[int, int]:
-        """When the last bar of the first and of the last window of the test part opened."""
-        return int(self.test.opened_at_ms.min()), int(self.test.opened_at_ms.max())
+    def named(self) -> dict[str, Samples]:
+        """The parts by their names."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def ends(self) -> dict[str, tuple[int, int]]:
+        """When the last bars of the first and of the last window of each part opened."""
+        times = {name: part.opened_at_ms for name, part in self.named.items()}
+        return {name: (int(at.min()), int(at.max())) for name, at in times.items()}
 
 
 MINIMUM: Final = 32

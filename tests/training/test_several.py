@@ -32,10 +32,10 @@ def folds(bars_path: Path, tmp_path_factory: pytest.TempPathFactory):
 
 def test_folds_walk_forward_and_never_touch_the_final_span(folds: tuple[str, Path], bars_path: Path):
     output, out = folds
-    final_from = a_run(a_recipe("split.purge=labels"), bars_path, out.parent / "final").facts.test[0]
+    final_from = a_run(a_recipe("split.purge=labels"), bars_path, out.parent / "final").facts.ends["test"][0]
     first, second = (run.load(out / name) for name in ("fold_1", "fold_2"))
-    assert first.facts.test[1] < second.facts.test[0]
-    assert second.facts.test[1] < final_from
+    assert first.facts.ends["test"][1] < second.facts.ends["test"][0]
+    assert second.facts.ends["test"][1] < final_from
     assert second.training.spans["test"][1] <= final_from
     assert peeks.read(out / "fold_2") == ()
     assert "the final span was not looked at" in output.replace("\n", " ")
