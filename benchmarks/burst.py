@@ -41,6 +41,8 @@ from daemon.telling.metric_table import STAGES
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAGE: Final = re.compile(r'gaze_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
+_RUN: Final = re.compile(r'gaze_windows_run_total\{graph="(\w+)",model="\w+"\} (\S+)')
+_AHEAD: Final = re.compile(r"^gaze_symbols_ahead (\S+)", re.MULTILINE)
 _SAID: Final = {
     "received_last": "last frame at the daemon",
     "first": "first prediction",
@@ -92,11 +94,33 @@ def memory_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def stage_seconds(url: str) -> dict[str, float]:
-    """What the daemon's own metrics say of its stages until now."""
+class Told(msgspec.Struct, frozen=True):
+    """What the daemon's own metrics say until now: seconds of each stage, windows run by each graph, symbols ahead."""
+
+    stages: dict[str, float]
+    windows: dict[str, float]
+    ahead: int
+
+
+def metrics(url: str) -> Told:
+    """What the daemon tells of itself."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
-        told = dict(_STAGE.findall(answer.read().decode()))
-    return {stage: float(told.get(stage, 0)) for stage in STAGES}
+        text = answer.read().decode()
+    stages, (ahead,) = dict(_STAGE.findall(text)), _AHEAD.findall(text)
+    windows = {graph: float(count) for graph, count in _RUN.findall(text)}
+    return Told({stage: float(stages.get(stage, 0)) for stage in STAGES}, windows, int(float(ahead)))
+
+
+def until_idle(url: str, symbols: int) -> Told:
+    """Wait until the daemon has told all of a burst, and has run ahead what it runs ahead."""
+    time.sleep(_AFTERMATH_S)
+    told = metrics(url)
+    for _ in range(100):
+        if not told.windows["step"] or told.ahead >= symbols:
+            break
+        time.sleep(0.1)
+        told = metrics(url)
+    return told
 
 
 def until_ready(url: str) -> None:
@@ -116,7 +140,7 @@ def child_of(pid: int) -> int:
     return int(children[0])
 
 
-def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path) -> dict[str, Any]:
+def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph: str) -> dict[str, Any]:
     """Every burst: its times in milliseconds, what each stage took, and what each process used."""
     scenes.write_bars(scene, folder / "bars.parquet")
     scenes.fill_store(scene, bundle, folder / "state")
@@ -126,7 +150,7 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path) -> dict[str, Any]:
     exchange += ["--speed", str(venue_speed(len(scene.symbols)))]
     with ExitStack() as stack:
         venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
-        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens))
+        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph))
         daemon, serves = stack.enter_context(running([*_COMMAND, "run", "gaze.toml", "--json"], folder, "daemon.log"))
         subscribe = [sys.executable, "-m", "benchmarks.subscriber", str(folder / "state" / "redis.sock")]
         subscribe += [f"gaze:predictions:{bundle.manifest.name}", str(len(scene.symbols))]
@@ -141,17 +165,19 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path) -> dict[str, Any]:
         )
         assert subscriber.stdout is not None
         told = []
-        stages, used = stage_seconds(serves["http"]), cpu_seconds(pids)
+        before, used = metrics(serves["http"]), cpu_seconds(pids)
         for _ in range(scene.live):
             moments = json.loads(subscriber.stdout.readline())
-            time.sleep(_AFTERMATH_S)
-            stages_now, used_now = stage_seconds(serves["http"]), cpu_seconds(pids)
+            used_now = cpu_seconds(pids)
+            now = until_idle(serves["http"], len(scene.symbols))
             told.append(
                 {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
-                | {"stages_ms": {name: (stages_now[name] - stages[name]) * 1e3 for name in STAGES}}
+                | {"stages_ms": {name: (now.stages[name] - before.stages[name]) * 1e3 for name in STAGES}}
+                | {"windows": {graph: now.windows[graph] - before.windows[graph] for graph in now.windows}}
                 | {"cpu_ms": {name: (used_now[name] - used[name]) * 1e3 for name in pids}}
             )
-            stages, used = stages_now, used_now
+            before, used = now, cpu_seconds(pids)
+            told[-1]["idle_cpu_ms"] = (used["daemon"] - used_now["daemon"]) * 1e3
         return {"bursts": told[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
 
 
@@ -177,7 +203,7 @@ def conditions(load: tuple[float, float, float]) -> dict[str, Any]:
     }
 
 
-def measure(symbols: int, family: str, features: str, live: int) -> dict[str, Any]:
+def measure(symbols: int, family: str, features: str, live: int, engine: str, graph: str) -> dict[str, Any]:
     """Bare, bursts, and bare again."""
     load = os.getloadavg()
     bundle = scenes.make_bundle(_KEPT, family, features)
@@ -185,7 +211,7 @@ def measure(symbols: int, family: str, features: str, live: int) -> dict[str, An
     model, inputs = BareModel(bundle.path("model.onnx")), bare_inputs(bundle, scene)
     before = model.fastest(inputs, repeats=5)
     with tempfile.TemporaryDirectory(prefix="gaze-burst-") as folder:
-        seen = bursts(bundle, scene, Path(folder))
+        seen = bursts(bundle, scene, Path(folder), engine, graph)
     bare = min(before, model.fastest(inputs, repeats=5), key=lambda one: one.median_ms)
     several = seen["bursts"]
     middle = {moment: statistics.median(one[moment] for one in several) for moment in MOMENTS}
@@ -195,6 +221,8 @@ def measure(symbols: int, family: str, features: str, live: int) -> dict[str, An
         "symbols": symbols,
         "family": family,
         "features": features,
+        "engine": engine,
+        "graph": graph,
         "bursts": len(several),
         "ms": middle,
         "fastest_last_ms": min(one["last"] for one in several),
@@ -203,6 +231,8 @@ def measure(symbols: int, family: str, features: str, live: int) -> dict[str, An
         "cpu_ratio": statistics.median(one["cpu_ms"]["daemon"] for one in several) / bare.cpu_ms,
         "stages_ms": {name: statistics.median(one["stages_ms"][name] for one in several) for name in STAGES},
         "cpu_ms": {name: statistics.median(one["cpu_ms"][name] for one in several) for name in several[0]["cpu_ms"]},
+        "idle_cpu_ms": statistics.median(one["idle_cpu_ms"] for one in several),
+        "windows": several[-1]["windows"],
         "memory_mib": seen["memory_mib"],
     }
 
@@ -216,6 +246,9 @@ def show(report: dict[str, Any]) -> None:
     print(f"its CPU{bare['cpu_ms']:>29.1f} ms   the daemon's is {report['cpu_ratio']:.2f} x of it")
     for moment in MOMENTS:
         print(f"{_SAID[moment]:<26}{report['ms'][moment]:>10.1f} ms   {report['ms'][moment] / bare['median_ms']:.2f} x")
+    run = ", ".join(f"{count:.0f} {graph}" for graph, count in report["windows"].items())
+    print(f"{'windows run':<26}{run}")
+    print(f"{'daemon, idle after it':<26}{report['idle_cpu_ms']:>10.1f} ms of CPU")
     for table, unit in (("stages_ms", "ms of a stage"), ("cpu_ms", "ms of CPU"), ("memory_mib", "MiB at most")):
         print()
         for name, value in report[table].items():
@@ -227,10 +260,12 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=10_000)
     parser.add_argument("--family", default="hourly_lstm")
     parser.add_argument("--features", default="stock_41")
+    parser.add_argument("--engine", default="onnxruntime", help="as [bundle] engine of the daemon's settings")
+    parser.add_argument("--graph", default="auto", choices=("auto", "full", "stream"))
     parser.add_argument("--bursts", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    report = measure(asked.symbols, asked.family, asked.features, asked.bursts)
+    report = measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, asked.graph)
     print(json.dumps(report, indent=2)) if asked.json else show(report)
 
 

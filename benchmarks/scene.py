@@ -141,12 +141,13 @@ async def _fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
                 )
 
 
-def settings(bundle: Bundle, scene: Scene, listens: dict[str, str]) -> str:
+def settings(bundle: Bundle, scene: Scene, listens: dict[str, str], engine: str, graph: str) -> str:
     """A daemon as users run it: nothing is switched off."""
     return f"""
 [bundle]
 path = {json.dumps(str(bundle.folder))}
-engine = "onnxruntime"
+engine = {json.dumps(engine)}
+graph = {json.dumps(graph)}
 [feed]
 websocket_url = {json.dumps(listens["websocket"])}
 rest_url = {json.dumps(listens["rest"])}

@@ -50,6 +50,24 @@ class Inputs:
         """(N,): whether so many consecutive bars make a window of every input but the markets'."""
         return unbroken_N >= self.fewest_bars
 
+    @property
+    def known_before(self) -> bool:
+        """Whether all rows of the next windows but the newest are made of bars that are there before it closes."""
+        return not self._markets and all(one.window.kind == "rolling" for one, _ in self._own)
+
+    @property
+    def newest_bars(self) -> int:
+        """Bars that the newest row is made of, its own included."""
+        return max(one.lookback for one, _ in self._own)
+
+    def known(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
+        """All rows but the newest of the windows that end one bar after these (N, L, 5): by input, (N, T-1, F)."""
+        return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, one.window.length - 1) for one, of in self._own}
+
+    def newest(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
+        """The newest row of the windows that end at the last of these (N, L, 5): by input, (N, 1, F)."""
+        return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, 1) for one, of in self._own}
+
     def make(
         self,
         bars_NL5: BarArray,
@@ -69,6 +87,13 @@ class Inputs:
             before_N = opened_at_ms_N - one.lag * self._interval_ms
             made[one.name] = self._rows(one, known, markets[one.name], before_N)
         return {name: made[name] for name in self._order}
+
+    def _last(
+        self, one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_N: TimeArray, count: int
+    ) -> npt.NDArray[np.float32]:
+        bars_NL5 = bars_NL5[:, -(count + one.lookback - 1) :]
+        back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
+        return known.rows(bars_NL5, count, opened_at_ms_N[:, None] - back_L).astype(np.float32)
 
     def _rows(
         self,

@@ -56,6 +56,8 @@ class Windows:
         self.revision_SC: npt.NDArray[np.int32] = np.zeros((len(self.symbols), capacity), np.int32)
         self.published_SC: npt.NDArray[np.int32] = np.full((len(self.symbols), capacity), NEVER, np.int32)
         self.newest_ms_S: TimeArray = np.full(len(self.symbols), EMPTY, np.int64)
+        self.changes_S: npt.NDArray[np.int64] = np.zeros(len(self.symbols), np.int64)
+        """How often a slot of each symbol was set: who kept something made of its bars knows whether it still holds."""
 
     def slot(self, opened_at_ms: int) -> int:
         """Where in the ring a bar that opened then belongs."""
@@ -108,6 +110,7 @@ class Windows:
         self.revision_SC[position, slot] = revision
         self.published_SC[position, slot] = published
         self.newest_ms_S[position] = max(self.newest_ms_S[position], opened_at_ms)
+        self.changes_S[position] += 1
 
     def publish(self, symbol: str, opened_at_ms: int, revision: int) -> None:
         """Remember that this revision's prediction has gone out."""

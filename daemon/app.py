@@ -17,10 +17,11 @@ from core import bundle as bundles
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle
 from core.errors import ConfigError, FeedError
+from core.inputs import Inputs
 from core.windows import Windows
 from daemon.config import Config
-from daemon.engines import OpenEngine, open_engine
-from daemon.engines.proof import prove, warm
+from daemon.engines import OpenEngine, OpenStream, open_engine
+from daemon.engines.proof import prove, stream_of, warm
 from daemon.feeds import feed as open_feed
 from daemon.inbox import Inbox
 from daemon.listening.fills import Fills
@@ -28,6 +29,7 @@ from daemon.listening.history import History
 from daemon.listening.listener import Listener
 from daemon.listening.seam import Seam
 from daemon.ports import Feed
+from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.parity import Parity
@@ -70,9 +72,9 @@ async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> No
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     bundle = bundles.read(Path(config.bundle.path))
-    engine = _proven(config, bundle)
+    engine, stream = _proven(config, bundle)
     async with AsyncExitStack() as stack:
-        daemon = await _unless(stop, _build(config, bundle, engine, stack))
+        daemon = await _unless(stop, _build(config, bundle, engine, stream, stack))
         if daemon is not None:
             started({"http": daemon.url})
             await daemon.run(stop)
@@ -90,7 +92,7 @@ async def _unless(stop: asyncio.Event, building: Coroutine[None, None, "Daemon"]
     return None if built.cancelled() else built.result()
 
 
-def _proven(config: Config, bundle: Bundle) -> OpenEngine:
+def _proven(config: Config, bundle: Bundle) -> tuple[OpenEngine, OpenStream | None]:
     engine = open_engine(config.bundle.engine, bundle)
     proof = prove(engine, bundle)
     warm(engine, bundle)
@@ -98,7 +100,10 @@ def _proven(config: Config, bundle: Bundle) -> OpenEngine:
         "the engine reproduces the golden outputs",
         extra={"engine": engine.name, "device": engine.device, "why": engine.reason, "rows": proof.rows},
     )
-    return engine
+    stream, why = stream_of(config.bundle.graph, engine, bundle)
+    graph = "whole windows at the close" if stream is None else "all but the newest row of a window before its close"
+    log.info("how the model is run", extra={"graph": graph, "why": why})
+    return engine, stream
 
 
 class Daemon:
@@ -113,6 +118,7 @@ class Daemon:
         keeper: Keeper,
         parity: Parity,
         notifier: Notifier,
+        ahead: Ahead | None,
     ) -> None:
         self.url = url
         self._listener = listener
@@ -121,6 +127,7 @@ class Daemon:
         self._keeper = keeper
         self._parity = parity
         self._notifier = notifier
+        self._ahead = ahead
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -128,6 +135,7 @@ class Daemon:
             listening = tasks.create_task(self._listener.listen_forever(), name="listen")
             predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
             checked = tasks.create_task(self._parity.check_forever(), name="parity")
+            making = tasks.create_task(self._ahead.make_forever(), name="ahead") if self._ahead else None
             looking = tasks.create_task(self._keeper.look_forever(), name="look")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
@@ -141,6 +149,8 @@ class Daemon:
             if late:
                 log.error("the store did not take the rest in time; it is fetched again at the next start")
                 predicting.cancel()
+            if making:
+                making.cancel()
             checked.cancel()
             looking.cancel()
             watched.cancel()
@@ -154,7 +164,9 @@ class Daemon:
         self._notifier.ready(f"serving, status page {self.url}/")
 
 
-async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: AsyncExitStack) -> Daemon:
+async def _build(
+    config: Config, bundle: Bundle, engine: OpenEngine, stream: OpenStream | None, stack: AsyncExitStack
+) -> Daemon:
     manifest, venue = bundle.manifest, config.feed.venue
     interval = Interval.parse(manifest.interval)
     feed = open_feed(venue, config.feed.websocket_url or None, config.feed.rest_url or None)
@@ -215,6 +227,10 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         windows_per_minute=config.parity.windows_per_minute,
         clock_s=time.monotonic,
     )
+    ahead = None
+    if stream:
+        inputs = Inputs(manifest.inputs, interval)
+        ahead = Ahead(windows, inputs, stream, clock_s=time.monotonic, told=metrics.ahead)
     predictor = Predictor(
         pipeline,
         windows,
@@ -231,10 +247,11 @@ async def _build(config: Config, bundle: Bundle, engine: OpenEngine, stack: Asyn
         committed=parity.offer,
         wall_ms=wall_ms,
         clock_s=time.monotonic,
+        ahead=ahead,
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, listener, inbox, predictor, keeper, parity, notifier)
+    return Daemon(server.url, listener, inbox, predictor, keeper, parity, notifier, ahead)
 
 
 def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:

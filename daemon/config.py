@@ -21,6 +21,8 @@ class BundleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     engine: str = "auto"
+    graph: Literal["auto", "full", "stream"] = "auto"
+    """Whole windows at the close, or all but their newest row before it; auto: that, where it gives the same bits."""
 
 
 class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -98,7 +98,10 @@ def open_engine(name: str, bundle: Bundle, environment: Mapping[str, str] = os.e
 
 def open_stream(engine: OpenEngine, bundle: Bundle) -> OpenStream | None:
     """The streaming graphs on what this engine runs on; None where the bundle has none, or the engine cannot."""
-    if engine.name != "onnxruntime" or not any(one.kind == "stream" for one in bundle.manifest.artefacts):
+    manifest = bundle.manifest
+    if engine.name != "onnxruntime" or not any(one.kind == "stream" for one in manifest.artefacts):
+        return None
+    if any(one.source == "market" for one in manifest.inputs):
         return None
     from daemon.engines.onnxruntime import OnnxRuntimeStream  # noqa: PLC0415 - see the top
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from core import golden
 from core.bundle import GOLDEN, Bundle
+from core.errors import EngineError
 from core.golden import INPUT, Arrays
-from daemon.engines import OpenEngine, OpenStream
+from daemon.engines import OpenEngine, OpenStream, open_stream
 from daemon.ports import Float32s
 
 FEATURE_TOLERANCE: Final = 1e-6
@@ -86,6 +87,28 @@ def prove_stream(stream: OpenStream, engine: OpenEngine, bundle: Bundle) -> Stre
         measured = golden.check(expected, said, stream.artefact.tolerance, what)
         same_bits = same_bits and all(said[name].tobytes() == whole[name].tobytes() for name in expected)
     return StreamProof(len(arrays["bars"]), measured, stream.artefact.tolerance, same_bits)
+
+
+def stream_of(graph: str, engine: OpenEngine, bundle: Bundle) -> tuple[OpenStream | None, str]:
+    """The streaming graphs, proven, where windows are to be run ahead; else None. And why.
+
+    `graph`: "full" never, "stream" always, "auto" where they give the bits of whole windows on this machine.
+    Raises: EngineError: "stream", and there are none to be run. BundleError: they do not reproduce the golden values.
+    """
+    if graph == "full":
+        return None, "whole windows were asked for"
+    stream = open_stream(engine, bundle)
+    if stream is None:
+        why = bundle.manifest.not_streaming or f"{engine.name} has no streaming graphs of this bundle"
+        if graph == "stream":
+            raise EngineError(f'graph = "stream" was asked for, but {why}; try: graph = "auto"')
+        return None, why
+    proof = prove_stream(stream, engine, bundle)
+    if proof.same_bits:
+        return stream, "they give the bits of whole windows"
+    if graph == "stream":
+        return stream, f"they were asked for, though in other bits: off by {max(proof.outputs.values()):.1g}"
+    return None, "streaming graphs give other bits than whole windows here"
 
 
 def warm(engine: OpenEngine, bundle: Bundle) -> None:

@@ -85,7 +85,7 @@ class Parity:
             return
         self._next_s = self._clock_s() + self._pause_s
         revisions = self._revisions(self._windows, bar.symbol, bar.opened_at_ms)
-        inputs = {name: batch.inputs[name][row].copy() for name in self._inputs}
+        inputs = {name: rows.copy() for name, rows in batch.fed(row).items() if name in self._inputs}
         bars_L5 = self._bars(self._windows, bar.symbol, bar.opened_at_ms)
         self._samples.put_nowait(Sample(bar.symbol, bar.opened_at_ms, revisions, bars_L5, inputs))
 

@@ -20,38 +20,64 @@ from core.outputs import Attention
 from core.prediction import Context, Doubt, Gaze, Message, Prediction, Step, encode, prediction_id
 from core.windows import Fate, Windows
 from daemon.ports import Entry, Float32s
+from daemon.predicting.ahead import Ahead
 from daemon.predicting.behind import Behind, Cut, Stored
 from daemon.predicting.intake import Intake
 from daemon.predicting.trust import Trust
 
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
+_NOBODY: Final = np.empty(0, np.int64)
 _MOST_WEIGHTS: Final = 1_024
 """Attention of more numbers than this travels as its profile over time."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Bars taken in together. `predicted` has the rows of `inputs`, in order; `stored` has every bar to keep."""
+    """Bars taken in together; `stored` has every bar to keep.
+
+    Of `predicted` come first those whose newest row is enough, as the rest of their window was run ahead: `newest` has
+    their rows and `ahead` the places of their symbols. `inputs` has the whole windows of those after them.
+    """
 
     stored: tuple[Stored, ...]
     predicted: tuple[Stored, ...]
     inputs: dict[str, Float32s]
+    newest: dict[str, Float32s] = {}
+    ahead: npt.NDArray[np.int64] = _NOBODY
+
+    @property
+    def given(self) -> dict[str, Float32s]:
+        """What the model is given of one part: by input (N, 1, F) of newest rows, (N, T, F) of whole windows."""
+        return self.newest if len(self.ahead) else self.inputs
+
+    def fed(self, row: int) -> dict[str, Float32s]:
+        """What the model is given now of the prediction in this row: by input (T, F), or (1, F)."""
+        of, row = (self.newest, row) if row < len(self.ahead) else (self.inputs, row - len(self.ahead))
+        return {name: rows[row] for name, rows in of.items()}
 
     def parts(self, rows: int) -> list["Batch"]:
-        """The same in batches of at most so many predictions; bars that are only to be kept go with the first."""
-        if len(self.predicted) <= rows:
+        """The same in batches of at most so many predictions, each of newest rows or of whole windows alone.
+
+        Bars that are only to be kept go with the first.
+        """
+        ahead = len(self.ahead)
+        if len(self.predicted) <= rows and ahead in (0, len(self.predicted)):
             return [self]
-        part_of = {_key(one): row // rows for row, one in enumerate(self.predicted)}
-        stored: list[list[Stored]] = [[] for _ in range(0, len(self.predicted), rows)]
+        firsts = [*range(0, ahead, rows), *range(ahead, len(self.predicted), rows)]
+        ends = [*firsts[1:], len(self.predicted)]
+        part_of = {_key(one): part for part in range(len(firsts)) for one in self.predicted[firsts[part] : ends[part]]}
+        stored: list[list[Stored]] = [[] for _ in firsts]
         for one in self.stored:
             stored[part_of.get(_key(one), 0)].append(one)
         return [
             Batch(
                 tuple(kept),
-                self.predicted[part * rows : (part + 1) * rows],
-                {name: values[part * rows : (part + 1) * rows] for name, values in self.inputs.items()},
+                self.predicted[first:end],
+                {name: values[first - ahead : end - ahead] for name, values in self.inputs.items() if first >= ahead},
+                {name: values[first:end] for name, values in self.newest.items() if first < ahead},
+                self.ahead[first:end],
             )
-            for part, kept in enumerate(stored)
+            for first, end, kept in zip(firsts, ends, stored, strict=True)
         ]
 
 
@@ -104,23 +130,33 @@ class Pipeline:
         since_ms: Mapping[str, int],
         broken: Collection[str] = (),
         now_ms: int | None = None,
+        ahead: Ahead | None = None,
     ) -> Admission:
         """Give every bar its place, and compute the model's inputs for those to be predicted.
 
         `since_ms`: per symbol, the opening time of the first bar to predict; earlier ones only fill windows.
         `broken`: symbols that no longer wait for a missing bar and go on without it. `now_ms`: the
-        venue's clock where it was asked: what opens after it is refused.
+        venue's clock where it was asked: what opens after it is refused. `ahead` knows whose window was run ahead.
         """
         intake = Intake(windows, self._inputs, self._behind, now_ms)
         cuts: list[Cut] = []
+        foreseen: list[Cut] = []
         for turn in _turns(arrivals):
             asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
-            cut = self._behind.cut(windows, asked)
-            intake.predicted(cut.predicted)
+            fit, whole = _parted(windows, asked, ahead)
+            cut = self._behind.cut(windows, whole)
+            intake.predicted([*fit, *cut.predicted])
             cuts.append(cut)
+            if fit:
+                # Cut now: a later turn may revise these very bars.
+                bars_NL5, _ = windows.gather(*_places(windows, fit), self._inputs.newest_bars)
+                foreseen.append(Cut(fit, bars_NL5, {}))
         predicted = [one for cut in cuts for one in cut.predicted]
         inputs = self._made(predicted, cuts) if predicted else {}
-        return Admission(Batch(intake.stored, tuple(predicted), inputs), intake.fates, tuple(intake.early))
+        known = [one for cut in foreseen for one in cut.predicted]
+        newest, positions_N = self._foreseen(windows, known, foreseen) if known else ({}, _NOBODY)
+        batch = Batch(intake.stored, (*known, *predicted), inputs, newest, positions_N)
+        return Admission(batch, intake.fates, tuple(intake.early))
 
     def unfinished(
         self, windows: Windows, symbols: Sequence[str], since_ms: Mapping[str, int], venue: str, now_ms: int
@@ -156,7 +192,7 @@ class Pipeline:
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
         gazes = {one.name: self._gazes(one, outputs[one.name], opened_N) for one in self._manifest.looks if outputs}
         newest = _newest(batch)
-        doubts = self._trust.doubts(batch.predicted, batch.inputs, drifting)
+        doubts = self._trust.doubts(batch.predicted, batch.given, drifting)
         banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
         messages: dict[tuple[str, int, int], Message] = {}
         for row in np.flatnonzero(finite_N).tolist():
@@ -178,6 +214,12 @@ class Pipeline:
         markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
         symbols = [one.arrival.bar.symbol for one in predicted]
         return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
+
+    def _foreseen(
+        self, windows: Windows, known: Sequence[Stored], cuts: Sequence[Cut]
+    ) -> tuple[dict[str, Float32s], npt.NDArray[np.int64]]:
+        positions_N, opened_N = _places(windows, known)
+        return self._inputs.newest(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N), positions_N
 
     def _prediction(
         self,
@@ -261,6 +303,22 @@ def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys((*symbols, *markets)))
 
 
+def _places(windows: Windows, some: Sequence[Stored]) -> tuple[npt.NDArray[np.int64], TimeArray]:
+    positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in some], np.int64)
+    return positions_N, np.array([one.arrival.bar.opened_at_ms for one in some], np.int64)
+
+
+def _parted(windows: Windows, asked: list[Stored], ahead: Ahead | None) -> tuple[list[Stored], list[Stored]]:
+    """Those whose window was run ahead, and the others."""
+    if ahead is None or not asked:
+        return [], asked
+    fits = ahead.fits(*_places(windows, asked)).tolist()
+    return (
+        [one for one, fit in zip(asked, fits, strict=True) if fit],
+        [one for one, fit in zip(asked, fits, strict=True) if not fit],
+    )
+
+
 def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
     """Split so that no turn holds a symbol twice: each prediction sees the bars up to its own, not later ones."""
     turns: list[list[Arrival]] = []
@@ -300,5 +358,5 @@ def _newest(batch: Batch) -> list[bytes]:
     """Of each prediction, the newest row of every input."""
     if not batch.predicted:
         return []
-    rows_NF = np.concatenate([values[:, -1] for values in batch.inputs.values()], axis=1).astype("<f4")
+    rows_NF = np.concatenate([values[:, -1] for values in batch.given.values()], axis=1).astype("<f4")
     return [row_F.tobytes() for row_F in rows_NF]

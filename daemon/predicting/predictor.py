@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 from core import attention
@@ -12,6 +13,7 @@ from core.prediction import Message
 from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s
+from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Admission, Batch, Pipeline
 from daemon.predicting.profile import RunningProfile
@@ -54,7 +56,7 @@ class Committer(Protocol):
 class Predictor:
     """Owns the windows and what is held. `committed` is told of every batch that the store has.
 
-    `wall_ms` and `clock_s`: the wall clock, and one that never goes back.
+    `wall_ms` and `clock_s`: the wall clock, and one that never goes back. `ahead`: what was run before bars came.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Predictor:
         committed: Callable[[Batch], None],
         wall_ms: Callable[[], int],
         clock_s: Callable[[], float],
+        ahead: Ahead | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._windows = windows
@@ -91,6 +94,7 @@ class Predictor:
         self._committed = committed
         self._wall_ms = wall_ms
         self._clock_s = clock_s
+        self._ahead = ahead
         # On a CPU a call has one thread; other engines take one call at a time.
         self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
         self._full = windows.full(windows.symbols, pipeline.fewest_bars)
@@ -107,7 +111,8 @@ class Predictor:
             arrivals = await self._take()
             if arrivals is None:
                 break
-            await self._work(arrivals, self._held.overdue(self._clock_s()))
+            with self._ahead.held() if self._ahead else nullcontext():
+                await self._work(arrivals, self._held.overdue(self._clock_s()))
         if self._held.symbols():
             log.warning(
                 "bars that wait for a missing one are fetched again at the next start", extra={"bars": len(self._held)}
@@ -176,7 +181,7 @@ class Predictor:
         self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
     ) -> Admission:
         begun = self._clock_s()
-        admission = self._pipeline.prepare(self._windows, arrivals, self._since_ms, broken, now_ms)
+        admission = self._pipeline.prepare(self._windows, arrivals, self._since_ms, broken, now_ms, self._ahead)
         held = len(self._held) + len(admission.early)
         self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
         self._stage("prepare", begun)
@@ -205,6 +210,8 @@ class Predictor:
         if not part.predicted:
             return {}
         async with self._engine_turns:
+            if self._ahead and len(part.ahead):
+                return await asyncio.to_thread(self._ahead.step, part.ahead, part.newest)
             return await asyncio.to_thread(self._engine.run, part.inputs)
 
     def _fill(self, batch: Batch) -> None:

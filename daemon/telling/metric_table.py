@@ -74,6 +74,8 @@ TABLE: Final = (
     Told("gaze_predictions_total", "counter", MODEL, "Predictions published."),
     Told("gaze_predictions_late_total", "counter", MODEL, "Those of them for bars that came by backfill."),
     Told("gaze_predictions_filled_total", "counter", MODEL, "Those of them whose window lacks bars, held flat."),
+    Told("gaze_windows_run_total", "counter", ("model", "graph"),
+         "Windows run to be predicted: whole (full), or at their close the newest row alone (step)."),
     Told("gaze_prediction", "gauge", ("model", "symbol", "horizon", "output"),
          "The newest prediction of each listed symbol; absent before its first."),
     Told("gaze_prediction_bar_close_timestamp_seconds", "gauge", ("model", "symbol"),
@@ -101,6 +103,7 @@ TABLE: Final = (
 
     Told("gaze_symbols", "gauge", (), "Symbols subscribed."),
     Told("gaze_symbols_ready", "gauge", (), "Those of them whose window is full."),
+    Told("gaze_symbols_ahead", "gauge", (), "Those of them whose next window was run but for its newest row."),
     Told("gaze_ready", "gauge", (), "1 while /readyz answers 200."),
     Told("gaze_store_up", "gauge", (), "1 while the store answers."),
     Told("gaze_store_errors_total", "counter", (), "Times the store could not be reached or refused to write."),

@@ -89,6 +89,7 @@ class Metrics:
 
     def _start_model(self) -> None:
         self._histograms["gaze_bar_to_prediction_seconds"].start([self._model])
+        self.windows_run(0, 0)
         for output in self._manifest.outputs:
             for column in _columns(output):
                 self._histograms["gaze_prediction_value"].start(
@@ -158,6 +159,15 @@ class Metrics:
     def batch(self, bars: int) -> None:
         """So many bars are predicted together."""
         self._histograms["gaze_batch_bars"].observe([bars])
+
+    def windows_run(self, whole: int, steps: int) -> None:
+        """So many windows were run whole, and of so many the newest row alone."""
+        for graph, count in (("full", whole), ("step", steps)):
+            self._counters["gaze_windows_run_total"].labels(self._model, graph).inc(count)
+
+    def ahead(self, symbols: int) -> None:
+        """Of so many symbols the next window was run but for its newest row."""
+        self._gauges["gaze_symbols_ahead"].set(symbols)
 
     def stage(self, name: str, seconds: float) -> None:
         """A batch spent so long in one of STAGES."""

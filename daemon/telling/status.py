@@ -37,6 +37,7 @@ class Status:
         self._metrics.lateness([one.received_at_ms / 1_000 - one.bar.opened_at_ms / 1_000 - interval_s for one in live])
         if batch.predicted:
             self._metrics.batch(len(batch.predicted))
+            self._metrics.windows_run(len(batch.predicted) - len(batch.ahead), len(batch.ahead))
 
     def stage(self, name: str, seconds: float) -> None:
         """One stage of one batch took so long."""

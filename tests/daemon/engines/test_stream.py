@@ -8,10 +8,10 @@ import pytest
 from bundles import rewritten, scaled, weights
 
 from core.bundle import Bundle
-from core.errors import BundleError
+from core.errors import BundleError, EngineError
 from daemon.engines import open_engine, open_stream
 from daemon.engines.onnxruntime import OnnxRuntime, OnnxRuntimeStream
-from daemon.engines.proof import prove_stream
+from daemon.engines.proof import prove_stream, stream_of
 from daemon.ports import Float32s
 
 SIZES = (1, 2, 3, 63, 64, 65, 200)
@@ -92,3 +92,26 @@ def test_a_step_that_does_not_fit_its_prefix_is_refused(exported: Bundle, wide: 
     mixed = rewritten(exported, tmp_path / "mixed", "model.step.onnx", lambda _: step)
     with pytest.raises(BundleError, match=r"model\.step\.onnx takes input '\w+' in shape .*128.*, its manifest says"):
         OnnxRuntimeStream(mixed)
+
+
+def test_by_default_windows_are_run_ahead_where_that_gives_the_same_bits(exported: Bundle):
+    engine = open_engine("onnxruntime", exported)
+    assert stream_of("auto", engine, exported)[0] is not None
+    assert stream_of("stream", engine, exported)[0] is not None
+    assert stream_of("full", engine, exported) == (None, "whole windows were asked for")
+
+
+def test_streaming_graphs_in_other_bits_are_used_only_where_they_are_asked_for(exported: Bundle, tmp_path: Path):
+    bit = rewritten(exported, tmp_path / "bit", "model.step.onnx", scaled("model.head.bias", 1.0 + 1e-6))
+    engine = open_engine("onnxruntime", bit)
+    assert stream_of("auto", engine, bit) == (None, "streaming graphs give other bits than whole windows here")
+    stream, why = stream_of("stream", engine, bit)
+    assert stream is not None
+    assert why.startswith("they were asked for, though in other bits: off by ")
+
+
+def test_streaming_graphs_that_were_asked_for_and_are_not_there_are_an_error(exported: Bundle):
+    engine = open_engine("onnxruntime-int8", exported)
+    assert stream_of("auto", engine, exported) == (None, "onnxruntime-int8 has no streaming graphs of this bundle")
+    with pytest.raises(EngineError, match=r'but onnxruntime-int8 has no .* try: graph = "auto"'):
+        stream_of("stream", engine, exported)
