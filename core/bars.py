@@ -81,6 +81,7 @@ class Origin(StrEnum):
     """How a bar reached us."""
 
     LIVE = "live"
+    AGGREGATED = "aggregated"  # live, built from the shorter bars that the venue streams
     BACKFILLED = "backfilled"  # from the venue's history
     FILLED = "filled"  # built by us: nothing was traded, and the venue leaves such bars out
 

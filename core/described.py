@@ -74,6 +74,8 @@ def toml(value: Any) -> str:
     """A value as TOML writes it."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, msgspec.Struct):
+        return toml(msgspec.to_builtins(value))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name} = {toml(inner)}" for name, inner in value.items()) + "}"
     return '""' if value is None or value is msgspec.NODEFAULT else json.dumps(value)
@@ -102,8 +104,11 @@ def _struct(kind: Any) -> type[msgspec.Struct] | None:
 
 def _sentences(kind: type[msgspec.Struct]) -> dict[str, str]:
     """What stands as a string below each attribute of a class."""
+    said: dict[str, str] = {}
+    for parent in kind.__bases__:
+        if issubclass(parent, msgspec.Struct) and parent is not msgspec.Struct:
+            said |= _sentences(parent)
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    said = {}
     if isinstance(body, ast.ClassDef):
         for attribute, below in zip(body.body, body.body[1:], strict=False):
             if (

@@ -5,29 +5,26 @@ import logging
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
 from core import bundle as bundles
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle
-from core.errors import ConfigError, FeedError
+from core.errors import FeedError
 from core.inputs import Inputs
 from core.windows import Windows
-from daemon.config import Config
+from daemon.config import Config, VenueConfig
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
 from daemon.feeds import feed as open_feed
 from daemon.inbox import Inbox
-from daemon.listening.fills import Fills
 from daemon.listening.history import History
-from daemon.listening.listener import Listener
-from daemon.listening.seam import Seam
+from daemon.listening.sources import Source, Sources
+from daemon.listening.spelling import chosen, spelled, together
+from daemon.listening.wire import wire
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
@@ -107,12 +104,12 @@ def _proven(config: Config, bundle: Bundle) -> tuple[OpenEngine, OpenStream | No
 
 
 class Daemon:
-    """One bundle on one feed: its tasks, and the order in which they stop."""
+    """One bundle on its feeds: its tasks, and the order in which they stop."""
 
     def __init__(
         self,
         url: str,
-        listener: Listener,
+        sources: Sources,
         inbox: Inbox,
         predictor: Predictor,
         keeper: Keeper,
@@ -121,7 +118,7 @@ class Daemon:
         ahead: Ahead | None,
     ) -> None:
         self.url = url
-        self._listener = listener
+        self._sources = sources
         self._inbox = inbox
         self._predictor = predictor
         self._keeper = keeper
@@ -132,7 +129,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
         async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._listener.listen_forever(), name="listen")
+            listening = tasks.create_task(self._sources.listen_forever(), name="listen")
             predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
             checked = tasks.create_task(self._parity.check_forever(), name="parity")
             making = tasks.create_task(self._ahead.make_forever(), name="ahead") if self._ahead else None
@@ -156,7 +153,7 @@ class Daemon:
             watched.cancel()
 
     async def _tell_when_ready(self) -> None:
-        while not self._listener.live:  # a fact about many sockets, which no single event tells
+        while not self._sources.live:  # a fact about many sockets, which no single event tells
             # A long history must not run into systemd's start timeout.
             self._notifier.extend(_PATIENCE_S)
             await asyncio.sleep(_TICK_S)
@@ -167,11 +164,13 @@ class Daemon:
 async def _build(
     config: Config, bundle: Bundle, engine: OpenEngine, stream: OpenStream | None, stack: AsyncExitStack
 ) -> Daemon:
-    manifest, venue = bundle.manifest, config.feed.venue
+    manifest = bundle.manifest
     interval = Interval.parse(manifest.interval)
-    feed = open_feed(venue, config.feed.websocket_url or None, config.feed.rest_url or None)
-    symbols = _spelled(feed, config.feed.symbols)
-    metrics = Metrics(manifest, bundle.digest, _spelled(feed, config.metrics.symbols) or symbols[:_GAUGED], [venue])
+    feeds = [open_feed(one.venue, one.websocket_url or None, one.rest_url or None) for one in config.feed.venues]
+    by_feed = [spelled(feed, one.symbols) for feed, one in zip(feeds, config.feed.venues, strict=True)]
+    symbols = together(by_feed)
+    gauged = chosen(config.metrics.symbols, feeds, symbols) or symbols[:_GAUGED]
+    metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
     profiles = _profiles(bundle, metrics)
     pipeline = Pipeline(
@@ -186,8 +185,15 @@ async def _build(
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)
     status = Status(metrics, _about(config, bundle, engine), len(watched))
+    # A market that no venue was asked for is the first one's.
+    by_feed[0] += watched[len(symbols) :]
     # The lease is taken after all that can be refused: whoever cannot start must not stop the daemon that runs.
-    feed.sockets(symbols, interval)
+    for feed, some in zip(feeds, by_feed, strict=True):
+        feed.sockets(some, interval)
+    sources = [
+        await _source(feed, one, some, stack)
+        for feed, one, some in zip(feeds, config.feed.venues, by_feed, strict=True)
+    ]
     server = await serve_http(config.http.host, config.http.port, status, metrics)
     stack.push_async_callback(server.close)
     store, revive = await _store(config, manifest.name, interval, windows.capacity, stack)
@@ -196,9 +202,7 @@ async def _build(
     kept = await store.load(windows)
     store.guard(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
-    session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-    history = History(feed, session)
-    since_ms = await store.follow(watched, await _last_closed_ms(history, interval))
+    since_ms = await store.follow(watched, await _last_closed_ms(sources[0].history, interval))
     inbox = Inbox(config.feed.inbox)
 
     def wanted_from(symbol: str) -> int:
@@ -206,19 +210,10 @@ async def _build(
         missing_ms = windows.wanted_from(symbol, windows.capacity)
         return since_ms[symbol] - (pipeline.bars_needed - 1) * interval.ms if missing_ms is None else missing_ms
 
-    seam = Seam(
-        venue,
-        interval,
-        inbox,
-        history,
-        wanted_from,
-        metrics,
-        now=time.time,
-        warmup_bars=pipeline.bars_needed + 1,
-    )
-    fills = Fills(seam, history, interval)
-    listener = Listener(feed, watched, interval, seam, fills, metrics, now=time.time)
-    status.feed_is(lambda: listener.live)
+    for source in sources:
+        source.join(interval, inbox, wanted_from, metrics, now=time.time, warmup_bars=pipeline.bars_needed + 1)
+    all_sources = Sources(sources)
+    status.feed_is(lambda: all_sources.live)
     parity = Parity(
         manifest.inputs,
         windows,
@@ -238,11 +233,11 @@ async def _build(
         keeper,
         inbox,
         Held(config.feed.fill_wait_s),
-        venue=venue,
+        venues=all_sources.venues,
         since_ms=dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols},
         profiles=profiles,
-        request_fill=fills.request_fill,
-        venue_time_ms=history.venue_time_ms,
+        request_fill=all_sources.request_fill,
+        venue_time_ms=all_sources.venue_time_ms,
         watcher=status,
         committed=parity.offer,
         wall_ms=wall_ms,
@@ -251,16 +246,13 @@ async def _build(
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, listener, inbox, predictor, keeper, parity, notifier, ahead)
+    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead)
 
 
-def _spelled(feed: Feed, symbols: Sequence[str]) -> tuple[str, ...]:
-    """The symbols as the venue spells them, which is how its bars name them."""
-    spelled = Counter(map(feed.spelling, symbols))
-    twice = sorted(symbol for symbol, count in spelled.items() if count > 1)
-    if twice:
-        raise ConfigError(f"symbols names {', '.join(twice)} twice, in two spellings; try: leave one out")
-    return tuple(spelled)
+async def _source(feed: Feed, one: VenueConfig, symbols: Sequence[str], stack: AsyncExitStack) -> Source:
+    way = wire(one.proxy, one.ca_file)
+    session = await stack.enter_async_context(way.session())
+    return Source(feed, symbols, way, History(feed, session), one.spares)
 
 
 async def _store(
@@ -302,10 +294,11 @@ def _profiles(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:
 
 def _about(config: Config, bundle: Bundle, engine: OpenEngine) -> dict[str, str]:
     manifest = bundle.manifest
+    venues = ", ".join(f"{one.venue}, {len(one.symbols)} symbols" for one in config.feed.venues)
     return {
         "model": f"{manifest.name} {manifest.version} ({manifest.family})",
         "digest": bundle.digest,
         "engine": f"{engine.name} on {engine.device}",
-        "feed": f"{config.feed.venue}, {len(config.feed.symbols)} symbols, {manifest.interval} bars",
+        "feed": f"{venues}, {manifest.interval} bars",
         "store": redact(config.store.url) or f"a server of our own in {config.store.directory}",
     }

@@ -1,9 +1,9 @@
 """The daemon's settings: one TOML, frozen and typed, read once and handed down as values."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,18 +25,39 @@ class BundleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whole windows at the close, or all but their newest row before it; auto: that, where it gives the same bits."""
 
 
-class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where bars come from."""
+class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One venue, and how it is reached."""
 
     symbols: tuple[str, ...]
     venue: str = "binance"
     websocket_url: str = ""
     """Another address than the venue's own, such as a stand-in exchange."""
     rest_url: str = ""
+    spares: Annotated[int, msgspec.Meta(ge=0, le=3)] = 0
+    """More sockets that carry the same bars: the first word on each counts, and a lost socket costs nothing."""
+    proxy: str = ""
+    """http://, https://, socks4:// or socks5://; empty: as the environment's HTTPS_PROXY says."""
+    ca_file: str = ""
+    """A file of certificates (PEM) to trust beside the usual ones."""
+
+
+Venue = TypeVar("Venue", bound=VenueConfig)
+
+
+class FeedConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
+    """Where bars come from."""
+
     fill_wait_s: Positive = 30.0
     """How long a bar waits for a missing one before it before its symbol goes on without."""
     inbox: Count = 20_000
     """Closed bars that may wait for the predictor; then the sockets are held back."""
+    more: tuple[VenueConfig, ...] = ()
+    """Further venues, each a table [[feed.more]]; no symbol stands in two."""
+
+    @property
+    def venues(self) -> tuple[VenueConfig, ...]:
+        """All of them, this one first."""
+        return (self, *self.more)
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,13 +138,23 @@ def read(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
     Raises: ConfigError: no such file, not TOML, a key unknown, missing or of another type, no or repeated symbols.
     """
     config = _decoded(path, overrides, environment or {})
-    symbols = config.feed.symbols
-    if not symbols:
-        raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")
-    twice = sorted(symbol for symbol, count in Counter(symbols).items() if count > 1)
-    if twice:
-        raise ConfigError(f"{path}: [feed] symbols names {', '.join(twice)} twice")
+    _check(config.feed, path)
     return _with_secrets(_from_folder(config, path.parent))
+
+
+def _check(feed: FeedConfig, path: Path) -> None:
+    if not all(one.symbols for one in feed.venues):
+        raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")
+    symbols = _twice(name for one in feed.venues for name in one.symbols)
+    if symbols:
+        raise ConfigError(f"{path}: [feed] symbols names {symbols} twice; try: a daemon of its own for another venue's")
+    venues = _twice(one.venue for one in feed.venues)
+    if venues:
+        raise ConfigError(f"{path}: [feed] names the venue {venues} twice; try: all of its symbols in one table")
+
+
+def _twice(names: Iterable[str]) -> str:
+    return ", ".join(sorted(name for name, count in Counter(names).items() if count > 1))
 
 
 def told(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Iterator[Told]:
@@ -169,6 +200,7 @@ def _from_folder(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     return replace(
         config,
+        feed=replace(_beside(config.feed, folder), more=tuple(_beside(one, folder) for one in config.feed.more)),
         bundle=replace(config.bundle, path=str(folder / config.bundle.path)),
         store=replace(
             config.store,
@@ -176,3 +208,7 @@ def _from_folder(config: Config, folder: Path) -> Config:
             url_file=config.store.url_file and str(folder / config.store.url_file),
         ),
     )
+
+
+def _beside(venue: Venue, folder: Path) -> Venue:
+    return msgspec.structs.replace(venue, ca_file=venue.ca_file and str(folder / venue.ca_file))

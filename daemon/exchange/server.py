@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -48,6 +49,7 @@ class Exchange:
         host: str = "127.0.0.1",
         port: int = 0,
         subscribers: int = 1,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.clock = clock
         self._market = market
@@ -56,6 +58,7 @@ class Exchange:
         self._host = host
         self._port = port
         self._subscribers = subscribers
+        self._tls = tls
         self._clients: list[Client] = []
         self._numbers = itertools.count()
         self._subscribed = asyncio.Event()
@@ -70,12 +73,12 @@ class Exchange:
     @property
     def websocket_url(self) -> str:
         """Where its websockets are."""
-        return f"ws://{self._host}:{self._port}"
+        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self._port}"
 
     @property
     def rest_url(self) -> str:
         """Where its REST is."""
-        return f"http://{self._host}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     @property
     def summary(self) -> Summary:
@@ -88,7 +91,7 @@ class Exchange:
         """Listen; a port of 0 is replaced by the one found. Raises: UsageError: it cannot be listened on."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
             raise UsageError(f"cannot listen on {self._host}:{self._port} ({error.strerror}); try: --port 0") from error

@@ -46,7 +46,7 @@ class Seam:
 
     `since`: the opening time of the first bar the predictor misses, None for a symbol it knows nothing of, which then
     gets `warmup_bars`. `now`: the wall clock in Unix seconds. `overdue_s`: a bar that has not come so long after its
-    end is asked of history; `look_s`: at the latest so often it is looked for such bars.
+    end is asked of history; `look_s`: at the latest so often it is looked for such bars. `live`: what sockets bring.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Seam:
         overdue_s: float = 10.0,
         look_s: float = 30.0,
         repeat: Backoff = Backoff(first_s=10.0, last_s=600.0),  # noqa: B008 - frozen
+        live: Origin = Origin.LIVE,
     ) -> None:
         self._venue = venue
         self._interval = interval
@@ -80,6 +81,7 @@ class Seam:
         self._overdue_ms = max(int(overdue_s * 1_000), history.settle_ms)
         self._look_s = look_s
         self._repeat = repeat
+        self._live = live
         self._symbols: set[str] = set()
         self._held: dict[str, deque[Arrival]] = {}
         self._next_ms: dict[str, int] = {}
@@ -109,7 +111,7 @@ class Seam:
             await self._release(bar.symbol)
             held = None
         if bar.closed:
-            arrival = self._arrival(bar, Origin.LIVE)
+            arrival = self._arrival(bar, self._live)
             if held is None:
                 await self._pass_on(arrival)
             else:

@@ -1,8 +1,10 @@
-"""The one place that opens websockets: through a proxy where one is named, with certificates of one's own."""
+"""How a venue is reached: websockets and REST, through a proxy where one is named, with certificates of one's own."""
 
+import importlib.util
 import ssl
 from typing import Final
 
+import aiohttp
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -15,19 +17,22 @@ LOST: Final = (OSError, WebSocketException)
 _FRAME_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 1.0
 """How long a venue may take to answer a close; a dead one never does."""
+_HTTP: Final = ("http://", "https://")
+_SOCKS: Final = ("socks4://", "socks5://")
+
+Connection = ClientConnection
 
 
 class Wire(msgspec.Struct, frozen=True):
-    """How sockets are opened. `proxy`: http://, https://, socks4:// or socks5://; None: as the environment says."""
+    """The way to a venue. `proxy`: None: as the environment says. `ping_interval_s`: between pings of our own."""
 
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
     open_timeout_s: float = 10.0
     ping_interval_s: float = 20.0
-    """Between websocket pings of our own, for a venue without a heartbeat of its own."""
 
     def open(self, url: str, *, pings: bool) -> connect:
-        """A context in which the socket is open. Raises: one of LOST."""
+        """A context in which a websocket is open; `pings`: the venue has no heartbeat of its own. Raises: LOST."""
         return connect(
             url,
             user_agent_header="gaze",
@@ -36,25 +41,41 @@ class Wire(msgspec.Struct, frozen=True):
             open_timeout=self.open_timeout_s,
             close_timeout=_CLOSE_S,
             proxy=self.proxy or True,
-            ssl=self.tls if url.startswith("wss://") else None,
+            ssl=(self.tls or True) if url.startswith("wss://") else None,
         )
 
+    def session(self) -> aiohttp.ClientSession:
+        """What asks over REST."""
+        tls: ssl.SSLContext | bool = self.tls or True
+        if self.proxy is None or self.proxy.startswith(_HTTP):
+            connector = aiohttp.TCPConnector(ssl=tls)
+            return aiohttp.ClientSession(connector=connector, proxy=self.proxy, trust_env=True)
+        from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - an extra
 
-Connection = ClientConnection
+        return aiohttp.ClientSession(connector=ProxyConnector.from_url(self.proxy, ssl=tls))
 
 
-def trusting(ca_file: str) -> ssl.SSLContext | None:
-    """Certificates of these authorities beside the usual ones; None for the usual ones alone.
+def wire(proxy: str = "", ca_file: str = "") -> Wire:
+    """The way to a venue; empty: as the environment says, and with the usual certificates.
 
-    Raises: ConfigError: the file cannot be read, or holds no certificate.
+    Raises: ConfigError: no such proxy, what speaks to it is not installed, or no certificates in the file.
     """
-    if not ca_file:
-        return None
+    if proxy and not proxy.startswith((*_HTTP, *_SOCKS)):
+        raise ConfigError(
+            f"expected a proxy with one of {', '.join((*_HTTP, *_SOCKS))}, found {proxy.partition('@')[2] or proxy!r}; "
+            "try: proxy = 'socks5://127.0.0.1:1080'"
+        )
+    if proxy.startswith(_SOCKS) and not importlib.util.find_spec("aiohttp_socks"):
+        raise ConfigError("a SOCKS proxy needs aiohttp-socks, which is not installed; try: pip install 'gazed[socks]'")
+    return Wire(proxy or None, _trusting(ca_file) if ca_file else None)
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"[feed] ca_file {ca_file} holds no certificates that can be read ({error}); try: a file of PEM"
+            f"expected certificates in the ca_file {ca_file}, found {error}; try: a file of PEM"
         ) from error
     return context

@@ -159,14 +159,19 @@ class Pipeline:
         return Admission(batch, intake.fates, tuple(intake.early))
 
     def unfinished(
-        self, windows: Windows, symbols: Sequence[str], since_ms: Mapping[str, int], venue: str, now_ms: int
+        self,
+        windows: Windows,
+        symbols: Sequence[str],
+        since_ms: Mapping[str, int],
+        venues: Mapping[str, str],
+        now_ms: int,
     ) -> Batch:
         """What these symbols have stored and not published, though its window is whole, and the model's inputs for it.
 
         A daemon that was killed between two calls to the store leaves such bars: no bar still to come would heal them.
         """
         begun = [
-            Stored(Arrival(bar, venue, now_ms, Origin.BACKFILLED), revision)
+            Stored(Arrival(bar, venues[symbol], now_ms, Origin.BACKFILLED), revision)
             for symbol in symbols
             for bar, revision in windows.unpublished(symbol, since_ms.get(symbol, 0))
         ]

@@ -56,7 +56,8 @@ class Committer(Protocol):
 class Predictor:
     """Owns the windows and what is held. `committed` is told of every batch that the store has.
 
-    `wall_ms` and `clock_s`: the wall clock, and one that never goes back. `ahead`: what was run before bars came.
+    `venues`: of each symbol. `wall_ms` and `clock_s`: the wall clock, and one that never goes back. `ahead`: what was
+    run before bars came.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Predictor:
         inbox: Inbox,
         held: Held,
         *,
-        venue: str,
+        venues: Mapping[str, str],
         since_ms: Mapping[str, int],
         profiles: Mapping[str, RunningProfile],
         request_fill: Callable[[str, int, int], None],
@@ -85,7 +86,7 @@ class Predictor:
         self._store = store
         self._inbox = inbox
         self._held = held
-        self._venue = venue
+        self._venues = venues
         self._since_ms = since_ms
         self._profiles = profiles
         self._request_fill = request_fill
@@ -124,7 +125,7 @@ class Predictor:
         for first in range(0, len(symbols), _SYMBOLS_AT_ONCE):
             begun = self._clock_s()
             some = symbols[first : first + _SYMBOLS_AT_ONCE]
-            batch = self._pipeline.unfinished(self._windows, some, self._since_ms, self._venue, self._wall_ms())
+            batch = self._pipeline.unfinished(self._windows, some, self._since_ms, self._venues, self._wall_ms())
             if batch.predicted:
                 log.info("finishing what was begun before", extra={"bars": len(batch.predicted)})
                 self._stage("prepare", begun)

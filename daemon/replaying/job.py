@@ -76,9 +76,10 @@ def replayed(
         to_ms = end_ms if to_ms is None else to_ms
     fill = config.publish.broken == "fill"
     pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top, fill=fill)
-    stream = BarStream(bars, interval, with_markets(config.feed.symbols, pipeline.markets))
+    symbols = tuple(symbol for venue in config.feed.venues for symbol in venue.symbols)
+    stream = BarStream(bars, interval, with_markets(symbols, pipeline.markets))
     span = Span(
-        config.feed.symbols,
+        symbols,
         stream.first_ms if from_ms is None else from_ms,
         stream.end_ms if to_ms is None else to_ms,
     )

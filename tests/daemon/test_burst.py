@@ -120,7 +120,7 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
             store,
             inbox,
             Held(wait_s=30),
-            venue="binance",
+            venues=dict.fromkeys(windows.symbols, "binance"),
             since_ms={},
             profiles={"attention": RunningProfile(np.full(4, 0.25))},
             request_fill=lambda *_: None,

@@ -11,6 +11,7 @@ from core.windows import Fate, Windows
 from daemon.predicting.pipeline import Batch, Pipeline
 
 NEEDED = 28  # a window of 4 and 25 bars of lookback: the first row ends at bar 25
+VENUES = dict.fromkeys(("A", "B", "C", "BTCUSDT"), "binance")
 
 
 def a_pipeline(**changes: object) -> Pipeline:
@@ -203,7 +204,7 @@ def test_what_a_killed_daemon_stored_and_did_not_publish_is_finished():
             mirror.put(bar)
     mirror.publish("A", a_bar(NEEDED + 1).opened_at_ms, 0)
     since = {symbol: a_bar(NEEDED + 1).opened_at_ms for symbol in "ABC"}
-    batch = whole.unfinished(mirror, ["A", "B", "C"], since, "binance", now_ms=0)
+    batch = whole.unfinished(mirror, ["A", "B", "C"], since, VENUES, now_ms=0)
     assert [(one.arrival.bar.symbol, n) for one, n in zip(batch.predicted, numbers(batch), strict=True)] == [
         ("A", NEEDED + 2),
         ("A", NEEDED + 3),
@@ -219,4 +220,4 @@ def test_what_is_late_is_not_finished_where_late_ones_are_skipped():
     mirror = windows()
     for bar in bars(1, NEEDED):
         mirror.put(bar)
-    assert not a_pipeline(publish_late=False).unfinished(mirror, ["BTCUSDT"], {}, "binance", now_ms=0).stored
+    assert not a_pipeline(publish_late=False).unfinished(mirror, ["BTCUSDT"], {}, VENUES, now_ms=0).stored

@@ -1,6 +1,7 @@
 """The loop between inbox and store, with a store and an engine small enough to see through."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -132,7 +133,7 @@ class Bench:
             Keeper(self.store, self.notebook, leave_it, retry_s=0.0),
             self.inbox,
             self.held,
-            venue="binance",
+            venues=defaultdict(lambda: "binance"),
             since_ms={},
             profiles={"attention": RunningProfile(np.full(4, 0.25))},
             request_fill=lambda _, first, to: self.asked.put_nowait((first // HOUR.ms, to // HOUR.ms)),

@@ -1,0 +1,40 @@
+"""Symbols as the venues spell them, which is how their bars name them."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from core.errors import ConfigError
+from daemon.ports import Feed
+
+
+def spelled(feed: Feed, symbols: Iterable[str]) -> tuple[str, ...]:
+    """The symbols asked of one venue. Raises: ConfigError: two of them are one."""
+    names = [feed.spelling(symbol) for symbol in symbols]
+    if twice := _twice(names):
+        raise ConfigError(f"symbols names {twice} twice, in two spellings; try: leave one out")
+    return tuple(names)
+
+
+def together(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The symbols of all venues. Raises: ConfigError: two venues have one of a name."""
+    names = [name for part in parts for name in part]
+    if twice := _twice(names):
+        raise ConfigError(f"two venues have {twice}; try: a daemon of its own for one of them")
+    return tuple(names)
+
+
+def chosen(asked: Sequence[str], feeds: Sequence[Feed], symbols: Sequence[str]) -> tuple[str, ...]:
+    """Those of the symbols that are asked for, in any venue's spelling. Raises: ConfigError: one that is none."""
+    there = set(symbols)
+    found = {one: next((name for feed in feeds if (name := feed.spelling(one)) in there), "") for one in asked}
+    missing = [one for one, name in found.items() if not name]
+    if missing:
+        raise ConfigError(
+            f"[metrics] symbols names {', '.join(missing)}, which no venue is asked for; "
+            "try: leave it out, or add it to [feed] symbols"
+        )
+    return tuple(found.values())
+
+
+def _twice(names: Iterable[str]) -> str:
+    return ", ".join(sorted(name for name, count in Counter(names).items() if count > 1))

@@ -1,0 +1,79 @@
+"""The way to a venue: through proxies, with certificates of one's own."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from proxies import a_proxy
+
+from core.barfile import BarFile
+from core.errors import ConfigError
+from daemon.exchange.clock import VenueClock
+from daemon.exchange.dialects import dialect
+from daemon.exchange.market import Market
+from daemon.exchange.server import Exchange
+from daemon.listening.wire import LOST, Wire, wire
+
+CERTIFICATES = Path(__file__).resolve().parents[2] / "certificates"
+
+
+@pytest.fixture
+def an_exchange(span: Callable[[str], BarFile]) -> Callable[..., Exchange]:
+    """A builder: a stand-in over a week of real bars, with TLS where a certificate is given."""
+    market = Market(span("binance"))
+
+    def build(certificate: Path | str = "") -> Exchange:
+        tls = None
+        if certificate:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(certificate)
+        return Exchange(market, dialect("binance", market), VenueClock(market.first_ms), tls=tls)
+
+    return build
+
+
+async def reached(way: Wire, exchange: Exchange) -> None:
+    """Both the websocket and REST answer."""
+    async with way.session() as session, session.get(f"{exchange.rest_url}/api/v3/ping") as answer:
+        assert answer.status == 200
+    async with way.open(f"{exchange.websocket_url}/ws", pings=True) as connection:
+        await connection.send('{"method":"LIST_SUBSCRIPTIONS","id":1}')
+        assert await connection.recv() == '{"result":[],"id":1}'
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("certificate", ["", "localhost.pem"])
+async def test_a_proxy_leads_to_the_websocket_and_to_rest(
+    an_exchange: Callable[..., Exchange], scheme: str, certificate: str
+):
+    ca_file = str(CERTIFICATES / "authority.pem") if certificate else ""
+    async with a_proxy(scheme) as proxy, an_exchange(certificate and CERTIFICATES / certificate) as exchange:
+        await reached(wire(proxy.url, ca_file), exchange)
+        assert proxy.led == [exchange.rest_url.partition("://")[2]] * 2
+
+
+async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(an_exchange: Callable[..., Exchange]):
+    async with an_exchange(CERTIFICATES / "localhost.pem") as exchange:
+        await reached(wire(ca_file=str(CERTIFICATES / "authority.pem")), exchange)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(an_exchange: Callable[..., Exchange]):
+    async with an_exchange(CERTIFICATES / "localhost.pem") as exchange:
+        with pytest.raises(LOST, match="CERTIFICATE_VERIFY_FAILED"):
+            async with wire().open(f"{exchange.websocket_url}/ws", pings=True):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("proxy", "ca_file", "said"),
+    [
+        ("127.0.0.1:1080", "", "found '127.0.0.1:1080'; try: proxy = 'socks5"),
+        ("ftp://me:hidden@there", "", "found 'there'; try"),
+        ("", "/nowhere.pem", "expected certificates in the ca_file /nowhere.pem, found .*No such file"),
+        ("", __file__, "found .*; try: a file of PEM"),
+    ],
+)
+def test_a_way_that_makes_no_sense_is_refused(proxy: str, ca_file: str, said: str):
+    with pytest.raises(ConfigError, match=said):
+        wire(proxy, ca_file)
