@@ -147,18 +147,21 @@ def _numbers(told: str) -> list[float]:
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     bars: Bars,
+    by: Annotated[list[str] | None, typer.Option(help="Also apart, by: regime, symbol. May be given again.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Judge a run on bars it was not trained on: those from its test part on.
+
+    Every measure stands beside the baselines' with a 95 % interval, then what was said beside how often it came.
 
     Example: gaze evaluate runs/demo --bars bars.parquet
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
-    from training import job, peeks, run  # noqa: PLC0415
+    from training import job, peeks, run, slices  # noqa: PLC0415
 
     trained, console = run.load(run_folder), Console(stderr=as_json)
-    evaluation = job.evaluate(trained, bars)
+    evaluation = job.evaluate(trained, bars, slices.known(by or ()))
     _tell(console, evaluation, as_json=as_json)
     if not trained.recipe.split.fold:
         count = peeks.add(run_folder, "gaze evaluate", evaluation.bars_fingerprint)
@@ -174,5 +177,9 @@ def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> Non
         print(msgspec.json.encode(evaluation).decode())
         return
     console.print(report.scores(evaluation))
+    if evaluation.parts:
+        console.print(report.parts_apart(evaluation))
+    if (curves := report.calibration(evaluation)) is not None:
+        console.print(curves)
     for sentence in report.verdicts(evaluation):
         console.print(sentence, highlight=False, soft_wrap=True)

@@ -27,18 +27,23 @@ class Bootstrap(msgspec.Struct, frozen=True):
 
     def sums(self, of_MS: Floats) -> Floats:
         """(M, S) -> (D, S): the sums over the moments of each draw."""
-        blocks = self.times_DB.shape[1]
-        columns = [np.bincount(self.block_M, weights=column, minlength=blocks) for column in of_MS.T]
+        columns = [np.bincount(self.block_M, weights=column, minlength=self.blocks) for column in of_MS.T]
         return self.times_DB @ np.stack(columns, axis=1)
 
-    def bounds(self, values_D: Floats) -> tuple[float, float]:
+    @property
+    def blocks(self) -> int:
+        """How many blocks of time there are."""
+        return int(self.times_DB.shape[1])
+
+    def bounds(self, values_D: Floats, blocks: int | None = None) -> tuple[float, float]:
         """The middle 95 % of the draws of a measure, the sample's own first, as much wider as so few blocks ask for.
 
-        Draws in which the measure is not defined are left out.
+        Draws in which the measure is not defined are left out. `blocks`: how many hold some of what is measured, where
+        not all do.
         """
         tail = (1 - COVERAGE) / 2
         away = np.nanquantile(values_D[1:], (tail, 1 - tail)) - values_D[0]
-        low, high = values_D[0] + away * _widening(self.times_DB.shape[1])
+        low, high = values_D[0] + away * _widening(blocks or self.blocks)
         return float(low), float(high)
 
 

@@ -1,6 +1,6 @@
 """One training from a file of bars to a run folder, and one evaluation of such a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from training.predicting import LOOKED, Said, predict
 from training.recipe import Recipe
 from training.reference import ranges
 from training.run import Arrays, Facts, Joined, Run
+from training.slices import By
 from training.split import Parts, split
 from training.unfinished import Unfinished
 
@@ -107,13 +108,13 @@ def conclude(
         joined,
     )
     learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
-    evaluation = judge(predict(model, parts.test), learned, parts.test, fingerprint)
+    evaluation = judge(predict(model, parts.test), learned, parts.test, fingerprint, facts.margins)
     reference = _reference(model, unseen) | ranges(parts.train)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
 
 
-def evaluate(trained: Run, bars: Path) -> Evaluation:
+def evaluate(trained: Run, bars: Path, by: Sequence[By] = ()) -> Evaluation:
     """Judge a run on every window of a file from its test part on, which nothing was trained or chosen on.
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
@@ -132,7 +133,8 @@ def evaluate(trained: Run, bars: Path) -> Evaluation:
             f"{trained.folder} begins; what lies before was trained on. try: a file of later bars"
         )
     samples = Samples(made, ends_N[np.argsort(made.opened_at_ms_R[ends_N], kind="stable")])
-    return judge(predict(trained.model, samples), trained.baselines, samples, file.fingerprint)
+    said, margins = predict(trained.model, samples), trained.facts.margins
+    return judge(said, trained.baselines, samples, file.fingerprint, margins, by)
 
 
 def _sample(samples: Samples) -> Arrays:

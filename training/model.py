@@ -4,6 +4,7 @@ N batch, T steps, F features, H hidden units.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from core.outputs import Attention, Output
 from training import heads
 from training.heads import Head
+
+PLAIN: Final = "plain."
+"""With an output's name: what it would say without its calibration."""
 
 
 class Normalise(nn.Module):
@@ -69,6 +73,12 @@ class Model(nn.Module):
         Weights sum to 1 over their last axis; activations of gates, whose last axis is "gate", to nothing.
         """
         return self.said(self.raw(*x_NTF))
+
+    def both(self, *x_NTF: Tensor) -> dict[str, Tensor]:
+        """As forward, and under PLAIN and its name what each calibrated output would say without its calibration."""
+        raw = self.raw(*x_NTF)
+        calibrated = [one for one in self.outputs if self.head(one).calibrated]
+        return self.said(raw) | {PLAIN + one.name: self.head(one).plain(raw[one.name]) for one in calibrated}
 
     def said(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         """What raw numbers say, each output in its unit; attention stays as it is."""

@@ -16,8 +16,6 @@ from training.windows import Windows
 Said = dict[str, npt.NDArray[np.float32]]
 
 BATCH: Final = 256
-PLAIN: Final = "plain."
-"""With an output's name: what it would say without its calibration."""
 LOOKED: Final = "looked"
 """Where the model looked, in few numbers: (N, A)."""
 
@@ -25,7 +23,7 @@ LOOKED: Final = "looked"
 def predict(model: torch.nn.Module, samples: Samples, only: Collection[str] = ()) -> Said:
     """Every output and attention of the model for every window, in order, on the model's device.
 
-    One of our own families also gives LOOKED, and PLAIN outputs where they are calibrated. `only`: keep no more.
+    One of our own families also gives LOOKED, and what calibrated outputs would say without that. `only`: keep no more.
     """
     windows = Windows(samples.panel, next(model.parameters()).device)
     ends_N = torch.from_numpy(samples.ends_N)
@@ -45,9 +43,5 @@ def predict(model: torch.nn.Module, samples: Samples, only: Collection[str] = ()
 def _say(model: torch.nn.Module, inputs: tuple[Tensor, ...]) -> Said:
     if not isinstance(model, Model):
         return {name: values.cpu().numpy() for name, values in model(*inputs).items()}
-    raw = model.raw(*inputs)
-    said = {name: values.cpu().numpy() for name, values in model.said(raw).items()}
-    for output in model.outputs:
-        if model.head(output).calibrated:
-            said[PLAIN + output.name] = model.head(output).plain(raw[output.name]).cpu().numpy()
+    said = {name: values.cpu().numpy() for name, values in model.both(*inputs).items()}
     return said | {LOOKED: looked(model.attentions, said, inputs[0].cpu().numpy()).astype(np.float32)}

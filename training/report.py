@@ -6,10 +6,12 @@ from typing import Final
 
 from rich.table import Table
 
+from core.bundle import Score
 from core.outputs import Kind
-from training.evaluation import MODEL, Comparison, Evaluation
+from training.evaluation import COMPARED, MODEL, PLAIN, Comparison, Evaluation
 from training.model import Model
-from training.scores import MEASURES
+from training.scores import BAND
+from training.scores import title as titled
 from training.several import Several
 from training.split import Parts
 
@@ -67,7 +69,7 @@ def scores(of: Evaluation) -> Table:
     table.add_column("95 % interval", no_wrap=True)
     for (output, measure), rows in groupby(of.scores, key=lambda score: (score.output, score.measure)):
         table.add_section()
-        names, scale = (output, MEASURES[measure].title + _unit(output, measure)), _scale(output, measure)
+        names, scale = (output, titled(measure) + _unit(output, measure)), _scale(output, measure)
         for score in rows:
             interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
             table.add_row(*names, score.predictor, _number(score.value * scale), interval)
@@ -82,7 +84,7 @@ def spreads(of: Several) -> Table:
         table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
     for (output, measure), rows in groupby(of.spreads, key=lambda one: (one.output, one.measure)):
         table.add_section()
-        names, scale = (output, MEASURES[measure].title + _unit(output, measure)), _scale(output, measure)
+        names, scale = (output, titled(measure) + _unit(output, measure)), _scale(output, measure)
         for one in rows:
             numbers = (_number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest))
             ahead = "" if one.predictor == MODEL else f"{one.ahead} of {one.trainings}"
@@ -91,9 +93,60 @@ def spreads(of: Several) -> Table:
     return table
 
 
+def parts_apart(of: Evaluation) -> Table:
+    """The measure that each output's verdict rests on, and its bands, by symbol or volatility regime."""
+    caption = "regimes: thirds by the volatility of the 20 bars before; every measure: --json"
+    table = Table(title="Apart", title_justify="left", caption=caption)
+    for name in ("part", "windows", "output", "measure", "predictor", "score", "95 % interval"):
+        table.add_column(name, no_wrap=name == "output", justify="right" if name in {"windows", "score"} else "left")
+    for part in of.parts:
+        table.add_section()
+        names = (part.name, f"{part.windows:,}")
+        shown = [one for one in part.scores if one.measure.startswith(BAND) or one.measure == _main(one.output)]
+        for score in shown:
+            scale = _scale(score.output, score.measure)
+            measure = titled(score.measure) + _unit(score.output, score.measure)
+            interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
+            table.add_row(*names, score.output, measure, score.predictor, _number(score.value * scale), interval)
+            names = ("", "")
+    return table
+
+
+def calibration(of: Evaluation) -> Table | None:
+    """What the model said beside how often it came, with its calibration and without; None where nothing has one."""
+    curves = [one for one in of.curves if one.predictor in {MODEL, PLAIN}]
+    if not curves:
+        return None
+    table = Table(title="Calibration: does what is said come as often?", title_justify="left")
+    for name in ("output", "predictor", "said, %", "came, %", "95 % interval", "windows"):
+        table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
+    for one in curves:
+        table.add_section()
+        names = (one.output, one.predictor)
+        for at in one.points:
+            interval = f"{100 * at.low:.1f} to {100 * at.high:.1f}"
+            table.add_row(*names, f"{100 * at.said:.1f}", f"{100 * at.came:.1f}", interval, f"{at.windows:,}")
+            names = ("", "")
+    return table
+
+
 def verdicts(of: Evaluation) -> list[str]:
-    """One honest sentence for each comparison."""
-    return [_sentence(comparison) for comparison in of.comparisons]
+    """One honest sentence for each comparison, and for each band."""
+    bands = [score for score in of.scores if score.measure.startswith(BAND)]
+    return [*(_sentence(comparison) for comparison in of.comparisons), *(_held(score) for score in bands)]
+
+
+def _held(of: Score) -> str:
+    stated = float(of.measure.removeprefix(BAND)) / 100
+    found = f"held {100 * of.value:.1f} % of outcomes ({100 * of.low:.1f} to {100 * of.high:.1f})"
+    if of.low <= stated <= of.high:
+        return f"{of.output}: bands of {100 * stated:g} % {found}, as stated."
+    return f"{of.output}: bands of {100 * stated:g} % {found}: too {'narrow' if of.value < stated else 'wide'}."
+
+
+def _main(output: str) -> str:
+    """The measure that the verdict on an output rests on."""
+    return COMPARED[Kind(output.rpartition("_")[0])][0][0]
 
 
 def _sentence(of: Comparison) -> str:
@@ -101,7 +154,7 @@ def _sentence(of: Comparison) -> str:
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
     unit = _unit(of.output, of.measure)
     against = AGAINST["direction" if of.measure == "direction" else of.baseline]
-    return f"{of.output} is {of.verdict} {against}: {MEASURES[of.measure].title}{unit}, {margin}."
+    return f"{of.output} is {of.verdict} {against}: {titled(of.measure)}{unit}, {margin}."
 
 
 def _number(value: float) -> str:
@@ -109,13 +162,13 @@ def _number(value: float) -> str:
 
 
 def _scale(output: str, measure: str) -> float:
-    if measure in PERCENT:
+    if measure in PERCENT or measure.startswith(BAND):
         return 100.0
     return BASIS_POINTS ** POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 1.0
 
 
 def _unit(output: str, measure: str) -> str:
-    if measure in PERCENT:
+    if measure in PERCENT or measure.startswith(BAND):
         return ", %"
     power = POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 0
     return ("", ", bp", ", bp^2")[power]

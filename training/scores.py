@@ -5,6 +5,7 @@ occur), S sums, D draws, B bins.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,6 +27,9 @@ CALIBRATION: Final = 10
 
 HALF: Final = 0.5
 
+BAND: Final = "band_"
+"""With the stated percent, the name of the measure of how often a band held the outcome."""
+
 NUMBERS: Final = frozenset({Kind.RETURN, Kind.TREND})
 EVENTS: Final = frozenset({Kind.PROBABILITY, Kind.DIRECTION})
 CLASSES: Final = EVENTS | {Kind.ORDINAL}
@@ -34,18 +38,20 @@ CLASSES: Final = EVENTS | {Kind.ORDINAL}
 class Forecasts(msgspec.Struct, frozen=True):
     """What was foretold, (N,) or (N, W), and what came to be, of all symbols.
 
-    `moment_N` numbers the opening times from 0. `levels`: of quantiles.
+    `moment_N` numbers the opening times from 0. `levels`: of quantiles. `of_moments`: how many there are in all, where
+    these forecasts are some of them.
     """
 
     predicted_N: Floats
     actual_N: Floats
     moment_N: npt.NDArray[np.int64]
     levels: tuple[float, ...] = ()
+    of_moments: int = 0
 
     @property
     def moments(self) -> int:
         """How many different opening times there are."""
-        return int(self.moment_N.max()) + 1
+        return self.of_moments or int(self.moment_N.max()) + 1
 
     def per_moment(self, *columns: npt.NDArray[np.generic]) -> Floats:
         """(N,) each -> (M, S): summed over the symbols of each moment."""
@@ -66,6 +72,8 @@ class Measure(msgspec.Struct, frozen=True):
     lower_is_better: bool
     terms: Callable[[Forecasts], Floats]
     value: Callable[[Floats], Floats]
+    across: bool = False
+    """It is taken across the symbols of each moment: sums over several moments say nothing."""
 
 
 def _averaged(of: Forecasts, values_N: npt.NDArray[np.generic]) -> Floats:
@@ -92,6 +100,24 @@ def _cross_sections(of: Forecasts) -> Floats:
     coefficient_M = _correlation(products_M)
     defined_M = wide_M & np.isfinite(coefficient_M)
     return np.stack([np.where(defined_M, coefficient_M, 0.0), defined_M.astype(np.float64)], axis=1)
+
+
+def _rank_cross_sections(of: Forecasts) -> Floats:
+    said_N, came_N = (_ranks(values_N, of.moment_N) for values_N in (of.predicted_N, of.actual_N))
+    return _cross_sections(Forecasts(said_N, came_N, of.moment_N, of_moments=of.of_moments))
+
+
+def _ranks(values_N: Floats, moment_N: npt.NDArray[np.int64]) -> Floats:
+    """(N,) -> (N,). The rank of each among those of its moment; equal ones share the middle of theirs."""
+    order = np.lexsort((values_N, moment_N))
+    new_N = np.ones(len(order), bool)
+    new_N[1:] = (np.diff(values_N[order]) != 0) | (np.diff(moment_N[order]) != 0)
+    first = np.flatnonzero(new_N)
+    middle = first + (np.diff(np.append(first, len(order))) - 1) / 2
+    ranks_N = np.empty(len(order))
+    ranks_N[order] = np.repeat(middle, np.diff(np.append(first, len(order))))
+    # From the first rank of its own moment: numbers over all moments would hide ranks in their last digits.
+    return ranks_N - np.searchsorted(moment_N[order], moment_N)
 
 
 def _hits(of: Forecasts) -> Floats:
@@ -192,8 +218,9 @@ def _measures() -> tuple[Measure, ...]:
         Measure("mse", "MSE", NUMBERS, low, _squares, _mean),
         Measure("rmse", "RMSE", NUMBERS, low, _squares, _root),
         Measure("mae", "MAE", NUMBERS, low, _distances, _mean),
-        Measure("correlation", "correlation", NUMBERS, high, _products, _correlation),
-        Measure("ic", "IC across symbols", NUMBERS, high, _cross_sections, _mean),
+        Measure("correlation", "Pearson correlation", NUMBERS, high, _products, _correlation),
+        Measure("ic", "IC across symbols", NUMBERS, high, _cross_sections, _mean, across=True),
+        Measure("rank_ic", "rank IC across symbols", NUMBERS, high, _rank_cross_sections, _mean, across=True),
         Measure("direction", "direction right", NUMBERS, high, _hits, _mean),
         Measure("accuracy", "class right", CLASSES, high, _right, _mean),
         Measure("auc", "AUC", EVENTS, high, _ranked, _area),
@@ -210,6 +237,30 @@ def _measures() -> tuple[Measure, ...]:
 
 
 MEASURES: Final[dict[str, Measure]] = {measure.name: measure for measure in _measures()}
+
+
+def inside(coverage: float, kind: Kind, held: Callable[[Forecasts], npt.NDArray[np.bool_]]) -> Measure:
+    """How often the band of a stated coverage holds the outcome, as a measure."""
+    name = f"{BAND}{100 * coverage:g}"
+    return Measure(
+        name, title(name), frozenset({kind}), lower_is_better=False, terms=partial(_inside, held), value=_mean
+    )
+
+
+def _inside(held: Callable[[Forecasts], npt.NDArray[np.bool_]], of: Forecasts) -> Floats:
+    return _averaged(of, held(of))
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a smaller score of this measure is the better one."""
+    return name in MEASURES and MEASURES[name].lower_is_better
+
+
+def title(name: str) -> str:
+    """What a measure is called in a report."""
+    if name.startswith(BAND):
+        return f"inside the {name.removeprefix(BAND)} % band"
+    return MEASURES[name].title
 
 
 def of_kind(kind: Kind) -> tuple[str, ...]:

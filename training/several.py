@@ -17,7 +17,7 @@ from training.evaluation import MODEL, Evaluation
 from training.job import Job
 from training.recipe import Recipe
 from training.run import Run
-from training.scores import MEASURES
+from training.scores import lower_is_better
 
 FILE: Final = "several.json"
 
@@ -106,7 +106,7 @@ def _spreads(evaluations: list[Evaluation]) -> tuple[Spread, ...]:
             values.setdefault(key, []).append(score.value)
             less = own[key[:2]] < score.value if key[:2] in own else False
             more = own[key[:2]] > score.value if key[:2] in own else False
-            ahead[key] = ahead.get(key, 0) + (less if MEASURES[score.measure].lower_is_better else more)
+            ahead[key] = ahead.get(key, 0) + (less if lower_is_better(score.measure) else more)
     return tuple(
         Spread(
             *key, float(np.mean(of)), float(np.std(of, ddof=min(1, len(of) - 1))), min(of), max(of), len(of), ahead[key]

@@ -52,6 +52,14 @@ def test_evaluating_prints_scores_and_verdict(told: tuple[str, Path], bars_path:
     assert "not distinguishable" in output
 
 
+def test_scores_are_told_apart_by_what_is_asked_for(told: tuple[str, Path], bars_path: Path):
+    output = gaze("evaluate", told[1], "--bars", bars_path, "--by", "regime", "--by", "symbol").output
+    assert "wild" in output
+    assert "S3" in output
+    with pytest.raises(UsageError, match="try: --by regime"):
+        gaze("evaluate", told[1], "--bars", bars_path, "--by", "weekday")
+
+
 def test_a_run_that_is_there_is_refused_before_anything_is_trained(told: tuple[str, Path], bars_path: Path):
     with pytest.raises(UsageError, match="--replace"):
         gaze("train", "demo", "--bars", bars_path, "--out", told[1])

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 from runs import a_recipe, a_run, some_bars
 
+from core.bands import Margin
+from core.errors import DataError
 from training import baselines, report
 from training.dataset import Samples, panel
 from training.evaluation import Comparison, Evaluation, judge
@@ -18,6 +21,10 @@ def samples():
 
 def judged(samples: Samples, predicted: npt.ArrayLike):
     return judge({"return_1": predicted.astype(np.float32)}, baselines.learn(samples), samples, "made")
+
+
+def zeros(samples: Samples):
+    return {"return_1": np.zeros(len(samples), np.float32)}
 
 
 def value(evaluation: Evaluation, measure: str, predictor: str):
@@ -95,3 +102,87 @@ def test_an_event_always_said_with_its_frequency_is_as_good_as_the_majority():
     against = {of.verdict for of in found.comparisons if of.baseline == "majority"}
     assert against == {"not distinguishable from"}
     assert value(found, "auc", "model").value == pytest.approx(0.5)
+
+
+def test_windows_that_end_at_one_moment_alone_give_no_score():
+    made = panel(some_bars(symbols=40, bars=120), a_recipe())
+    last = made.opened_at_ms_R[made.ends_N].max()
+    some = Samples(made, made.ends_N[made.opened_at_ms_R[made.ends_N] == last])
+    assert len(some) == 40
+    with pytest.raises(DataError, match=r"end at 1 different times.*try: more bars"):
+        judged(some, np.zeros(len(some)))
+
+
+def test_scores_apart_are_those_of_the_windows_of_each_part(samples: Samples):
+    said = {"return_1": (0.01 * np.random.default_rng(1).standard_normal(len(samples))).astype(np.float32)}
+    found = judge(said, baselines.learn(samples), samples, "made", by=("regime", "symbol"))
+    assert [part.name for part in found.parts] == ["calm", "usual", "wild", *(f"S{number}" for number in range(6))]
+    assert sum(part.windows for part in found.parts if part.by == "regime") == len(samples)
+    actual, symbols = samples.target(samples.panel.outputs[0]), samples.panel.symbol_R[samples.ends_N]
+    wild, second = found.parts[2], found.parts[4]
+    for part, mask in ((second, symbols == 1), (wild, samples.volatility > np.quantile(samples.volatility, 2 / 3))):
+        scored = {(s.measure, s.predictor): s for s in part.scores}
+        assert scored["mae", "model"].value == pytest.approx(np.abs(said["return_1"] - actual)[mask].mean(), rel=1e-6)
+        assert scored["mae", "zero"].value == pytest.approx(np.abs(actual)[mask].mean())
+        assert all(s.low < s.value < s.high for s in part.scores if s.measure == "mae")
+    assert not any(s.measure == "ic" for s in second.scores)
+    assert any(s.measure == "ic" for s in wild.scores)
+
+
+def test_a_part_that_lies_in_one_block_of_time_has_no_interval_and_so_no_score(samples: Samples):
+    """All windows are those of symbol 1, but for the last moment's: nothing can be drawn there but itself."""
+    owner_R = np.ones(len(samples.panel.symbol_R), np.int32)
+    owner_R[samples.ends_N[samples.opened_at_ms == samples.opened_at_ms.max()]] = 0
+    some = Samples(msgspec.structs.replace(samples.panel, symbol_R=owner_R), samples.ends_N)
+    first, second = judge(zeros(some), baselines.learn(some), some, "made", by=("symbol",)).parts
+    assert (first.windows, first.scores) == (6, ())
+    assert second.scores
+
+
+def test_bands_are_told_to_hold_what_they_state_or_to_be_too_narrow(samples: Samples):
+    actual = samples.target(samples.panel.outputs[0])
+    wide = float(np.quantile(np.abs(actual), 0.9))
+    margins = (
+        Margin("return_1", 0.9, wide, 999),
+        Margin("return_1", 0.95, wide / 2, 999),
+        Margin("return_1", 0.8, wide, 9),
+    )
+    found = judge({"return_1": np.zeros(len(samples), np.float32)}, baselines.learn(samples), samples, "made", margins)
+    assert value(found, "band_90", "model").value == pytest.approx(0.9, abs=0.001)
+    said = report.verdicts(found)
+    assert any("bands of 90 % held 90.0 %" in one and one.endswith("as stated.") for one in said)
+    assert any("bands of 95 % held" in one and one.endswith("too narrow.") for one in said)
+    assert any("bands of 80 % held" in one and one.endswith("too wide.") for one in said)
+
+
+def test_the_curve_of_a_probability_lies_on_the_diagonal_where_it_is_true_and_off_it_where_it_is_not():
+    made = panel(some_bars(symbols=6, bars=800), a_recipe("label.kind=direction"))
+    some, random = Samples(made, made.ends_N), np.random.default_rng(0)
+    truth = random.uniform(0.1, 0.9, len(some))
+    made.targets["direction_1"][made.ends_N] = random.uniform(size=len(some)) < truth
+    said = {
+        "direction_1": truth.astype(np.float32),
+        "plain.direction_1": np.where(truth > 0.5, 0.95, 0.05).astype(np.float32),
+    }
+    found = judge(said, baselines.learn(some), some, "made")
+    (own,) = (one for one in found.curves if one.predictor == "model")
+    (plain,) = (one for one in found.curves if one.predictor == "uncalibrated")
+    assert [round(at.said, 1) for at in own.points] == pytest.approx(np.arange(0.15, 0.9, 0.1), abs=0.051)
+    assert sum(at.windows for at in own.points) == len(some)
+    assert all(at.low - 0.03 < at.said < at.high + 0.03 for at in own.points)
+    assert not any(at.low < at.said < at.high for at in plain.points)
+    assert value(found, "calibration", "model").value < 0.03 < value(found, "calibration", "uncalibrated").value
+    assert "uncalibrated" in str(report.calibration(found).columns[1]._cells)
+
+
+def test_the_curve_of_quantiles_counts_outcomes_below_each_level():
+    made = panel(some_bars(symbols=4), a_recipe("label.kind=quantiles", "label.levels=[0.1, 0.5, 0.9]"))
+    some = Samples(made, made.ends_N)
+    said = {"quantiles_1": np.tile(np.float32([-9.0, 0.0, 9.0]), (len(some), 1))}
+    (own,) = (one for one in judge(said, baselines.learn(some), some, "made").curves if one.predictor == "model")
+    below = (some.target(made.outputs[0]) <= 0).mean()
+    assert [(at.said, at.came) for at in own.points] == [
+        (pytest.approx(0.1), 0.0),
+        (0.5, pytest.approx(below)),
+        (pytest.approx(0.9), 1.0),
+    ]

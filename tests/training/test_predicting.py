@@ -5,7 +5,8 @@ from networks import EVERY_KIND, VARIANTS, a_network, inputs_of, raw
 
 from training import calibration
 from training.looked import looked
-from training.predicting import LOOKED, PLAIN, _say
+from training.model import PLAIN
+from training.predicting import LOOKED, _say
 from training.recipe import Calibration
 
 

@@ -46,6 +46,27 @@ def test_ic_is_the_mean_over_moments_of_the_correlation_across_symbols():
     assert score("ic", predicted.ravel(), actual.ravel(), moments) == pytest.approx(expected)
 
 
+def test_rank_ic_is_the_ic_of_ranks_and_ties_share_theirs():
+    predicted, actual = [1.0, 2, 3, 100, 5], [10.0, 20, 30, 40, 35]
+    # Ranks 0 1 2 4 3 and 0 1 2 4 3.
+    assert score("rank_ic", predicted, actual, [0] * 5) == pytest.approx(1)
+    assert score("ic", predicted, actual, [0] * 5) < 0.8
+    tied = [1.0, 1, 2, 2, 3]
+    expected = np.corrcoef([0.5, 0.5, 2.5, 2.5, 4], [0, 1, 2, 4, 3])[0, 1]
+    assert score("rank_ic", tied, [10, 20, 30, 40, 35], [0] * 5) == pytest.approx(expected)
+
+
+def test_rank_ic_ranks_each_moment_alone_in_whatever_order_they_come():
+    random = np.random.default_rng(1)
+    predicted, actual = random.normal(size=(2, 3, 6)) + np.array([0.0, 50, -50])[:, None]
+    ranks = [
+        np.corrcoef(p.argsort().argsort(), a.argsort().argsort())[0, 1] for p, a in zip(predicted, actual, strict=True)
+    ]
+    moments, order = np.repeat(np.arange(3), 6), random.permutation(18)
+    shuffled = (predicted.ravel()[order], actual.ravel()[order], moments[order])
+    assert score("rank_ic", *shuffled) == pytest.approx(np.mean(ranks))
+
+
 def test_ic_is_not_defined_between_few_symbols():
     assert np.isnan(score("ic", [1, 2, 3, 4], [1, 3, 2, 4], [0, 0, 0, 0]))
 
