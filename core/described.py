@@ -103,20 +103,24 @@ def _struct(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _sentences(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """What stands as a string below each attribute of a class."""
+    """What stands as a string below each attribute of a class and of those it is made of."""
     said: dict[str, str] = {}
-    for parent in kind.__bases__:
-        if issubclass(parent, msgspec.Struct) and parent is not msgspec.Struct:
-            said |= _sentences(parent)
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    if isinstance(body, ast.ClassDef):
-        for attribute, below in zip(body.body, body.body[1:], strict=False):
-            if (
-                isinstance(attribute, ast.AnnAssign)
-                and isinstance(attribute.target, ast.Name)
-                and isinstance(below, ast.Expr)
-                and isinstance(below.value, ast.Constant)
-                and isinstance(below.value.value, str)
-            ):
-                said[attribute.target.id] = inspect.cleandoc(below.value.value)
+    for above in reversed(kind.__mro__):
+        if issubclass(above, msgspec.Struct) and above is not msgspec.Struct:
+            said |= _written(above)
     return said
+
+
+def _written(kind: type[msgspec.Struct]) -> dict[str, str]:
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    if not isinstance(body, ast.ClassDef):
+        return {}
+    return {
+        attribute.target.id: inspect.cleandoc(below.value.value)
+        for attribute, below in zip(body.body, body.body[1:], strict=False)
+        if isinstance(attribute, ast.AnnAssign)
+        and isinstance(attribute.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }

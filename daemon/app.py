@@ -16,7 +16,7 @@ from core.bundle import REFERENCE, Bundle
 from core.errors import FeedError
 from core.inputs import Inputs
 from core.windows import Windows
-from daemon.config import Config, VenueConfig
+from daemon.config import Config, HttpConfig, VenueConfig
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
 from daemon.feeds import feed as open_feed
@@ -37,6 +37,8 @@ from daemon.predicting.trust import Trust
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
+from daemon.telling.access import Certificate, read_token
+from daemon.telling.http import Server
 from daemon.telling.http import serve as serve_http
 from daemon.telling.log import redact
 from daemon.telling.metrics import Metrics
@@ -194,7 +196,7 @@ async def _build(
         await _source(feed, one, some, stack)
         for feed, one, some in zip(feeds, config.feed.venues, by_feed, strict=True)
     ]
-    server = await serve_http(config.http.host, config.http.port, status, metrics)
+    server = await _http(config.http, status, metrics)
     stack.push_async_callback(server.close)
     store, revive = await _store(config, manifest.name, interval, windows.capacity, stack)
     status.store_back()
@@ -253,6 +255,12 @@ async def _source(feed: Feed, one: VenueConfig, symbols: Sequence[str], stack: A
     way = wire(one.proxy, one.ca_file)
     session = await stack.enter_async_context(way.session())
     return Source(feed, symbols, way, History(feed, session), one.spares)
+
+
+async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:
+    certificate = Certificate(told.tls_certificate, told.tls_key) if told.tls_certificate else None
+    token = read_token(told.token_file)
+    return await serve_http(told.host, told.port, status, metrics, token=token, certificate=certificate)
 
 
 async def _store(

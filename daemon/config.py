@@ -94,7 +94,14 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probes, metrics and the status page."""
 
     host: str = "127.0.0.1"
+    """Loopback, unless you say otherwise."""
     port: Port = 9464
+    """0 takes a free one."""
+    token_file: str = ""
+    """A file with a token that readers must bear; probes come without."""
+    tls_certificate: str = ""
+    """A certificate chain as PEM, and in `tls_key` its key; read again when they change."""
+    tls_key: str = ""
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +146,8 @@ def read(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
     """
     config = _decoded(path, overrides, environment or {})
     _check(config.feed, path)
+    if bool(config.http.tls_certificate) != bool(config.http.tls_key):
+        raise ConfigError(f"{path}: [http] tls_certificate and tls_key go together; try: name both, or neither")
     return _with_secrets(_from_folder(config, path.parent))
 
 
@@ -206,6 +215,12 @@ def _from_folder(config: Config, folder: Path) -> Config:
             config.store,
             directory=str(folder / config.store.directory),
             url_file=config.store.url_file and str(folder / config.store.url_file),
+        ),
+        http=replace(
+            config.http,
+            token_file=config.http.token_file and str(folder / config.http.token_file),
+            tls_certificate=config.http.tls_certificate and str(folder / config.http.tls_certificate),
+            tls_key=config.http.tls_key and str(folder / config.http.tls_key),
         ),
     )
 

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from core.errors import ConfigError
 from daemon.telling import page
+from daemon.telling.access import Certificate, bears, guard
 from daemon.telling.health import Condition, StatusSource
 from daemon.telling.metrics import Metrics
 from daemon.telling.page_style import ICON
@@ -42,21 +43,30 @@ class Server:
         await self._runner.cleanup()
 
 
-async def serve(host: str, port: int, status: StatusSource, metrics: Metrics) -> Server:
-    """Listen until closed. Port 0 takes a free one.
+async def serve(
+    host: str,
+    port: int,
+    status: StatusSource,
+    metrics: Metrics,
+    *,
+    token: str = "",
+    certificate: Certificate | None = None,
+) -> Server:
+    """Listen until closed. Port 0 takes a free one. With a token only probes are answered without it.
 
     Raises: ConfigError: nobody can listen there.
     """
-    runner = web.AppRunner(_application(status, metrics), access_log=None, handle_signals=False, shutdown_timeout=1)
+    application = _application(status, metrics, token)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=certificate.context if certificate else None).start()
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(_cannot_listen(host, port, error)) from error
     bound = runner.addresses[0]
     shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-    return Server(runner, f"http://{shown}:{bound[1]}", bound[1])
+    return Server(runner, f"{'https' if certificate else 'http'}://{shown}:{bound[1]}", bound[1])
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
@@ -70,14 +80,15 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port} ({error}); try: a port from 1024 up"
 
 
-def _application(status: StatusSource, metrics: Metrics) -> web.Application:
+def _application(status: StatusSource, metrics: Metrics, token: str) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         conditions = status.conditions()
         ready = _ready(conditions)
-        return _json({"ready": ready, "conditions": conditions}, 200 if ready else 503)
+        reasons = {"conditions": conditions} if not token or bears(request, token) else {}
+        return _json({"ready": ready} | reasons, 200 if ready else 503)
 
     async def exposition(request: web.Request) -> web.Response:
         metrics.ready(now=_ready(status.conditions()))
@@ -104,7 +115,7 @@ def _application(status: StatusSource, metrics: Metrics) -> web.Application:
     async def icon(_: web.Request) -> web.Response:
         return web.Response(text=ICON, content_type="image/svg+xml")
 
-    application = web.Application()
+    application = web.Application(middlewares=[guard(token)] if token else [])
     application.on_response_prepare.append(_guard)
     application.router.add_get("/livez", livez)
     application.router.add_get("/readyz", readyz)

@@ -51,6 +51,21 @@ def test_with_every_comment_taken_away_the_defaults_are_the_defaults():
     assert msgspec.convert(tomllib.loads(bare), Outer) == Outer("x")
 
 
+class Wider(Inner, frozen=True, forbid_unknown_fields=True):
+    """How far back, and more."""
+
+    step: int = 1
+    """Every so many."""
+
+
+def test_sentences_are_inherited_as_keys_are():
+    assert [(key.name, key.said[:8]) for key in described.keys(Wider)] == [
+        ("length", "How many"),
+        ("names", ""),
+        ("step", "Every so"),
+    ]
+
+
 def test_the_schema_has_the_sentences_and_refuses_what_is_unknown():
     told = described.schema(Outer)
     inner = told["$defs"]["Inner"]
