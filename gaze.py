@@ -111,23 +111,28 @@ class Model:
         self.folder = folder
         self._engine = engine
 
-    def predict(self, bars: "pl.DataFrame | Path | str", symbols: tuple[str, ...] = ()) -> "pl.DataFrame":
+    def predict(
+        self, bars: "pl.DataFrame | Path | str", symbols: tuple[str, ...] = (), records: Path | str | None = None
+    ) -> "pl.DataFrame":
         """What the daemon would have said at each bar with a whole window, one row each, in the order of time.
 
         `bars`: symbol, ts (opening time, UTC), open, high, low, close, volume, or a Parquet file of them. Columns of
         the answer: symbol, ts, id, revision, close, each output by its name, and of each attention A: A_entropy,
-        A_concentration, its shares and A_weights. `symbols`: only these; else all of the bars.
+        A_concentration, its shares and A_weights. `symbols`: only these; else all of the bars. `records`: the file
+        of external records, for a model that reads any.
         Raises: DataError: no symbol has enough unbroken bars. EngineError: this machine cannot run the bundle.
         """
         import polars as pl  # noqa: PLC0415 - as above
 
-        from daemon.config import BundleConfig, Config, FeedConfig  # noqa: PLC0415
+        from daemon.config import BundleConfig, Config, ExternalConfig, FeedConfig  # noqa: PLC0415
         from daemon.replaying.job import replayed  # noqa: PLC0415
 
         with tempfile.TemporaryDirectory() as folder:
             file = _as_file(bars, Path(folder))
             there = pl.scan_parquet(file).select(pl.col("symbol").unique().sort()).collect()["symbol"]
-            config = Config(BundleConfig(str(self.folder), self._engine), FeedConfig(symbols or tuple(there)))
+            feed = FeedConfig(symbols or tuple(there), "generic")
+            model = BundleConfig(str(self.folder), self._engine)
+            config = Config(model, feed, external=ExternalConfig(str(records or "")))
             replayed(config, file, Path(folder) / "predictions.parquet", "", None, None)
             return pl.read_parquet(Path(folder) / "predictions.parquet").sort("ts", "symbol", maintain_order=True)
 

@@ -6,7 +6,7 @@
                  golden.npz       some bars, their features, and the outputs that every engine must reproduce
                  reference.npz    how attention looked on unseen bars: what drift is measured against
 
-This file and barfile.py are the only ones in core that touch a disk.
+This file, barfile.py and recordfile.py are the only ones in core that touch a disk.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from core.bands import Margin
 from core.errors import BundleError
+from core.external import External
 from core.outputs import Attention, Output
 
 SCHEMA: Final = 1
@@ -57,6 +58,13 @@ class Input(msgspec.Struct, frozen=True):
     window: Window
     symbol: str = ""
     lag: int = 0
+    external: tuple[External, ...] = ()
+    """Joined to every bar by the time they became known: two of `features` each, behind those of the bars."""
+
+    @property
+    def own_features(self) -> tuple[str, ...]:
+        """The features of the bars."""
+        return self.features[: len(self.features) - 2 * len(self.external)]
 
     @property
     def bars_needed(self) -> int:
@@ -127,6 +135,8 @@ class Training(msgspec.Struct, frozen=True):
     spans: dict[str, tuple[int, int]]
     """Of "train", "validation" and "test": the opening times of the first and the last bar, in milliseconds."""
     rows: dict[str, int]
+    external_fingerprint: str = ""
+    """Of the external records, where there are any."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

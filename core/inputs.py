@@ -11,6 +11,7 @@ import numpy.typing as npt
 from core.bars import BarArray, Interval, TimeArray
 from core.bundle import Input
 from core.errors import BundleError
+from core.external import Records
 from core.features import FeatureSet
 from core.rows import RowMemory
 
@@ -39,6 +40,7 @@ class Inputs:
         self.fewest_bars = max((one.fewest_bars for one, _ in self._own), default=1)
         """Consecutive bars of a symbol without which nothing is predicted."""
         self.markets = tuple(one for one, _ in self._markets)
+        self.external = tuple(one for one, _ in self._own if one.external)
         for one in self.markets:
             if not one.symbol or one.window.kind != "rolling":
                 raise BundleError(
@@ -74,18 +76,25 @@ class Inputs:
         opened_at_ms_N: TimeArray,
         markets: Mapping[str, BarArray] | None = None,
         symbols: Sequence[str] = (),
+        external: Mapping[str, npt.NDArray[np.float32]] | None = None,
     ) -> dict[str, npt.NDArray[np.float32]]:
         """(N, L, 5) bars and (N,) opening times of the last of each -> by input, (N, T, F).
 
         NaN where a bar is missing: an expanding window begins after the newest such. `markets`: of each market, by the
         input's name, (N, L, 5) bars up to its lag. `symbols`: whose bars they are; rolling windows are then remembered,
-        and the next one of a symbol costs its new row only.
+        and the next one of a symbol costs its new row only. `external`: by input, as `external_rows` makes them.
         """
         made = {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N, symbols) for one, known in self._own}
         for one, known in self._markets:
             assert markets is not None, "a model of markets is given their bars"
             before_N = opened_at_ms_N - one.lag * self._interval_ms
             made[one.name] = self._rows(one, known, markets[one.name], before_N)
+        for one in self.external:
+            assert external is not None, "a model of external records is given their rows"
+            bars_NTF = made[one.name]
+            # A row that an expanding window lacks, it lacks whole.
+            beside_NTE = np.where(np.isnan(bars_NTF[..., :1]), np.float32(np.nan), external[one.name])
+            made[one.name] = np.concatenate([bars_NTF, beside_NTE], axis=-1)
         return {name: made[name] for name in self._order}
 
     def _last(
@@ -94,6 +103,17 @@ class Inputs:
         bars_NL5 = bars_NL5[:, -(count + one.lookback - 1) :]
         back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
         return known.rows(bars_NL5, count, opened_at_ms_N[:, None] - back_L).astype(np.float32)
+
+    def external_rows(
+        self, records: Records, symbols: Sequence[str], opened_at_ms_N: TimeArray
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """By input that reads any, (N, T, E): what was known of these symbols at the close of each bar of a window."""
+        made = {}
+        for one in self.external:
+            back_T = np.arange(one.window.length - 1, -1, -1) * self._interval_ms
+            closed_NT = opened_at_ms_N[:, None] + self._interval_ms - back_T
+            made[one.name] = records.rows(one.external, symbols, closed_NT).astype(np.float32)
+        return made
 
     def _rows(
         self,
@@ -135,7 +155,7 @@ def _without_holes(bars_NL5: BarArray, unbroken_N: Counts) -> BarArray:
 
 
 def _known(one: Input) -> FeatureSet:
-    known = FeatureSet(one.features)
+    known = FeatureSet(one.own_features)
     if (known.digest, known.lookback) != (one.features_digest, one.lookback):
         raise BundleError(
             f"the features of input {one.name!r} have digest {known.digest} here and {one.features_digest} in the "

@@ -7,12 +7,13 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from core import bundle as bundles
 from core.bars import Interval
-from core.bundle import REFERENCE, Bundle
+from core.bundle import REFERENCE, Bundle, Manifest
 from core.errors import FeedError
 from core.inputs import Inputs
 from core.windows import Windows
@@ -23,12 +24,13 @@ from daemon.feeds import feed as open_feed
 from daemon.inbox import Inbox
 from daemon.listening.history import History
 from daemon.listening.sources import Source, Sources
-from daemon.listening.spelling import chosen, spelled, together
+from daemon.listening.spelling import chosen, spelled, spelled_as, together
 from daemon.listening.wire import wire
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
+from daemon.predicting.known import Known, external
 from daemon.predicting.parity import Parity
 from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
 from daemon.predicting.predictor import Predictor
@@ -118,6 +120,7 @@ class Daemon:
         parity: Parity,
         notifier: Notifier,
         ahead: Ahead | None,
+        known: Known | None,
     ) -> None:
         self.url = url
         self._sources = sources
@@ -127,6 +130,7 @@ class Daemon:
         self._parity = parity
         self._notifier = notifier
         self._ahead = ahead
+        self._known = known
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -138,6 +142,7 @@ class Daemon:
             looking = tasks.create_task(self._keeper.look_forever(), name="look")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
+            known = tasks.create_task(self._known.look_forever(), name="external") if self._known else None
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -153,6 +158,8 @@ class Daemon:
             checked.cancel()
             looking.cancel()
             watched.cancel()
+            if known:
+                known.cancel()
 
     async def _tell_when_ready(self) -> None:
         while not self._sources.live:  # a fact about many sockets, which no single event tells
@@ -175,6 +182,8 @@ async def _build(
     metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
     profiles = _profiles(bundle, metrics)
+    any_spelling = partial(spelled_as, feeds, set(symbols))
+    known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
     pipeline = Pipeline(
         manifest,
         bundle.digest,
@@ -183,6 +192,7 @@ async def _build(
         fill=config.publish.broken == "fill",
         trust=Trust(manifest.inputs, bundle.arrays(REFERENCE)),
         engine=f"{engine.name} on {engine.device}",
+        records=known,
     )
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)
@@ -223,6 +233,7 @@ async def _build(
         metrics,
         windows_per_minute=config.parity.windows_per_minute,
         clock_s=time.monotonic,
+        records=known,
     )
     ahead = None
     if stream:
@@ -248,7 +259,17 @@ async def _build(
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead)
+    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known)
+
+
+def _known(
+    config: Config, spelling: Callable[[str], str], manifest: Manifest, told: Metrics, until_ms: Callable[[], int]
+) -> Known | None:
+    """The external records, for a model that reads any."""
+    wanted, settings = external(manifest.inputs), config.external
+    if not wanted:
+        return None
+    return Known(settings.path, wanted, spelling, told, look_s=settings.look_s, closed_until_ms=until_ms)
 
 
 async def _source(feed: Feed, one: VenueConfig, symbols: Sequence[str], stack: AsyncExitStack) -> Source:

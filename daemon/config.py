@@ -60,6 +60,15 @@ class FeedConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
         return (self, *self.more)
 
 
+class ExternalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """External records, for a model that reads any."""
+
+    path: str = ""
+    """The file they are in: JSON lines or Parquet."""
+    look_s: Positive = 5.0
+    """How often it is looked at; when it has changed it is read again."""
+
+
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where windows and predictions are kept."""
 
@@ -122,6 +131,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     bundle: BundleConfig
     feed: FeedConfig
+    external: ExternalConfig = ExternalConfig()
     store: StoreConfig = StoreConfig()
     publish: PublishConfig = PublishConfig()
     parity: ParityConfig = ParityConfig()
@@ -211,6 +221,7 @@ def _from_folder(config: Config, folder: Path) -> Config:
         config,
         feed=replace(_beside(config.feed, folder), more=tuple(_beside(one, folder) for one in config.feed.more)),
         bundle=replace(config.bundle, path=str(folder / config.bundle.path)),
+        external=replace(config.external, path=config.external.path and str(folder / config.external.path)),
         store=replace(
             config.store,
             directory=str(folder / config.store.directory),

@@ -148,6 +148,7 @@ def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     bars: Bars,
     by: Annotated[list[str] | None, typer.Option(help="Also apart, by: regime, symbol. May be given again.")] = None,
+    records: Annotated[str, typer.Option(help="Other external records than those of the recipe.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Judge a run on bars it was not trained on: those from its test part on.
@@ -161,7 +162,7 @@ def evaluate(
     from training import job, peeks, run, slices  # noqa: PLC0415
 
     trained, console = run.load(run_folder), Console(stderr=as_json)
-    evaluation = job.evaluate(trained, bars, slices.known(by or ()))
+    evaluation = job.evaluate(trained, bars, slices.known(by or ()), records)
     _tell(console, evaluation, as_json=as_json)
     if not trained.recipe.split.fold:
         count = peeks.add(run_folder, "gaze evaluate", evaluation.bars_fingerprint)

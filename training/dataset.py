@@ -12,9 +12,11 @@ from core.barfile import BarFile, SymbolBars
 from core.bars import BarArray, Interval, TimeArray
 from core.bundle import Input, Window
 from core.errors import DataError
+from core.external import External
 from core.features import SETS, FeatureSet
 from core.outputs import Output
 from training import labels, recipe
+from training.beside import Beside
 from training.events import bursts
 from training.market import Market
 from training.recipe import Recipe
@@ -45,11 +47,18 @@ class Panel(msgspec.Struct, frozen=True):
     reach_R: Rows
     ends_N: Rows
     market: Market | None = None
+    external: tuple[External, ...] = ()
+    external_fingerprint: str = ""
 
     @property
     def length(self) -> int:
         """Steps of a window."""
         return self.window.length
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `features_RF`: the features of the bars, then what is read beside them."""
+        return (*self.features.names, *(column for one in self.external for column in one.columns))
 
     @property
     def bars_needed(self) -> int:
@@ -70,7 +79,8 @@ class Panel(msgspec.Struct, frozen=True):
     def input(self) -> Input:
         """What a model of these windows reads of the symbol itself, as a bundle says it."""
         window = Window(self.window.kind, self.length, self.window.fewest)
-        return Input("features", "symbol", self.features.names, self.features.digest, self.features.lookback, window)
+        known = self.features
+        return Input("features", "symbol", self.names, known.digest, known.lookback, window, external=self.external)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -141,6 +151,12 @@ class Samples(msgspec.Struct, frozen=True):
             bars_nL5[ends_n[:, None] - back < self.first_bar[which][:, None]] = np.nan
         return np.asarray(bars_nL5)
 
+    def external_rows(self, which: Rows) -> npt.NDArray[np.float32]:
+        """(n, T, E): what was known beside the bars of some windows; nothing that holds of rows that are lacking."""
+        back = np.arange(self.panel.length - 1, -1, -1)
+        rows_nT = np.maximum(self.ends_N[which][:, None] - back, 0)
+        return self.panel.features_RF[rows_nT, len(self.panel.features.names) :]
+
     def market_bars(self, which: Rows) -> BarArray:
         """(n, K+T-1, 5): the market's bars beside some windows, up to its lag."""
         market = self.panel.market
@@ -164,6 +180,7 @@ def panel(file: BarFile, told: Recipe) -> Panel:
     runs = [grid.unbroken(part) for part in parts]
     before_R = np.concatenate([before for before, _ in runs])
     targets = [labels.targets(part.rows, told.label) for part in parts]
+    beside = Beside.read(told.data)
     made = Panel(
         interval,
         features,
@@ -174,12 +191,14 @@ def panel(file: BarFile, told: Recipe) -> Panel:
         np.concatenate([part.opened_at_ms for part in parts]),
         np.concatenate([grid.numbers(part.opened_at_ms) for part in parts]),
         np.concatenate([part.rows for part in parts]),
-        np.concatenate([features.history(part.rows, part.opened_at_ms).astype(np.float32) for part in parts]),
+        np.concatenate([_features(part, features, interval, beside) for part in parts]),
         {name: np.concatenate([one[name] for one in targets]) for name in targets[0]},
         np.concatenate([volatility(part.rows) for part in parts]),
         np.concatenate([bursts(part.rows, told.loss.burst) for part in parts]),
         np.clip(before_R - features.lookback + 1, 0, told.window.length),
         np.empty(0, np.int64),
+        external=beside.external,
+        external_fingerprint=beside.fingerprint,
     )
     if told.data.market:
         (series,) = _chosen(file, recipe.Data(told.data.interval, "", (told.data.market,)))
@@ -196,6 +215,12 @@ def features_named(name: str) -> FeatureSet:
     """
     names = [one.strip() for one in name.split(",")]
     return FeatureSet(names) if len(names) > 1 and name not in SETS else FeatureSet.named(name)
+
+
+def _features(part: SymbolBars, features: FeatureSet, interval: Interval, beside: Beside) -> npt.NDArray[np.float32]:
+    """(T, F): of a symbol's bars, then what was known beside them at each close."""
+    bars_TF = features.history(part.rows, part.opened_at_ms).astype(np.float32)
+    return np.concatenate([bars_TF, beside.columns(part.symbol, part.opened_at_ms + interval.ms)], axis=1)
 
 
 def _ends(made: Panel, before_R: Rows, after_R: Rows) -> Rows:

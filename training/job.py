@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,7 +13,7 @@ import torch
 from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
-from core.golden import MARKET
+from core.golden import EXTERNAL, MARKET
 from training import baselines, calibration, conformal, families, loop, run
 from training.dataset import Panel, Samples, panel
 from training.evaluation import Evaluation, judge
@@ -95,7 +96,7 @@ def conclude(
         made.inputs,
         model.outputs,
         model.attentions,
-        Training(fingerprint, made.symbols, spans, rows),
+        Training(fingerprint, made.symbols, spans, rows, made.external_fingerprint),
         sum(weights.numel() for weights in model.parameters()),
         max((epoch.number for epoch in history if epoch.best), default=0),
         seconds + sum(epoch.seconds for epoch in history),
@@ -114,13 +115,17 @@ def conclude(
     return run.load(out)
 
 
-def evaluate(trained: Run, bars: Path, by: Sequence[By] = ()) -> Evaluation:
+def evaluate(trained: Run, bars: Path, by: Sequence[By] = (), records: str = "") -> Evaluation:
     """Judge a run on every window of a file from its test part on, which nothing was trained or chosen on.
+
+    `records`: another file of external records than the one it was trained with.
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
     """
     file = barfile.read(bars, trained.recipe.data.interval)
-    made = panel(file, trained.recipe)
+    told, data = trained.recipe, trained.recipe.data
+    replace = msgspec.structs.replace
+    made = panel(file, replace(told, data=replace(data, records=records)) if records else told)
     if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
     first, last = trained.facts.ends["test"]
@@ -141,7 +146,11 @@ def _sample(samples: Samples) -> Arrays:
     """Bars of some windows spread evenly over the part, oldest first."""
     which = _spread(len(samples), SAMPLE_WINDOWS)
     names = np.array(samples.panel.symbols)
-    beside = {MARKET + one.name: samples.market_bars(which) for one in samples.panel.inputs if one.source == "market"}
+    beside: Arrays = {
+        MARKET + one.name: samples.market_bars(which) for one in samples.panel.inputs if one.source == "market"
+    }
+    if samples.panel.external:
+        beside[EXTERNAL + samples.panel.input.name] = samples.external_rows(which)
     return beside | {
         "bars": samples.bars(which),
         "opened_at_ms": samples.opened_at_ms[which],

@@ -21,12 +21,27 @@ Precise = Literal["auto", "32", "bf16", "16"]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+class External(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """External records of one name, joined to each bar by the time they became known: core.external.External.
+
+    `reach`: "3d", say; how old a series' value may be, or how far an event may lie ahead or back and still be told.
+    `delay_s`: so long after it became known a record counts.
+    """
+
+    name: str
+    kind: Literal["series", "event"]
+    reach: str
+    delay_s: NotNegative = 0.0
+    missing: float = 0.0
+
+
 class Data(msgspec.Struct, frozen=True):
     """Which bars, and what is computed of them. No symbols means every symbol of the file but the market.
 
     `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend.
     `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
-    `market_lag` bars before, so that the order in which bars arrive changes nothing.
+    `market_lag` bars before, so that the order in which bars arrive changes nothing. `external`: what is read beside
+    the bars from the file `records`.
     """
 
     interval: str
@@ -36,6 +51,8 @@ class Data(msgspec.Struct, frozen=True):
     market: str = ""
     market_features: str = "market_11"
     market_lag: Annotated[int, msgspec.Meta(ge=0)] = 1
+    records: str = ""
+    external: tuple[External, ...] = ()
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -295,5 +312,9 @@ def _key(key: str) -> str:
 
 
 def _literal(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_literal(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
     # JSON's strings, numbers, booleans and arrays are TOML's too.
     return msgspec.json.encode(value).decode()

@@ -97,9 +97,11 @@ def stream_of(graph: str, engine: OpenEngine, bundle: Bundle) -> tuple[OpenStrea
     """
     if graph == "full":
         return None, "whole windows were asked for"
-    stream = open_stream(engine, bundle)
+    beside = any(one.external for one in bundle.manifest.inputs)
+    stream = None if beside else open_stream(engine, bundle)
     if stream is None:
         why = bundle.manifest.not_streaming or f"{engine.name} has no streaming graphs of this bundle"
+        why = "what is known beside a window may still change before its close" if beside else why
         if graph == "stream":
             raise EngineError(f'graph = "stream" was asked for, but {why}; try: graph = "auto"')
         return None, why

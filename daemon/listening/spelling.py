@@ -1,7 +1,7 @@
 """Symbols as the venues spell them, which is how their bars name them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from core.errors import ConfigError
 from daemon.ports import Feed
@@ -34,6 +34,11 @@ def chosen(asked: Sequence[str], feeds: Sequence[Feed], symbols: Sequence[str]) 
             "try: leave it out, or add it to [feed] symbols"
         )
     return tuple(found.values())
+
+
+def spelled_as(feeds: Sequence[Feed], symbols: Container[str], written: str) -> str:
+    """The one of these symbols that somebody wrote in any spelling; what is none of them stays as it is written."""
+    return next((name for feed in feeds if (name := feed.spelling(written)) in symbols), written)
 
 
 def _twice(names: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from core.bars import BarArray, TimeArray
 from core.bundle import Input
 from core.errors import StoreError
+from core.external import Records
 from core.features import FeatureSet
 from core.windows import EMPTY, Windows
 from daemon.ports import Float32s, Store
@@ -58,15 +59,17 @@ class Parity:
         *,
         windows_per_minute: float,
         clock_s: Callable[[], float],
+        records: Callable[[], Records] | None = None,
     ) -> None:
         self._inputs = {one.name: one for one in inputs if one.source == "symbol"}
-        self._features = {name: FeatureSet(one.features) for name, one in self._inputs.items()}
+        self._features = {name: FeatureSet(one.own_features) for name, one in self._inputs.items()}
         self._bars_needed = max(one.bars_needed for one in inputs)
         self._windows = windows
         self._store = store
         self._watcher = watcher
         self._pause_s = 60.0 / windows_per_minute if windows_per_minute else float("inf")
         self._clock_s = clock_s
+        self._records = records
         self._next_s = clock_s() if windows_per_minute else float("inf")
         self._turn = 0
         self._samples: asyncio.Queue[Sample] = asyncio.Queue(maxsize=1)
@@ -124,7 +127,7 @@ class Parity:
         other_L = _differ(self._bars(kept, sample.symbol, sample.opened_at_ms), sample.bars)
         compared, wrong = 0, {}
         for name, live_TF in sample.inputs.items():
-            history_TF = self._features[name].history(bars_T5, opened_T)[-len(live_TF) :].astype(np.float32)
+            history_TF = self._history_rows(name, sample.symbol, bars_T5, opened_T)[-len(live_TF) :]
             again_TF = np.full_like(live_TF, np.nan)
             again_TF[len(live_TF) - len(history_TF) :] = history_TF
             lookback, rows = self._inputs[name].lookback, len(live_TF)
@@ -134,6 +137,17 @@ class Parity:
             if differ_T.any():
                 wrong[name] = int(differ_T.sum())
         return compared, wrong
+
+    def _history_rows(self, name: str, symbol: str, bars_T5: BarArray, opened_T: TimeArray) -> Float32s:
+        """(T, F): the rows of a whole history, as training computes them."""
+        rows_TF = self._features[name].history(bars_T5, opened_T).astype(np.float32)
+        external = self._inputs[name].external
+        if self._records is None or not external:
+            return rows_TF
+        closed_T = opened_T + self._windows.interval.ms
+        beside_TE = self._records().columns(external, symbol, closed_T).astype(np.float32)
+        beside_TE[np.isnan(rows_TF[:, 0])] = np.nan
+        return np.concatenate([rows_TF, beside_TE], axis=1)
 
     def _bars(self, windows: Windows, symbol: str, opened_at_ms: int) -> BarArray:
         position_1 = np.array([windows.index[symbol]])

@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from core import attention
 from core.bands import Band, bands
 from core.bars import Arrival, Interval, Origin, TimeArray
 from core.bundle import Manifest
+from core.external import Records
 from core.inputs import Inputs
 from core.outputs import Attention
 from core.prediction import Context, Doubt, Gaze, Message, Prediction, Step, encode, prediction_id
@@ -94,7 +95,8 @@ class Pipeline:
 
     `publish_late`: whether bars that did not come live are predicted. `fill`: whether windows that lack a bar are
     predicted as if it were flat. `top`: how many of the heaviest steps a message names. `trust`: what may speak
-    against a prediction. `engine`: what runs the model, in words.
+    against a prediction. `engine`: what runs the model, in words. `records`: those known now,
+    where the model reads any.
     """
 
     def __init__(
@@ -107,10 +109,12 @@ class Pipeline:
         fill: bool = False,
         trust: Trust | None = None,
         engine: str = "",
+        records: Callable[[], Records] | None = None,
     ) -> None:
         self._manifest = manifest
         self._trust = trust or Trust(manifest.inputs, {})
         self._engine = engine
+        self._records = records
         self._digest = digest
         self._interval_ms = Interval.parse(manifest.interval).ms
         self._publish_late = publish_late
@@ -218,7 +222,8 @@ class Pipeline:
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
         markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
         symbols = [one.arrival.bar.symbol for one in predicted]
-        return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols)
+        external = self._inputs.external_rows(self._records(), symbols, opened_N) if self._records else None
+        return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols, external)
 
     def _foreseen(
         self, windows: Windows, known: Sequence[Stored], cuts: Sequence[Cut]

@@ -1,6 +1,7 @@
 """A file of bars in the order of time, some at a time, so that it may be larger than memory."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,29 @@ if TYPE_CHECKING:
 class BarStream:
     """The bars of some symbols, read in spans of time. `bars_read`: about so many are in memory at once.
 
-    Raises: DataError: as barfile.scan; the file has no bars of some symbol, or bars of another interval.
+    `spelling`: how `symbols` spell a symbol of the file. Raises: DataError: as barfile.scan; the file has no bars of
+    some symbol, writes one in two ways, or has bars of another interval.
     """
 
-    def __init__(self, path: Path, interval: Interval, symbols: Sequence[str], *, bars_read: int = 250_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        interval: Interval,
+        symbols: Sequence[str],
+        spelling: Callable[[str], str] = str,
+        *,
+        bars_read: int = 250_000,
+    ) -> None:
         import polars as pl  # noqa: PLC0415 - the daemon serves without it
 
+        self._path = path
+        self._interval = interval
         table = barfile.scan(path).with_columns(pl.col("ts").dt.epoch("ms"))
         if "interval" in table.collect_schema():
             table = table.filter(pl.col("interval") == interval.name)
-        self._path = path
-        self._interval = interval
-        self._table = table.filter(pl.col("symbol").is_in(list(symbols)))
+        spelled = self._spelled(table, spelling)
+        wanted = {written: symbol for written, symbol in spelled.items() if symbol in symbols}
+        self._table = table.filter(pl.col("symbol").is_in(list(wanted))).with_columns(pl.col("symbol").replace(wanted))
         found = self._table.select(
             pl.len().alias("bars"),
             pl.col("symbol").unique().implode(),
@@ -42,6 +54,17 @@ class BarStream:
         self.end_ms: int = found["last"][0] + interval.ms
         """The end of the last bar."""
         self._step_ms = max(1, (self.end_ms - self.first_ms) * bars_read // bars // interval.ms) * interval.ms
+
+    def _spelled(self, table: "pl.LazyFrame", spelling: Callable[[str], str]) -> dict[str, str]:
+        """The file's symbols and how they are spelled."""
+        import polars as pl  # noqa: PLC0415 - as above
+
+        written = table.select(pl.col("symbol").unique().sort()).collect()["symbol"].to_list()
+        spelled = {one: spelling(one) for one in written if one is not None}
+        twice = [symbol for symbol, count in Counter(spelled.values()).items() if count > 1]
+        if twice:
+            raise DataError(f"{self._path} writes {', '.join(twice[:8])} in two ways; try: one way, as the venue does")
+        return spelled
 
     def bars(self, from_ms: int, to_ms: int, together: int) -> Iterator[list[Bar]]:
         """The bars that open in [from_ms, to_ms), oldest first, at most so many together.

@@ -2,17 +2,24 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from core import bundle as bundles
 from core.bars import Interval
+from core.bundle import Manifest
 from core.errors import DataError
+from core.external import Records
 from daemon.config import Config
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
+from daemon.feeds import feed as open_feed
+from daemon.listening.spelling import spelled, spelled_as, together
+from daemon.predicting.known import external, read_records
 from daemon.predicting.pipeline import Pipeline, with_markets
 from daemon.replaying.barstream import BarStream
 from daemon.replaying.recorded import Comparison, Differences, read
@@ -75,9 +82,13 @@ def replayed(
         from_ms = first_ms if from_ms is None else from_ms
         to_ms = end_ms if to_ms is None else to_ms
     fill = config.publish.broken == "fill"
-    pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top, fill=fill)
-    symbols = tuple(symbol for venue in config.feed.venues for symbol in venue.symbols)
-    stream = BarStream(bars, interval, with_markets(symbols, pipeline.markets))
+    feeds = [open_feed(one.venue) for one in config.feed.venues]
+    # As in the daemon, symbols are those of the venues, however settings and file write them.
+    symbols = together([spelled(feed, one.symbols) for feed, one in zip(feeds, config.feed.venues, strict=True)])
+    any_spelling = partial(spelled_as, feeds, set(symbols))
+    known = _known(config, manifest, any_spelling)
+    pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top, fill=fill, records=known)
+    stream = BarStream(bars, interval, with_markets(symbols, pipeline.markets), any_spelling)
     span = Span(
         symbols,
         stream.first_ms if from_ms is None else from_ms,
@@ -113,3 +124,12 @@ def replayed(
         out=str(out) if out else None,
         differences=comparison.differences() if comparison else None,
     )
+
+
+def _known(config: Config, manifest: Manifest, spelling: Callable[[str], str]) -> Callable[[], Records] | None:
+    """The external records as the file has them now, for a model that reads any."""
+    wanted = external(manifest.inputs)
+    if not wanted:
+        return None
+    records = read_records(config.external.path, wanted, spelling)
+    return lambda: records

@@ -97,6 +97,13 @@ TABLE: Final = (
     Told("gaze_attention_drift_distance", "gauge", _LOOK,
          "Jensen-Shannon distance of the running mean profile from the bundle's reference: 0 the same, 1 disjoint."),
 
+    Told("gaze_external_known_timestamp_seconds", "gauge", ("name",),
+         "When the newest external record of each name became known."),
+    Told("gaze_external_late_total", "counter", (),
+         "External records that came after a bar was predicted for which they should have counted: must stay 0."),
+    Told("gaze_external_refused_total", "counter", (),
+         "Times the file of external records had changed and could not be read; the old ones count."),
+
     Told("gaze_parity_compared_total", "counter", (),
          "Feature rows computed again, as offline, from the bars in the store."),
     Told("gaze_parity_mismatched_total", "counter", (), "Those of them that came out in other bits: must stay 0."),

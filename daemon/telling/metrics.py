@@ -213,6 +213,19 @@ class Metrics:
         """The running profile of this attention is so far from its reference."""
         self._gauges["gaze_attention_drift_distance"].labels(self._model, attention).set(distance)
 
+    def records_known(self, newest_ms: Mapping[str, int]) -> None:
+        """When the newest external record of each name became known."""
+        for name, at_ms in newest_ms.items():
+            self._gauges["gaze_external_known_timestamp_seconds"].labels(name).set(at_ms / 1_000)
+
+    def records_late(self, count: int) -> None:
+        """So many external records came after a bar was predicted for which they should have counted."""
+        self._counters["gaze_external_late_total"].inc(count)
+
+    def records_refused(self) -> None:
+        """The file of external records could not be read again."""
+        self._counters["gaze_external_refused_total"].inc()
+
     def parity(self, compared: int, mismatched: int) -> None:
         """So many feature rows were computed again, so many of them in other bits."""
         self._counters["gaze_parity_compared_total"].inc(compared)

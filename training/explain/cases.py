@@ -157,7 +157,7 @@ def _look(of: Predictions, look: Look, row: int) -> CaseLook:
     steps = of.reach(row, look.place)
     weights_R = look.profile_NT[row, -steps:]
     x_RF: Floats = of.window(row, look.place)
-    names = of.feature_set(look.place).names
+    names = of.names(look.place)
     away_RF = (x_RF - of.usual[look.place]) / of.spread[look.place]
     times_R = of.times(row, look.place)
     top = []

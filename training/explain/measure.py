@@ -56,7 +56,7 @@ def measure(
     mean_T = weights_NT.mean(axis=0, dtype=np.float64)
     names, counts = np.unique(over(attention.patterns, weights_NT, look.reach_N), return_counts=True)
     kinds = groups(of, volatility_N)
-    names_F = of.feature_set(look.place).names
+    names_F = of.names(look.place)
     rows = spread(len(of), AROUND_PREDICTIONS)
     away_nTF, even_NT = of.away(rows, look.place), look.even
     heads, redundancy = _compared(look, "head", look.heads_NHT)

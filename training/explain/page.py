@@ -190,7 +190,7 @@ def _single(of: Predictions, case: Case, look: CaseLook) -> go.Figure:
     figure.add_scatter(x=at, y=of.closes(case.row, look.place), name="close", line={"color": GREY}, row=2, col=1)
     x_RF = of.window(case.row, look.place)
     for place, (name, colour) in enumerate(zip(names, CYCLE, strict=False), 3):
-        column = x_RF[:, of.feature_set(look.place).names.index(name)].astype(float)
+        column = x_RF[:, of.names(look.place).index(name)].astype(float)
         figure.add_scatter(x=at, y=column, name=name, line={"color": colour}, row=place, col=1)
     for place, name in enumerate(("weight (%)", "close", *names), 1):
         figure.update_yaxes(title={"text": name, "font": {"size": 10}}, row=place, col=1)

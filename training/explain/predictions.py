@@ -126,6 +126,10 @@ class Predictions(msgspec.Struct, frozen=True):
         end, market = int(self.samples.ends_N[row]), self.panel.market
         return int(market.row_R[end]) if place and market is not None else end
 
+    def names(self, place: int = 0) -> tuple[str, ...]:
+        """The columns of an input."""
+        return self.panel.inputs[place].features
+
     def feature_set(self, place: int = 0) -> FeatureSet:
         """The features of an input."""
         return self.panel.market.features if place and self.panel.market is not None else self.panel.features

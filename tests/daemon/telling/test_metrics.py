@@ -39,6 +39,7 @@ async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_label
     metrics.loaded("onnxruntime", "cpu")
     metrics.predicted([a_message()])
     metrics.follow("attention", RunningProfile(np.full(48, 1 / 48)), 1.0)
+    metrics.records_known({"mood": 1_000})
     families = {family.name: family for family in parse(await text(metrics))}
     for told in TABLE:
         family = families[told.name.removesuffix("_total")]

@@ -72,10 +72,10 @@ def features(of: Explained, case: Case, look: CaseLook) -> Figure:
     known = predictions.feature_set(look.place)
     units = {one.name: one.unit for one in known.features}
     for axes, name, colour in zip(rest, names, style.CYCLE, strict=False):
-        column = known.names.index(name)
+        column = predictions.names(look.place).index(name)
         axes.plot(np.arange(steps), x_RF[:, column], color=colour, lw=1.3)
         axes.axhline(float(predictions.usual[look.place][column]), color="black", ls=":", lw=1)
-        axes.set_ylabel(units[name] or "value", fontsize=8)
+        axes.set_ylabel(units.get(name) or "value", fontsize=8)
         axes.set_title(f"{name}, dotted: its mean", fontsize=9)
     for axes in (price, *rest):
         for step in look.top:
