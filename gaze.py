@@ -27,6 +27,7 @@ _EXTRAS = {
     "onnxruntime": "cpu",
     "matplotlib": "explain",
     "plotly": "explain",
+    "optuna": "sweep",
     "captum": "explain",
 }
 _BENCHMARKS = {

@@ -134,6 +134,42 @@ def ensemble(
     console.print(f"next: gaze export {out} --out bundles/{name}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or a built-in recipe by name.")],
+    space: Annotated[Path, typer.Option(help="TOML: keys of the recipe, and what to try for each.")],
+    bars: Bars,
+    out: Annotated[Path, typer.Option(help="The folder that keeps the trials and best.toml.")],
+    trials: Annotated[int, typer.Option(help="How many in all, those of an earlier start among them.", min=1)] = 20,
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a key for all trials.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as cpu.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Look for better values of a recipe's keys, by the validation loss; the final span is never looked at.
+
+    Example: gaze sweep demo --space space.toml --bars bars.parquet --out sweeps/demo --trials 20
+    """
+    import msgspec  # noqa: PLC0415 - a help text needs none of these
+    from rich.console import Console  # noqa: PLC0415
+
+    from training import report  # noqa: PLC0415
+    from training.sweep import BEST, Sweep, Tried, read_space  # noqa: PLC0415
+
+    console = Console(stderr=as_json)
+    made = Sweep(recipe, profile, change or [], read_space(space), bars, out)
+
+    def ended(one: Tried) -> None:
+        said = one.refused or f"{one.loss:.5f} in {one.seconds:.0f} s"
+        console.print(f"trial {one.number:3d} of {trials}  {said}", highlight=False, markup=False)
+
+    found = made.trials(trials, ended)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+        return
+    console.print(report.trials(found))
+    console.print(f"next: gaze train {out / BEST} --bars {bars} --out RUN", highlight=False, soft_wrap=True)
+
+
 def _numbers(told: str) -> list[float]:
     from core.errors import UsageError  # noqa: PLC0415 - as above
 

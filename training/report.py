@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
@@ -14,6 +14,9 @@ from training.scores import BAND
 from training.scores import title as titled
 from training.several import Several
 from training.split import Parts
+
+if TYPE_CHECKING:
+    from training.sweep import Tried
 
 BASIS_POINTS: Final = 1e4
 POWERS: Final = {"mse": 2, "rmse": 1, "mae": 1, "pinball": 1}
@@ -74,6 +77,17 @@ def scores(of: Evaluation) -> Table:
             interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
             table.add_row(*names, score.predictor, _number(score.value * scale), interval)
             names = ("", "")
+    return table
+
+
+def trials(of: "list[Tried]") -> Table:
+    """The trials of a sweep, best first."""
+    table = Table(title="Trials, best first", title_justify="left", caption="validation loss: never the final span's")
+    for name in ("trial", "validation loss", "seconds", *of[0].changes):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in of:
+        loss = "refused" if one.loss is None else f"{one.loss:.5f}"
+        table.add_row(str(one.number), loss, f"{one.seconds:.0f}", *(_short(value) for value in one.changes.values()))
     return table
 
 
@@ -155,6 +169,10 @@ def _sentence(of: Comparison) -> str:
     unit = _unit(of.output, of.measure)
     against = AGAINST["direction" if of.measure == "direction" else of.baseline]
     return f"{of.output} is {of.verdict} {against}: {titled(of.measure)}{unit}, {margin}."
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: float) -> str:
