@@ -213,10 +213,12 @@ def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> Non
     if as_json:
         print(msgspec.json.encode(evaluation).decode())
         return
+    for sentence in report.leaking(evaluation):
+        console.print(sentence, style="bold red", highlight=False, soft_wrap=True)
     console.print(report.scores(evaluation))
     if evaluation.parts:
         console.print(report.parts_apart(evaluation))
     if (curves := report.calibration(evaluation)) is not None:
         console.print(curves)
-    for sentence in report.verdicts(evaluation):
+    for sentence in (*report.verdicts(evaluation), *report.leaking(evaluation)):
         console.print(sentence, highlight=False, soft_wrap=True)

@@ -82,6 +82,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     comparisons: tuple[Comparison, ...]
     curves: tuple[Curve, ...] = ()
     parts: tuple[Part, ...] = ()
+    leaks: tuple[str, ...] = ()
+    """What training knew of these windows: with any, the scores mean nothing."""
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from training import baselines, calibration, conformal, families, loop, run
 from training.dataset import Panel, Samples, panel
 from training.evaluation import Evaluation, judge
 from training.history import Epoch
+from training.leaks import leaks
 from training.loop import Watch
 from training.model import Model
 from training.predicting import LOOKED, Said, predict
@@ -110,6 +111,7 @@ def conclude(
     )
     learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
     evaluation = judge(predict(model, parts.test), learned, parts.test, fingerprint, facts.margins)
+    evaluation = msgspec.structs.replace(evaluation, leaks=leaks(recipe, facts, model, parts.test, parts))
     reference = _reference(model, unseen) | ranges(parts.train)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
@@ -122,12 +124,27 @@ def evaluate(trained: Run, bars: Path, by: Sequence[By] = (), records: str = "")
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
     """
+    samples, fingerprint, parts = unseen(trained, bars)
+    said, margins = predict(trained.model, samples), trained.facts.margins
+    evaluation = judge(said, trained.baselines, samples, fingerprint, margins, by)
+    known = leaks(trained.recipe, trained.facts, trained.model, samples, parts)
+    return msgspec.structs.replace(evaluation, leaks=known)
+
+
+def unseen(trained: Run, bars: Path) -> tuple[Samples, str, Parts | None]:
+    """The windows of a file that a run is judged on, the file's fingerprint, and the run's parts if it is its own file.
+
+    Raises: DataError: there is no such window, or the features are no longer those of the run.
+    """
     file = barfile.read(bars, trained.recipe.data.interval)
     told, data = trained.recipe, trained.recipe.data
     replace = msgspec.structs.replace
     made = panel(file, replace(told, data=replace(data, records=records)) if records else told)
     if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
+    parts = split(made, trained.recipe) if file.fingerprint == trained.training.bars_fingerprint else None
+    if trained.recipe.split.shuffled and parts is not None:
+        return parts.test, file.fingerprint, parts
     first, last = trained.facts.ends["test"]
     end_N = made.opened_at_ms_R[made.ends_N]
     # A fold is judged on its own stretch: what comes later belongs to other folds and to the final span.
@@ -137,9 +154,7 @@ def evaluate(trained: Run, bars: Path, by: Sequence[By] = (), records: str = "")
             f"{bars} has no whole window from {np.datetime64(first, 'ms')} on, where the test part of "
             f"{trained.folder} begins; what lies before was trained on. try: a file of later bars"
         )
-    samples = Samples(made, ends_N[np.argsort(made.opened_at_ms_R[ends_N], kind="stable")])
-    said, margins = predict(trained.model, samples), trained.facts.margins
-    return judge(said, trained.baselines, samples, file.fingerprint, margins, by)
+    return Samples(made, ends_N[np.argsort(made.opened_at_ms_R[ends_N], kind="stable")]), file.fingerprint, parts
 
 
 def _sample(samples: Samples) -> Arrays:

@@ -144,6 +144,17 @@ def calibration(of: Evaluation) -> Table | None:
     return table
 
 
+def leaking(of: Evaluation) -> list[str]:
+    """What must be read before any score: every leak, and what it means."""
+    if not of.leaks:
+        return []
+    told = [f"LEAK: {sentence}." for sentence in of.leaks]
+    return [
+        *told,
+        "So these scores are not to be believed. try: gaze train with a split in time",
+    ]
+
+
 def verdicts(of: Evaluation) -> list[str]:
     """One honest sentence for each comparison, and for each band."""
     bands = [score for score in of.scores if score.measure.startswith(BAND)]

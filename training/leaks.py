@@ -1,0 +1,77 @@
+"""What training knew of the windows that it is judged on: found by construction, from the run and the bars.
+
+A score beside a leak means nothing, however narrow its interval.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from training.dataset import Samples
+from training.model import Model, Normalise
+from training.recipe import Recipe
+from training.run import Facts
+from training.split import Parts
+
+NEAR: Final = 1e-3
+"""Of a feature's deviation: further away, mean and deviation are not those of the training part."""
+
+
+def leaks(recipe: Recipe, facts: Facts, model: Model, judged: Samples, parts: Parts | None) -> tuple[str, ...]:
+    """A sentence for each leak. `parts`: those of the run, where the bars are the ones it was trained on."""
+    found = [_shuffled(recipe), _in_time(facts, judged), _labels(facts, judged)]
+    if parts is not None:
+        found += _scalers(model, parts)
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _shuffled(recipe: Recipe) -> str:
+    if not recipe.split.shuffled:
+        return ""
+    return (
+        "split.shuffled dealt the windows to the parts by chance: beside most of those judged lie windows that were "
+        "trained on, which share all but a few of their bars"
+    )
+
+
+def _in_time(facts: Facts, judged: Samples) -> str:
+    """Windows that end no later than the last one that was trained on."""
+    last = facts.ends["train"][1]
+    count = int((judged.opened_at_ms <= last).sum())
+    return f"{count:,} of the {len(judged):,} windows judged end before the last that was trained on" if count else ""
+
+
+def _labels(facts: Facts, judged: Samples) -> str:
+    """Bars that labels of the training or the validation part read, and that lie after the end of a window judged."""
+    first = int(judged.opened_at_ms.min())
+    for part, done in (("train", "trained on"), ("validation", "chosen on")):
+        last = facts.training.spans[part][1]
+        if last > first:
+            until, begins = (str(np.datetime64(at, "ms"))[:16] for at in (last, first))
+            return f"labels {done} look ahead until {until}, but windows judged end from {begins} on"
+    return ""
+
+
+def _scalers(model: Model, parts: Parts) -> list[str]:
+    """Normalisations that are not those of the training part."""
+    whole = Samples(parts.train.panel, parts.train.panel.ends_N)
+    read = {"normalise": (parts.train.feature_rows, whole.feature_rows)}
+    if parts.train.panel.market is not None:
+        read["normalise_market"] = (parts.train.market_rows, whole.market_rows)
+    found = []
+    for name, (train, everything) in read.items():
+        scaler = getattr(model, name, None)
+        if not isinstance(scaler, Normalise) or _fits(scaler, train()):
+            continue
+        knew = "also of the windows judged" if _fits(scaler, everything()) else "not of the training part alone"
+        found.append(f"{name} has the mean and deviation {knew}")
+    return found
+
+
+def _fits(scaler: Normalise, rows_RF: npt.NDArray[np.float32]) -> bool:
+    expected = Normalise(rows_RF.shape[1])
+    expected.fit(rows_RF)
+    away = ((scaler.mean - expected.mean) / expected.std).abs().max()
+    ratio = (scaler.std / expected.std - 1).abs().max()
+    return bool(max(away, ratio) < NEAR)
