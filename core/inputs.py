@@ -53,11 +53,6 @@ class Inputs:
         return unbroken_N >= self.fewest_bars
 
     @property
-    def known_before(self) -> bool:
-        """Whether all rows of the next windows but the newest are made of bars that are there before it closes."""
-        return not self._markets and all(one.window.kind == "rolling" for one, _ in self._own)
-
-    @property
     def newest_bars(self) -> int:
         """Bars that the newest row is made of, its own included."""
         return max(one.lookback for one, _ in self._own)

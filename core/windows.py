@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from core.bars import Bar, BarArray, Interval, TimeArray, inconsistency
 
@@ -21,6 +22,22 @@ _LATEST_MS: Final = 4_102_444_800_000
 
 NEVER: Final = -1
 """The published revision of a bar whose prediction has not gone out."""
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _copy(rows_SC5, opened_at_ms_SC, positions_N, slots_N, firsts_ms_N, step_ms, out_NT5, unbroken_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    capacity, length = rows_SC5.shape[1], out_NT5.shape[1]
+    for row in range(len(positions_N)):
+        position, slot, expected_ms, unbroken = positions_N[row], slots_N[row], firsts_ms_N[row], 0
+        for step in range(length):
+            # EMPTY is no opening time, whatever it is compared with.
+            there = opened_at_ms_SC[position, slot] == expected_ms and expected_ms != EMPTY
+            for column in range(5):
+                out_NT5[row, step, column] = rows_SC5[position, slot, column] if there else np.nan
+            unbroken = unbroken + 1 if there else 0
+            expected_ms += step_ms
+            slot = slot + 1 if slot + 1 < capacity else 0
+        unbroken_N[row] = unbroken
 
 
 class Fate(StrEnum):
@@ -169,10 +186,19 @@ class Windows:
         Returns (N, length, 5), oldest first, NaN where a bar is missing, and (N,): the count of consecutive bars that
         are there, counted back from the given one.
         """
-        slots_NT, there_NT = self._there(positions_N, opened_at_ms_N, length)
-        rows_NT5 = self.rows_SC5[positions_N[:, None], slots_NT]
-        rows_NT5[~there_NT] = np.nan
-        unbroken_N = np.logical_and.accumulate(there_NT[:, ::-1], axis=1).sum(axis=1)
+        rows_NT5 = np.empty((len(positions_N), length, 5))
+        unbroken_N = np.empty(len(positions_N), np.int64)
+        first_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms - (length - 1)
+        _copy(
+            self.rows_SC5,
+            self.opened_at_ms_SC,
+            positions_N,
+            first_N % self.capacity,
+            opened_at_ms_N - (length - 1) * self.interval.ms,
+            self.interval.ms,
+            rows_NT5,
+            unbroken_N,
+        )
         return rows_NT5, unbroken_N
 
     def _there(

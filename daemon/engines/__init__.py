@@ -101,7 +101,8 @@ def open_stream(engine: OpenEngine, bundle: Bundle) -> OpenStream | None:
     manifest = bundle.manifest
     if engine.name != "onnxruntime" or not any(one.kind == "stream" for one in manifest.artefacts):
         return None
-    if any(one.source == "market" for one in manifest.inputs):
+    # What others tell may still come: only of a symbol's own bars is it known that no more will.
+    if any(one.source == "market" or one.external for one in manifest.inputs):
         return None
     from daemon.engines.onnxruntime import OnnxRuntimeStream  # noqa: PLC0415 - see the top
 

@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -28,6 +28,7 @@ from daemon.predicting.trust import Trust
 
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
+_SYMBOLS_AT_ONCE: Final = 64
 _NOBODY: Final = np.empty(0, np.int64)
 _MOST_WEIGHTS: Final = 1_024
 """Attention of more numbers than this travels as its profile over time."""
@@ -144,22 +145,21 @@ class Pipeline:
         """
         intake = Intake(windows, self._inputs, self._behind, now_ms)
         cuts: list[Cut] = []
-        foreseen: list[Cut] = []
+        foreseen: list[Stored] = []
+        newest: list[dict[str, Float32s]] = []
         for turn in _turns(arrivals):
             asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
             fit, whole = _parted(windows, asked, ahead)
             cut = self._behind.cut(windows, whole)
             intake.predicted([*fit, *cut.predicted])
             cuts.append(cut)
-            if fit:
-                # Cut now: a later turn may revise these very bars.
-                bars_NL5, _ = windows.gather(*_places(windows, fit), self._inputs.newest_bars)
-                foreseen.append(Cut(fit, bars_NL5, {}))
+            # Made now: a later turn may revise these very bars.
+            newest += self._newest(windows, fit)
+            foreseen += fit
         predicted = [one for cut in cuts for one in cut.predicted]
         inputs = self._made(predicted, cuts) if predicted else {}
-        known = [one for cut in foreseen for one in cut.predicted]
-        newest, positions_N = self._foreseen(windows, known, foreseen) if known else ({}, _NOBODY)
-        batch = Batch(intake.stored, (*known, *predicted), inputs, newest, positions_N)
+        positions_N, _ = _places(windows, foreseen)
+        batch = Batch(intake.stored, (*foreseen, *predicted), inputs, _joined(newest), positions_N)
         return Admission(batch, intake.fates, tuple(intake.early))
 
     def unfinished(
@@ -225,11 +225,12 @@ class Pipeline:
         external = self._inputs.external_rows(self._records(), symbols, opened_N) if self._records else None
         return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols, external)
 
-    def _foreseen(
-        self, windows: Windows, known: Sequence[Stored], cuts: Sequence[Cut]
-    ) -> tuple[dict[str, Float32s], npt.NDArray[np.int64]]:
-        positions_N, opened_N = _places(windows, known)
-        return self._inputs.newest(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N), positions_N
+    def _newest(self, windows: Windows, fit: Sequence[Stored]) -> Iterator[dict[str, Float32s]]:
+        """The newest row of every input, of some symbols after the other: their bars stay in the cache meanwhile."""
+        for first in range(0, len(fit), _SYMBOLS_AT_ONCE):
+            positions_N, opened_N = _places(windows, fit[first : first + _SYMBOLS_AT_ONCE])
+            bars_NL5, _ = windows.gather(positions_N, opened_N, self._inputs.newest_bars)
+            yield self._inputs.newest(bars_NL5, opened_N)
 
     def _prediction(
         self,
@@ -362,6 +363,10 @@ def _finite(outputs: Mapping[str, Float32s], rows: int) -> npt.NDArray[np.bool_]
 
 def _value(column: float | list[float]) -> float | tuple[float, ...]:
     return tuple(column) if isinstance(column, list) else column
+
+
+def _joined(parts: Sequence[dict[str, Float32s]]) -> dict[str, Float32s]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 
 def _newest(batch: Batch) -> list[bytes]:
