@@ -124,14 +124,14 @@ def evaluate(trained: Run, bars: Path, by: Sequence[By] = (), records: str = "")
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
     """
-    samples, fingerprint, parts = unseen(trained, bars)
+    samples, fingerprint, parts = unseen(trained, bars, records)
     said, margins = predict(trained.model, samples), trained.facts.margins
     evaluation = judge(said, trained.baselines, samples, fingerprint, margins, by)
     known = leaks(trained.recipe, trained.facts, trained.model, samples, parts)
     return msgspec.structs.replace(evaluation, leaks=known)
 
 
-def unseen(trained: Run, bars: Path) -> tuple[Samples, str, Parts | None]:
+def unseen(trained: Run, bars: Path, records: str = "") -> tuple[Samples, str, Parts | None]:
     """The windows of a file that a run is judged on, the file's fingerprint, and the run's parts if it is its own file.
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
