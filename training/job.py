@@ -142,7 +142,8 @@ def unseen(trained: Run, bars: Path, records: str = "") -> tuple[Samples, str, P
     made = panel(file, replace(told, data=replace(data, records=records)) if records else told)
     if made.inputs != trained.inputs:
         raise DataError(f"{trained.folder} was trained with features that are computed otherwise now; try: gaze train")
-    parts = split(made, trained.recipe) if file.fingerprint == trained.training.bars_fingerprint else None
+    # Other records change features, so that the normalisation could not be held against theirs.
+    parts = split(made, told) if not records and file.fingerprint == trained.training.bars_fingerprint else None
     if trained.recipe.split.shuffled and parts is not None:
         return parts.test, file.fingerprint, parts
     first, last = trained.facts.ends["test"]
