@@ -34,10 +34,12 @@ SMALL: dict[str, dict[str, dict[str, object]]] = {
     "dual_horizon": {
         "heads": {"hidden": 16, "heads": 2, "head_hidden": [16, 16]},
         "mean": {"hidden": 16, "heads": 2, "head_hidden": [16], "layers": 1, "bidirectional": False, "weights": "mean"},
+        "wide": {"hidden": 8, "heads": 2, "head_hidden": [16], "project": False},
     },
     "dual_tower": {"linear": {"hidden": 48, "embedding": 16}},
     "hourly_lstm": {
         **{score: {"hidden": 12, "score": score} for score in ("linear", "tanh", "bahdanau")},
+        "heads": {"hidden": 12, "heads": 3},
         "scales": {"hidden": 12, "scales": [3, 8, 16]},
     },
     "hybrid_lstm": {

@@ -64,7 +64,7 @@ class Job:
         return trained
 
     def _fit(self, unfinished: Unfinished, watch: Watch, ended: Callable[[Epoch], None]) -> tuple[Epoch, ...]:
-        loop.set_up(self.model, self.parts)
+        loop.set_up(self.model, self.parts, normalise=self.recipe.data.normalise)
         fit = loop.Fit(self.model, self.parts, self.recipe)
         state = unfinished.read()
         if state is not None:

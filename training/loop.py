@@ -29,10 +29,11 @@ State = dict[str, Any]
 """Tensors and plain values, which torch reads back with weights_only."""
 
 
-def set_up(model: Model, parts: Parts) -> None:
-    """Fit the normalisation of inputs and the scale of outputs, both on the training part alone."""
-    model.normalise.fit(parts.train.feature_rows())
-    if model.normalise_market is not None:
+def set_up(model: Model, parts: Parts, *, normalise: bool = True) -> None:
+    """Fit the normalisation of inputs, if so, and the scale of outputs, both on the training part alone."""
+    if normalise:
+        model.normalise.fit(parts.train.feature_rows())
+    if normalise and model.normalise_market is not None:
         model.normalise_market.fit(parts.train.market_rows())
     for output in model.outputs:
         if output.kind in IN_RETURNS:

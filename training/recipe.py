@@ -41,7 +41,8 @@ class Data(msgspec.Struct, frozen=True):
     `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend.
     `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
     `market_lag` bars before, so that the order in which bars arrive changes nothing. `external`: what is read beside
-    the bars from the file `records`.
+    the bars from the file `records`. `normalise`: features get mean 0 and deviation 1 over the training part, inside
+    the model.
     """
 
     interval: str
@@ -53,6 +54,7 @@ class Data(msgspec.Struct, frozen=True):
     market_lag: Annotated[int, msgspec.Meta(ge=0)] = 1
     records: str = ""
     external: tuple[External, ...] = ()
+    normalise: bool = True
 
 
 class Window(msgspec.Struct, frozen=True):

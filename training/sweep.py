@@ -144,7 +144,7 @@ class Sweep:
 def _trained(told: Recipe, bars: Path) -> float:
     """The best validation loss; what is judged later is not looked at."""
     job = Job(told, bars)
-    loop.set_up(job.model, job.parts)
+    loop.set_up(job.model, job.parts, normalise=told.data.normalise)
     return min(epoch.validation_loss for epoch in loop.fit(job.model, job.parts, told, lambda *_: None))
 
 

@@ -20,13 +20,14 @@ from training.recipe import Count, Dropout
 class Options(msgspec.Struct, frozen=True):
     """`head_hidden`: the layers of each horizon's tower. `weights`: told for each head, or their mean.
 
-    A bidirectional LSTM gives twice `hidden` numbers a step; one linear layer brings them back to `hidden`.
+    A bidirectional LSTM gives twice `hidden` numbers a step; `project`: one linear layer brings them back to `hidden`.
     """
 
     hidden: Count = 128
     layers: Count = 2
     heads: Count = 4
     bidirectional: bool = True
+    project: bool = True
     head_hidden: tuple[Count, ...] = (64, 32)
     weights: Literal["heads", "mean"] = "heads"
     dropout: Dropout = 0.2
@@ -39,7 +40,9 @@ class DualHorizon(Model):
 
     def __init__(self, options: Options, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> None:
         axes = ("time",) if options.weights == "mean" else ("head", "time")
-        narrow = (options.hidden, *options.head_hidden)[-1]
+        wide = options.hidden * (2 if options.bidirectional else 1)
+        hidden = options.hidden if options.project else wide
+        narrow = (hidden, *options.head_hidden)[-1]
         _, features = inputs[0].row
         super().__init__(features, narrow, outputs, (Attention("attention", axes),))
         self.averaged = options.weights == "mean"
@@ -51,10 +54,9 @@ class DualHorizon(Model):
             dropout=options.dropout if options.layers > 1 else 0.0,
             bidirectional=options.bidirectional,
         )
-        wide = options.hidden * (2 if options.bidirectional else 1)
-        self.project = nn.Linear(wide, options.hidden) if options.bidirectional else nn.Identity()
-        self.attend = MultiHead(options.hidden, options.heads, options.dropout)
-        self.towers = nn.ModuleDict({str(output.horizon): _tower(options) for output in outputs})
+        self.project = nn.Linear(wide, hidden) if wide > hidden else nn.Identity()
+        self.attend = MultiHead(hidden, options.heads, options.dropout)
+        self.towers = nn.ModuleDict({str(output.horizon): _tower(hidden, options) for output in outputs})
 
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F) -> {"trend_1": (N, 1), "direction_1": (N, 2), ..., "attention": (N, A, T) or (N, T)}."""
@@ -68,8 +70,8 @@ class DualHorizon(Model):
         return {**answers, "attention": weights_NAT.mean(dim=1) if self.averaged else weights_NAT}
 
 
-def _tower(options: Options) -> nn.Sequential:
-    sizes = (options.hidden, *options.head_hidden)
+def _tower(hidden: int, options: Options) -> nn.Sequential:
+    sizes = (hidden, *options.head_hidden)
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(sizes):
         layers += [nn.Linear(wide, narrow), nn.ReLU(), nn.Dropout(options.dropout)]

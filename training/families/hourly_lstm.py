@@ -21,11 +21,13 @@ from training.recipe import Count, Dropout
 class Options(msgspec.Struct, frozen=True):
     """`score`: how a hidden state becomes one number, see training.layers.Pooling.
 
-    `scales`: how many of the newest steps each of several attentions may look at, [6, 24, 48] say; each is a head.
+    `heads` share the hidden units evenly. `scales`: how many of the newest steps each of several attentions may look
+    at, [6, 24, 48] say; each is a head, or so many heads.
     """
 
     hidden: Count = 128
     score: Score = "linear"
+    heads: Count = 1
     scales: tuple[Count, ...] = ()
     dropout: Dropout = 0.0
 
@@ -38,12 +40,13 @@ class HourlyLstm(Model):
         scales = options.scales or (length,)
         if max(scales) > length:
             raise ConfigError(f"scales of {list(scales)} steps, the window has {length}; try: --set window.length=48")
-        axes = ("head", "time") if options.scales else ("time",)
+        several = bool(options.scales) or options.heads > 1
+        axes = ("head", "time") if several else ("time",)
         seen = Attention("attention", axes, bound(options.score, min(scales)))
         super().__init__(features, options.hidden * len(scales), outputs, (seen,))
-        self.scales, self.several = scales, bool(options.scales)
+        self.scales, self.heads_each, self.several = scales, options.heads, several
         self.lstm = nn.LSTM(features, options.hidden, batch_first=True)
-        self.attend = nn.ModuleList(Pooling(options.hidden, options.score) for _ in scales)
+        self.attend = nn.ModuleList(Pooling(options.hidden, options.score, options.heads) for _ in scales)
         self.dropout = nn.Dropout(options.dropout)
 
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
@@ -64,8 +67,11 @@ class HourlyLstm(Model):
     def _look(self, states_NTH: Tensor) -> dict[str, Tensor]:
         contexts, looks = [], []
         for pool, scale in zip(self.attend, self.scales, strict=True):
-            context_NH, weights_NS = pool(states_NTH[:, -scale:])
+            context_NH, weights_NAS = pool(states_NTH[:, -scale:])
             contexts.append(context_NH)
-            looks.append(functional.pad(weights_NS, (states_NTH.shape[1] - scale, 0)))
+            looks.append(functional.pad(weights_NAS, (states_NTH.shape[1] - scale, 0)))
         answers = self.answers(self.dropout(torch.cat(contexts, dim=-1)))
-        return {**answers, "attention": torch.stack(looks, dim=1) if self.several else looks[0]}
+        if not self.several:
+            return {**answers, "attention": looks[0]}
+        heads = looks if self.heads_each > 1 else [weights_NT.unsqueeze(1) for weights_NT in looks]
+        return {**answers, "attention": torch.cat(heads, dim=1)}

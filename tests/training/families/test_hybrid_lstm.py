@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import networks
 import numpy as np
 import pytest
 import torch
@@ -103,3 +104,21 @@ def test_it_is_trained_on_windows_of_every_length(tmp_path: Path):
     said = predict(trained.model, Samples(made, made.ends_N))
     assert all(np.isfinite(values).all() for values in said.values())
     assert (said["attention"].sum(axis=-1) > 0.999).all()
+
+
+def test_rows_that_a_window_lacks_have_no_weight_and_change_nothing():
+    model, (x,) = a_network("hybrid_lstm", "all"), raw(inputs_of("hybrid_lstm"), 4)
+    x[:, :6] = torch.nan
+    said = model(x)
+    for name in ("attention", "cross_attention"):
+        assert (said[name][..., :6] == 0).all()
+        torch.testing.assert_close(said[name].sum(-1), torch.ones(said[name].shape[:-1]))
+    shorter = families.build(
+        "hybrid_lstm",
+        {**networks.SMALL["hybrid_lstm"]["all"], "dropout": 0.0},
+        (an_input(10, 3, kind="expanding"),),
+        OUTPUTS,
+    )
+    shorter.load_state_dict(model.state_dict())
+    for output in OUTPUTS:
+        torch.testing.assert_close(shorter.eval()(x[:, 6:])[output.name], said[output.name], rtol=0, atol=1e-6)
