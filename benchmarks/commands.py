@@ -133,15 +133,6 @@ class Record:
             self._take(entries)
         return True
 
-    async def catch_up(self, last: str) -> None:
-        """Read what is there, and give the server a last command before anything else can come."""
-        async with self._client.pipeline(transaction=True) as both:
-            both.xread({self._stream: self._last})
-            both.execute_command(last)
-            answer, _ = await both.execute()
-        for _, entries in answer:
-            self._take(entries)
-
     async def whole(self) -> list[bytes]:
         """Every message there is, from the beginning."""
         return [fields[b"message"] for _, fields in await self._client.xrange(self._stream)]

@@ -1,31 +1,36 @@
 -- Keep bars and publish messages: each bar once, each message once, all of this call or nothing of it.
 --
--- KEYS  lease, stream, newest published (hash of opening times), then of each entry: ring, latest
--- ARGV  token, channel, most entries of the stream, bytes of a ring, milliseconds to keep what is not renewed,
---       bytes of a ring after which it is renewed,
+-- KEYS  lease, fence (hash: token, writes, messages), stream, newest published (hash of opening times),
+--       then of each entry: ring, latest
+-- ARGV  token, milliseconds the lease lasts, writes that are known to have been taken, channel, most entries of the
+--       stream, bytes of a ring, milliseconds to keep what is not renewed, bytes of a ring after which it is renewed,
 --       then of each entry: its symbol, offset of its slot in the ring, its packed row, its message ('' for none)
--- Returns 1 for each entry whose message went out now, else 0.
+-- Returns the writes and messages counted so far, then 1 for each entry whose message went out now, else 0.
 --
 -- A slot begins with: opening time (i8), revision + 1 (i4; 0: no bar), last published revision + 1 (i4; 0: none).
 
 local HEAD, HEAD_BYTES = '<i8i4i4', 16
 
-local holder = redis.call('GET', KEYS[1])
-if not holder then
-  return redis.error_reply('UNHELD nobody holds the lease')
-end
-if holder ~= ARGV[1] then
-  return redis.error_reply('FENCED ' .. holder)
+local lease, fence, stream, newest = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token, lease_ms, known = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local channel, most, size = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local keep_ms, renew_every = ARGV[7], tonumber(ARGV[8])
+
+local function number(told)
+  return tonumber(string.match(told, '^%d+'))
 end
 
-local stream, newest = KEYS[2], KEYS[3]
-local channel, most, size = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local keep_ms, renew_every = ARGV[5], tonumber(ARGV[6])
-
-if #KEYS == 3 then
-  -- A call without entries asks whether a write would be taken: so it writes.
-  redis.call('SET', KEYS[1], ARGV[1])
+local kept = redis.call('HMGET', fence, 'token', 'writes')
+if not kept[1] or number(kept[1]) < number(token) then
+  return redis.error_reply('UNHELD this server does not know that we took the lease')
 end
+if kept[1] ~= token then
+  return redis.error_reply('FENCED ' .. kept[1])
+end
+if tonumber(kept[2] or 0) < known then
+  return redis.error_reply('LOST this server lacks writes that were answered')
+end
+redis.call('SET', lease, token, 'PX', lease_ms)
 
 local function stored(ring, offset)
   local head = redis.call('GETRANGE', ring, offset, offset + HEAD_BYTES - 1)
@@ -74,11 +79,15 @@ local function commit(ring, latest, symbol, offset, row, message)
   return goes_out and 1 or 0
 end
 
-local went_out = {}
-for i = 1, (#KEYS - 3) / 2 do
-  local key, told = 2 * i + 2, 4 * i + 3
-  went_out[i] = commit(
+local answer, messages = {0, 0}, 0
+for i = 1, (#KEYS - 4) / 2 do
+  local key, told = 2 * i + 3, 4 * i + 5
+  local went_out = commit(
     KEYS[key], KEYS[key + 1], ARGV[told], tonumber(ARGV[told + 1]), ARGV[told + 2], ARGV[told + 3]
   )
+  answer[i + 2] = went_out
+  messages = messages + went_out
 end
-return went_out
+answer[1] = redis.call('HINCRBY', fence, 'writes', #answer > 2 and 1 or 0)
+answer[2] = redis.call('HINCRBY', fence, 'messages', messages)
+return answer

@@ -28,13 +28,13 @@ class Keys(msgspec.Struct, frozen=True):
                 raise ConfigError(f"{kind} {name!r} cannot be part of a Redis key; try: letters, digits, '.', '_', '-'")
 
     @property
-    def epoch(self) -> str:
-        """Counts how often the lease was taken."""
-        return f"gaze:{{{self.shard}}}:epoch:{self.model}"
+    def fence(self) -> str:
+        """The token of the one daemon that may write, and how much was written."""
+        return f"gaze:{{{self.shard}}}:fence:{self.model}"
 
     @property
     def lease(self) -> str:
-        """The token of the one daemon that may write."""
+        """That token again, for as long as its daemon is alive."""
         return f"gaze:{{{self.shard}}}:lease:{self.model}"
 
     @property

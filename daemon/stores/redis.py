@@ -1,32 +1,31 @@
 """Windows and predictions in Redis (6.2 to 8) or Valkey: one connection, and one script that does all or nothing.
 
 A bar, its message in the stream, the latest message and the wake-up of subscribers are written by one run of
-commit.lua, which first checks that this daemon still holds the lease and what had gone out before. So a call whose
-answer was lost is simply repeated.
+commit.lua, which first checks that this daemon still holds the lease, that the server has all that it had answered,
+and what had gone out before. So a call whose answer was lost is simply repeated.
 """
 
 import asyncio
 import hashlib
 import logging
-import os
 import re
-import secrets
-import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from hiredis import pack_command
-from redis.asyncio.connection import Connection, parse_url
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from core.bars import Interval
-from core.errors import ConfigError, FencedError, StoreError
-from core.windows import EMPTY, NEVER, Windows
+from core.errors import FencedError, StoreError
+from core.windows import EMPTY, Windows
 from daemon.ports import Entry
 from daemon.stores import ring
+from daemon.stores.address import address
 from daemon.stores.keys import Keys
+from daemon.stores.lease import Counts, Lease, holder
+from daemon.stores.outbox import Outbox
+from daemon.stores.recovery import Loss, mend_rings, mend_symbols
+from daemon.stores.wire import Wire, command
 
 log = logging.getLogger("gaze.store")
 
@@ -35,55 +34,25 @@ _ENTRIES_A_CALL: Final = 250
 _RINGS_A_CALL: Final = 100
 _SYMBOLS_A_CALL: Final = 1_000
 _ANSWER_S: Final = 5.0
-_READ_BYTES: Final = 1 << 17
+_LEASE_S: Final = 6.0
+_REPUBLISH: Final = 20_000
 _KEPT_MS: Final = 7 * 86_400_000
 """Least time for which rings and latest messages outlive their last bar."""
 _RENEWALS_A_TURN: Final = 8
+_CURES: Final = 4
+"""So often one call may meet a server that has forgotten something."""
 
 _COMMIT: Final = Path(__file__).with_name("commit.lua").read_bytes()
 _COMMIT_SHA: Final = hashlib.sha1(_COMMIT, usedforsecurity=False).hexdigest()
-_LEASE: Final = Path(__file__).with_name("lease.lua").read_bytes()
-
-
-def _command(*words: bytes | str | int) -> bytes:
-    return bytes(pack_command(words))  # type: ignore[arg-type] # its stub knows only commands of one word
-
-
-_LOAD_COMMIT: Final = _command("SCRIPT", "LOAD", _COMMIT)
-
-_ADVICE: Final = {
-    "username-password": "set the right user and password in store.url",
-    "authenticat": "set the right user and password in store.url",
-    "permission": "give its user the rights listed in docs/reference/redis.md",
-    "can't run this command": "give its user the rights listed in docs/reference/redis.md",
-    "read only replica": "point store.url at the primary",
-    "maxmemory": "raise maxmemory, or lower store.stream_maxlen",
-    "misconf": "free space on the disk of the Redis server",
-    "loading": "wait until it has read its data",
-    "moved": "point store.url at the node that owns the shard",
-    "crossslot": "point store.url at the node that owns the shard",
-    "clusterdown": "bring the cluster back",
-    "wrong kind of value": "delete the foreign key under the name gaze:, or use another database",
-}
-_OUT_OF_REACH: Final = "see that the server runs and that store.url is right"
-
-
-def _connection(url: str) -> Connection:
-    try:
-        told: dict[str, Any] = dict(parse_url(url))
-    except ValueError as error:
-        raise ConfigError(
-            "store.url is not a Redis address; try: redis://host:6379/0, rediss://host:6379/0 or unix:///path/redis.sock"
-        ) from error
-    kind = told.pop("connection_class", Connection)
-    # redis-py would wrap every single read in a timeout of its own, which doubles the time of a burst.
-    told |= {"socket_timeout": None, "socket_connect_timeout": _ANSWER_S, "socket_read_size": _READ_BYTES}
-    connection: Connection = kind(protocol=2, **told)
-    return connection
+_LOAD_COMMIT: Final = command("SCRIPT", "LOAD", _COMMIT)
 
 
 class RedisStore:
-    """The windows and predictions of one model in one shard. Raises: ConfigError: `url` is not a Redis address."""
+    """The windows and predictions of one model in one shard. Raises: ConfigError: `url` is not a Redis address.
+
+    `lease_s`: so long after the last sign of life another daemon may take over. `republish`: so many messages are
+    kept in memory for a server that loses them; `lost` is told what that one had lost.
+    """
 
     def __init__(
         self,
@@ -94,20 +63,25 @@ class RedisStore:
         *,
         stream_maxlen: int = 1_000_000,
         answer_s: float = _ANSWER_S,
+        lease_s: float = _LEASE_S,
+        republish: int = _REPUBLISH,
+        lost: Callable[[Loss], None] = lambda _: None,
     ) -> None:
         self._keys = keys
         self._interval = interval
         self._capacity = capacity
-        self._answer_s = answer_s
-        self._connection = _connection(url)
-        self._turn = asyncio.Lock()
+        self._wire = Wire(address(url, keys.lease), answer_s)
+        self._lease = Lease(keys, self._wire, lease_s)
+        self._outbox = Outbox(republish)
+        self._lost = lost
+        self._known = Counts(0, 0)
         self._running = asyncio.Lock()
-        self._token = b""
         self._since = keys.since(interval.name)
         self._newest = keys.newest(interval.name)
         self._mirror: Windows | None = None
         self._followed: dict[str, int] = {}
         self._owes = False
+        self._loss = Loss(0, 0)
         self._keep_ms = max(_KEPT_MS, 2 * capacity * interval.ms)
         self._constants = (
             keys.channel,
@@ -120,18 +94,28 @@ class RedisStore:
     @property
     def address(self) -> str:
         """Where it is, without secrets."""
-        path = getattr(self._connection, "path", None)
-        return f"unix:{path}" if path else f"{self._connection.host}:{self._connection.port}"
+        return self._wire.name
 
     async def open(self) -> None:
         """Connect and take the lease; once it was taken, only connect. Raises: StoreError: it cannot be reached."""
-        loaded, memory = await self._ask([_LOAD_COMMIT, _command("INFO", "memory")])
-        self._accepted([loaded])
+        await self.connect()
+        if not self._lease.token:
+            self._known = await self._lease.take()
+
+    async def connect(self) -> None:
+        """Only connect: the lease is left to others. Raises: StoreError: it cannot be reached."""
+        loaded, memory = await self._wire.ask([_LOAD_COMMIT, command("INFO", "memory")])
+        if isinstance(loaded, ResponseError):
+            raise self._wire.failure(loaded)
         self._warn_of_eviction(memory)
-        if not self._token:
-            holder = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
-            take = _command("EVAL", _LEASE, 2, self._keys.epoch, self._keys.lease, holder)
-            [self._token] = self._accepted(await self._ask([take]))
+
+    async def seek(self) -> str | None:
+        """Take the lease unless its holder is alive; otherwise says who that is. Raises: StoreError."""
+        found = await self._lease.seek()
+        if isinstance(found, str):
+            return found
+        self._known = found
+        return None
 
     async def beat(self) -> None:
         """See that it would take a write of ours, while there is none to make.
@@ -150,12 +134,12 @@ class RedisStore:
             raise ValueError("the windows have another interval or capacity than the store")
         for first in range(0, len(windows.symbols), _RINGS_A_CALL):
             some = windows.symbols[first : first + _RINGS_A_CALL]
-            asked = [_command("MGET", *map(self._ring, some)), _command("HMGET", self._newest, *some)]
-            rings, newest = self._accepted(await self._ask(asked))
+            asked = [command("MGET", *map(self._ring, some)), command("HMGET", self._newest, *some)]
+            rings, newest = await self._wire.demand(asked)
             ring.restore(windows, first, rings)
             anew = self._begin_anew(windows, first, [int(told or EMPTY) for told in newest])
-            if anew:
-                self._accepted(await self._ask([_command("HSET", self._since, *anew)]))
+            if anew and self._lease.token:
+                await self._wire.demand([command("HSET", self._since, *anew)])
         return int((windows.opened_at_ms_SC != EMPTY).sum())
 
     def guard(self, windows: Windows) -> None:
@@ -176,8 +160,8 @@ class RedisStore:
         since_ms: dict[str, int] = {}
         for first in range(0, len(symbols), _SYMBOLS_A_CALL):
             some = symbols[first : first + _SYMBOLS_A_CALL]
-            news = [_command("HSETNX", self._since, symbol, from_ms) for symbol in some]
-            *_, kept = self._accepted(await self._ask([*news, _command("HMGET", self._since, *some)]))
+            news = [command("HSETNX", self._since, symbol, from_ms) for symbol in some]
+            *_, kept = await self._wire.demand([*news, command("HMGET", self._since, *some)])
             since_ms |= {symbol: int(told) for symbol, told in zip(some, kept, strict=True)}
         self._followed = since_ms
         return since_ms
@@ -189,24 +173,31 @@ class RedisStore:
         repeating the same call is safe. FencedError: another daemon has taken over.
         """
         calls = [entries[first : first + _ENTRIES_A_CALL] for first in range(0, len(entries), _ENTRIES_A_CALL)]
-        return [went_out == 1 for answer in await self._run(calls) for went_out in answer]
+        went_out = [flag == 1 for flags in await self._run(calls) for flag in flags]
+        self._outbox.keep(entry for entry, now in zip(entries, went_out, strict=True) if now)
+        return went_out
+
+    async def release(self) -> None:
+        """Let a daemon that waits take over at once, where this one has the lease. Raises: StoreError."""
+        if self._lease.token:
+            await self._lease.release()
 
     async def close(self) -> None:
-        """Let go of the connection. The lease stays as it is, so that whoever was fenced out stays out."""
-        await self._connection.disconnect()
+        """Let go of the connection. Whoever was fenced out stays out."""
+        await self._wire.close()
 
     def _ring(self, symbol: str) -> str:
         return self._keys.ring(self._interval.name, self._capacity, symbol)
 
-    def _commit_call(self, entries: Sequence[Entry]) -> bytes:
-        names: list[str] = [self._keys.lease, self._keys.stream, self._newest]
-        told: list[bytes | str | int] = [self._token, *self._constants]
+    def _commit_call(self, entries: Sequence[Entry], known_writes: int) -> bytes:
+        names: list[str] = [self._keys.lease, self._keys.fence, self._keys.stream, self._newest]
+        told: list[bytes | str | int] = [self._lease.token, self._lease.lasts_ms, known_writes, *self._constants]
         for entry in entries:
             slot = self._interval.number(entry.opened_at_ms) % self._capacity
             names += (self._ring(entry.symbol), self._keys.latest(entry.symbol))
             row = ring.pack(entry.opened_at_ms, entry.revision, entry.row)
             told += (entry.symbol, ring.offset_bytes(slot), row, entry.message or b"")
-        return _command("EVALSHA", _COMMIT_SHA, len(names), *names, *told)
+        return command("EVALSHA", _COMMIT_SHA, len(names), *names, *told)
 
     def _warn_of_eviction(self, memory: Any) -> None:
         # Who may not ask INFO gets no warning; everything else works.
@@ -217,96 +208,89 @@ class RedisStore:
                 extra={"policy": policy[1].decode(), "store": self.address},
             )
 
-    async def _run(self, calls: Sequence[Sequence[Entry]]) -> list[Any]:
-        """The script's answers to these calls."""
-        assert self._token, "open() comes first"
-        # One at a time: nothing may be committed while a server that lost everything is given its bars again.
+    async def _run(self, calls: Sequence[Sequence[Entry]]) -> list[list[int]]:
+        """For each entry of each of these calls, whether its message went out now."""
+        assert self._lease.token, "open() or seek() comes first"
+        # One at a time: nothing may be committed while a server that lost something is given it again.
         async with self._running:
-            await self._write_again()
-            answers = await self._ask(map(self._commit_call, calls))
-            if refused := [number for number, answer in enumerate(answers) if _forgotten(answer)]:
-                await self._remind()
-                again = await self._ask(self._commit_call(calls[number]) for number in refused)
-                for number, answer in zip(refused, again, strict=True):
-                    answers[number] = answer
-            return self._accepted(answers)
+            await self._recover()
+            answers: list[Any] = [None] * len(calls)
+            todo = list(range(len(calls)))
+            for _ in range(_CURES):
+                told = await self._wire.ask(self._commit_call(calls[at], self._known.writes) for at in todo)
+                for at, answer in zip(todo, told, strict=True):
+                    answers[at] = answer
+                todo = [at for at in todo if _forgotten(answers[at])]
+                if not todo:
+                    break
+                await self._cure(answers[todo[0]])
+            return self._counted(answers)
 
-    async def _remind(self) -> None:
-        """Load the script, and take the lease if nobody holds it: the server was restarted, emptied or replaced."""
-        take = _command("SET", self._keys.lease, self._token, "NX")
-        _, taken = self._accepted(await self._ask([_LOAD_COMMIT, take]))
-        if taken:
-            self._owes = True
-            await self._write_again()
-
-    async def _write_again(self) -> None:
-        """Give a server that lost everything the windows, and what is known of each symbol; not what was published."""
-        if not self._owes:
-            return
-        windows = self._mirror
-        if windows is not None:
-            await self._write_windows(windows)
-        self._owes = False
-        log.warning(
-            "Redis had lost our lease, so also what it kept: it was emptied or replaced; windows are written again",
-            extra={"store": self.address},
-        )
-
-    async def _write_windows(self, windows: Windows) -> None:
-        there = np.flatnonzero(windows.newest_ms_S != EMPTY)
-        for some in np.array_split(there, range(_RINGS_A_CALL, len(there), _RINGS_A_CALL)):
-            sets = ((self._ring(windows.symbols[at]), ring.dump(windows, at)) for at in some.tolist())
-            self._accepted(await self._ask(_command("SET", name, told, "PX", self._keep_ms) for name, told in sets))
-        published_ms_S = np.where(windows.published_SC != NEVER, windows.opened_at_ms_SC, EMPTY).max(axis=1).tolist()
-        newest_ms = {name: at for name, at in zip(windows.symbols, published_ms_S, strict=True) if at != EMPTY}
-        for key, told in ((self._since, self._followed), (self._newest, newest_ms)):
-            words = [word for pair in told.items() for word in pair]
-            for first in range(0, len(words), _SYMBOLS_A_CALL):
-                self._accepted(await self._ask([_command("HSET", key, *words[first : first + _SYMBOLS_A_CALL])]))
-
-    async def _ask(self, commands: Iterable[bytes]) -> list[Any]:
-        """Send all, then read all answers; a refused command's answer is its ResponseError."""
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._answer_s):
-                    asked = 0
-                    for command in commands:
-                        await self._connection.send_packed_command(command, check_health=False)
-                        asked += 1
-                    return [await self._answer() for _ in range(asked)]
-            except BaseException as error:
-                # What is still under way would be read as the answer to the next call.
-                await self._connection.disconnect(nowait=True)
-                if isinstance(error, RedisError | OSError):
-                    raise self._failed(error) from error
-                raise
-
-    async def _answer(self) -> Any:
-        try:
-            return await self._connection.read_response()
-        except ResponseError as refusal:
-            return refusal
-
-    def _accepted(self, answers: list[Any]) -> list[Any]:
+    def _counted(self, answers: Iterable[Any]) -> list[list[int]]:
+        flags: list[list[int]] = []
         for answer in answers:
             if isinstance(answer, ResponseError):
-                raise self._failed(answer)
-        return answers
+                raise self._failure(answer)
+            writes, messages, *went_out = answer
+            self._known = Counts(writes, messages)
+            flags.append(went_out)
+        return flags
 
-    def _failed(self, error: RedisError | OSError) -> StoreError | FencedError:
-        told = str(error)
-        if told.startswith("FENCED"):
-            return FencedError(
-                f"another daemon took over the lease of {self._keys.lease} ({told.removeprefix('FENCED ')}); "
-                "try: stop one of the two, or give each its own store.shard"
+    async def _cure(self, refusal: ResponseError) -> None:
+        """Make a server take our calls again that was restarted, emptied, replaced, or is another one."""
+        await self._wire.demand([_LOAD_COMMIT])
+        if isinstance(refusal, NoScriptError):
+            return
+        self._owes = True
+        await self._lease.restore()
+        await self._recover()
+
+    async def _recover(self) -> None:
+        """Give a server that lost something what we still have of it, and tell what that was."""
+        if not self._owes:
+            return
+        known, there = self._known, await self._counts()
+        self._loss = Loss(self._loss.republished + max(known.messages - there.messages, 0), self._loss.republished)
+        for some in self._outbox.parts(_ENTRIES_A_CALL):
+            [went_out] = self._counted(await self._wire.ask([self._commit_call(some, 0)]))
+            self._loss = Loss(self._loss.lost, self._loss.republished + sum(went_out))
+            self._known = known
+        if self._mirror is not None:
+            await mend_rings(self._wire, self._mirror, self._ring, self._keep_ms)
+            await mend_symbols(self._wire, self._mirror, self._since, self._newest, self._followed)
+        there = await self._counts()
+        counted = ("writes", max(known.writes, there.writes), "messages", max(known.messages, there.messages))
+        await self._wire.demand([command("HSET", self._keys.fence, *counted)])
+        self._tell(self._loss)
+        self._owes, self._loss = False, Loss(0, 0)
+
+    async def _counts(self) -> Counts:
+        [told] = await self._wire.demand([command("HMGET", self._keys.fence, "writes", "messages")])
+        return Counts(*(int(count or 0) for count in told))
+
+    def _tell(self, loss: Loss) -> None:
+        told = {"store": self.address, "lost": loss.lost, "republished": loss.republished, "gone": loss.gone}
+        log.warning("Redis had lost what it had taken; what is still in memory is written again", extra=told)
+        if loss.gone:
+            log.error(
+                "predictions are gone: Redis had lost more than memory holds; try: a larger store.republish, "
+                "and min-replicas-to-write 1 on a Redis with replicas",
+                extra=told,
             )
-        if isinstance(error, TimeoutError):
-            told = f"no answer within {self._answer_s:g} s"
-        known = f"{type(error).__name__} {told}".lower()
-        advice = next((advice for word, advice in _ADVICE.items() if word in known), _OUT_OF_REACH)
-        return StoreError(f"Redis at {self.address}: {told}; try: {advice}")
+        self._lost(loss)
+
+    def _failure(self, refusal: ResponseError) -> StoreError | FencedError:
+        told = str(refusal)
+        if told.startswith("FENCED "):
+            return FencedError(
+                f"another daemon took over the lease of {self._keys.lease} ({holder(told.removeprefix('FENCED '))}); "
+                "try: stop one of the two, give each its own store.shard, or let one wait with store.standby"
+            )
+        return self._wire.failure(refusal)
 
 
 def _forgotten(answer: Any) -> bool:
-    """Whether the server knows our script or our lease no more."""
-    return isinstance(answer, NoScriptError) or (isinstance(answer, ResponseError) and str(answer).startswith("UNHELD"))
+    """Whether the server no longer knows our script, our lease, or what it had answered."""
+    return isinstance(answer, NoScriptError) or (
+        isinstance(answer, ResponseError) and str(answer).startswith(("UNHELD", "LOST"))
+    )

@@ -37,16 +37,32 @@ def pack(opened_at_ms: int, revision: int, bar: tuple[float, float, float, float
     return _PACKER.pack(opened_at_ms, revision + 1, 0, *bar)
 
 
-def dump(windows: Windows, position: int) -> bytes:
-    """The whole ring of the symbol at this position, published marks included."""
-    rows_C = np.zeros(windows.capacity, ROW)
-    there_C = windows.opened_at_ms_SC[position] != EMPTY
-    rows_C["opened_at_ms"] = windows.opened_at_ms_SC[position]
-    rows_C["written"] = windows.revision_SC[position] + 1
-    rows_C["published"] = windows.published_SC[position] + 1
-    rows_C["bar"] = windows.rows_SC5[position]
-    rows_C[~there_C] = np.zeros((), ROW)
-    return rows_C.tobytes()
+def rows(windows: Windows, some: slice) -> npt.NDArray[np.void]:
+    """(N, capacity) of ROW: the rings of the symbols at these positions, published marks included."""
+    opened_at_ms_NC = windows.opened_at_ms_SC[some]
+    rows_NC = np.zeros(opened_at_ms_NC.shape, ROW)
+    rows_NC["opened_at_ms"] = opened_at_ms_NC
+    rows_NC["written"] = windows.revision_SC[some] + 1
+    rows_NC["published"] = windows.published_SC[some] + 1
+    rows_NC["bar"] = windows.rows_SC5[some]
+    rows_NC[opened_at_ms_NC == EMPTY] = np.zeros((), ROW)
+    return rows_NC
+
+
+def merge(windows: Windows, first: int, rings: Sequence[bytes | None]) -> list[bytes | None]:
+    """What these rings, of the symbols from position `first` on, become with newer bars from the windows.
+
+    None for a ring that has them all. Of a bar that both have, what the ring says was published stays.
+    """
+    theirs_NC = unpack(rings, windows.interval, windows.capacity)
+    mine_NC = rows(windows, slice(first, first + len(rings)))
+    same_NC = mine_NC["opened_at_ms"] == theirs_NC["opened_at_ms"]
+    newer_NC = (mine_NC["opened_at_ms"] > theirs_NC["opened_at_ms"]) | (
+        same_NC & (mine_NC["written"] > theirs_NC["written"])
+    )
+    mine_NC["published"] = np.where(same_NC, theirs_NC["published"], mine_NC["published"])
+    theirs_NC[newer_NC] = mine_NC[newer_NC]
+    return [row_C.tobytes() if newer_C.any() else None for row_C, newer_C in zip(theirs_NC, newer_NC, strict=True)]
 
 
 def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> npt.NDArray[np.void]:

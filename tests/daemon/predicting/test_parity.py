@@ -16,6 +16,7 @@ from core.windows import Windows
 from daemon.predicting.parity import Parity
 from daemon.predicting.pipeline import Batch, Pipeline
 from daemon.stores import ring
+from daemon.stores.address import address
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -173,7 +174,7 @@ async def test_a_store_that_is_away_lets_the_window_go(desk: Desk):
     await desk.serve(*arrivals(NEWEST, NEWEST))
     sample = desk.parity._samples.get_nowait()
     await desk.store.close()
-    desk.store._connection.path = "/nowhere/redis.sock"  # type: ignore[attr-defined]
+    desk.store._wire._address = address("unix:///nowhere/redis.sock", "")
     await desk.parity.check(sample)
     assert desk.told.compared == 0
 

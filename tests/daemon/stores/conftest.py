@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -49,16 +50,15 @@ async def new_store(
     server: EmbeddedServer,
     client: "redis.Redis",  # noqa: ARG001 - the server is empty first
 ) -> AsyncIterator[NewStore]:
-    """Opens a store, as another daemon would."""
+    """Opens a store, as another daemon would, or one that `waits`."""
     stores: list[RedisStore] = []
 
-    async def opened(
-        url: str = server.url, capacity: int = 5, answer_s: float = 60.0, stream_maxlen: int = 1_000
-    ) -> RedisStore:
-        interval, most = Interval.parse("1h"), stream_maxlen
-        stores.append(RedisStore(url, Keys("btc"), interval, capacity, stream_maxlen=most, answer_s=answer_s))
-        await stores[-1].open()
-        return stores[-1]
+    async def opened(url: str = server.url, capacity: int = 5, *, waits: bool = False, **more: Any) -> RedisStore:
+        told = {"answer_s": 60.0, "stream_maxlen": 1_000} | more
+        store = RedisStore(url, Keys("btc"), Interval.parse("1h"), capacity, **told)
+        stores.append(store)
+        await (store.connect() if waits else store.open())
+        return store
 
     yield opened
     for store in stores:

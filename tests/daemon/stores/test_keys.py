@@ -6,7 +6,7 @@ from daemon.stores.keys import Keys
 
 def test_all_keys_of_a_shard_share_one_hash_tag():
     keys = Keys("btc", "7")
-    names = [keys.epoch, keys.lease, keys.stream, keys.since("1h"), keys.newest("1h"), keys.latest("BTC/USDT")]
+    names = [keys.fence, keys.lease, keys.stream, keys.since("1h"), keys.newest("1h"), keys.latest("BTC/USDT")]
     names.append(keys.ring("1h", 73, "BTC/USDT"))
     assert all(name.startswith("gaze:{7}:") for name in names)
     assert len(set(names)) == len(names)

@@ -94,13 +94,49 @@ def test_restoring_replaces_what_the_windows_had():
     assert np.isnan(windows.rows_SC5[2]).all()
 
 
-def test_a_ring_is_dumped_as_it_was_read():
-    told = bytearray(a_ring(9, 10, revision=2))
-    told[56 + 12 : 56 + 16] = (3).to_bytes(4, "little")
+def marked(told: bytes, slot: int, published: int):
+    """A ring whose row at a slot says that this revision was published."""
+    at = 56 * slot + 12
+    return told[:at] + (published + 1).to_bytes(4, "little") + told[at + 4 :]
+
+
+def test_a_ring_is_told_as_it_was_read():
+    told = marked(a_ring(9, 10, revision=2), 1, 2)
     windows = Windows(HOUR, ["A", "B"], 4)
-    ring.restore(windows, 0, [None, bytes(told)])
-    assert ring.dump(windows, 1) == bytes(told)
-    assert ring.dump(windows, 0) == bytes(ring.size_bytes(4))
+    ring.restore(windows, 0, [None, told])
+    rows_NC = ring.rows(windows, slice(0, 2))
+    assert rows_NC[1].tobytes() == told
+    assert rows_NC[0].tobytes() == bytes(ring.size_bytes(4))
+
+
+def test_a_ring_that_was_lost_becomes_what_the_windows_have():
+    told = marked(a_ring(9, 10, revision=2), 1, 2)
+    windows = Windows(HOUR, ["A", "B"], 4)
+    ring.restore(windows, 1, [told])
+    assert ring.merge(windows, 0, [None, None]) == [None, told]
+    assert ring.merge(windows, 0, [None, told]) == [None, None]
+
+
+def test_a_ring_that_lacks_its_last_bars_gets_those_and_keeps_the_others():
+    windows = Windows(HOUR, ["A"], 4)
+    ring.restore(windows, 0, [a_ring(9, 10, 11)])
+    there = marked(a_ring(8, 9), 1, 0)
+    merged = ring.unpack([ring.merge(windows, 0, [there])[0]], HOUR, 4)[0]
+    assert sorted(merged["opened_at_ms"] // HOUR.ms) == [8, 9, 10, 11]
+    assert merged["published"].tolist() == [0, 1, 0, 0]
+
+
+def test_of_an_older_revision_only_what_was_published_stays():
+    windows = Windows(HOUR, ["A"], 4)
+    ring.restore(windows, 0, [marked(a_ring(9, revision=3), 1, 3)])
+    merged = ring.unpack([ring.merge(windows, 0, [marked(a_ring(9, revision=1), 1, 0)])[0]], HOUR, 4)[0, 1]
+    assert (merged["written"], merged["published"]) == (4, 1)
+
+
+def test_a_newer_revision_in_the_ring_stays():
+    windows = Windows(HOUR, ["A"], 4)
+    ring.restore(windows, 0, [a_ring(9)])
+    assert ring.merge(windows, 0, [a_ring(9, revision=1)]) == [None]
 
 
 @given(st.binary(max_size=300))
