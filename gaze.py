@@ -4,6 +4,7 @@ The rooms' cli files import nothing heavy at their top, so that any --help answe
 torch.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from core.errors import GazeError, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from core.barfile import BarFile
+    from core.prediction import Message
     from training.explain.report import Report
 
 _EXTRAS = {
@@ -65,8 +68,7 @@ def _bench() -> typer.Typer:
 
 
 def _run_benchmark(context: typer.Context) -> None:
-    import os  # noqa: PLC0415 - only needed here
-    import subprocess  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415 - only needed here
 
     house = Path(__file__).resolve().parent
     if not (house / "benchmarks" / f"{context.info_name}.py").is_file():
@@ -170,6 +172,20 @@ def _as_file(bars: "pl.DataFrame | Path | str", folder: Path) -> Path:
     return folder / "bars.parquet"
 
 
+def _look_up(prediction: str, store: str, shard: str, config: Path | None) -> "tuple[Message, BarFile, Path | None]":
+    """A prediction of a daemon by its id: explaining it is training's, finding it is the daemon's."""
+    from daemon import config as configs  # noqa: PLC0415 - the command table is shown without it
+    from daemon.replaying.lookup import look_up  # noqa: PLC0415
+
+    bundle = None
+    if config is not None:
+        told = configs.read(config, environment=os.environ)
+        store, bundle = store or told.store.url or told.store.directory, Path(told.bundle.path)
+        shard = told.store.shard if shard == "0" else shard
+    found = look_up(prediction, store, shard)
+    return found.message, found.bars, bundle
+
+
 def main() -> None:
     """Run the command line; problems a person can act on end in one line and their exit code."""
     strange = _check_rooms()
@@ -177,7 +193,7 @@ def main() -> None:
         print(f"gaze: {strange}", file=sys.stderr)
         sys.exit(78)
     try:
-        table()()
+        table()(obj=_look_up)
     except GazeError as error:
         print(f"gaze: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

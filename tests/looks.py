@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from core.outputs import Attention, Kind, Output
-from training.explain.subject import Subject, speaker
+from training.explain.reads import speaker
+from training.explain.subject import Subject
 
 ONE_RETURN = (Output(Kind.RETURN, 1, "log return"),)
 LAYERS, HEADS, GATES = 2, 3, 5

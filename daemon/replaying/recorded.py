@@ -131,12 +131,7 @@ async def read(where: str, keys: Keys, digest: str) -> Recorded:
     """
     recorded = Recorded(digest)
     async with AsyncExitStack() as stack:
-        url = where if "://" in where else await _own_store(Path(where), stack)
-        try:
-            client = Redis.from_url(url, protocol=2, socket_timeout=10)
-        except ValueError as error:
-            raise UsageError(f"{redact(url)!r} is not a Redis address; try: redis://127.0.0.1:6379") from error
-        stack.push_async_callback(client.aclose)
+        url, client = await connected(where, stack)
         try:
             await _read(client, keys.stream, recorded)
         except RedisError as error:
@@ -144,6 +139,20 @@ async def read(where: str, keys: Keys, digest: str) -> Recorded:
                 f"no predictions from {redact(url)}: {redact(str(error))}; try: is Redis there?"
             ) from error
     return recorded
+
+
+async def connected(where: str, stack: AsyncExitStack) -> tuple[str, Any]:
+    """The address and a client of the Redis at a URL, or of a daemon's own store in a folder, started if it rests.
+
+    Raises: UsageError: no such place.
+    """
+    url = where if "://" in where else await _own_store(Path(where), stack)
+    try:
+        client = Redis.from_url(url, protocol=2, socket_timeout=10)
+    except ValueError as error:
+        raise UsageError(f"{redact(url)!r} is not a Redis address; try: redis://127.0.0.1:6379") from error
+    stack.push_async_callback(client.aclose)
+    return url, client
 
 
 async def _read(client: Any, stream: str, recorded: Recorded) -> None:

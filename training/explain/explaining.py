@@ -1,6 +1,6 @@
 """From a run or a bundle and a file of bars to everything that `gaze explain` writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,7 +8,8 @@ import numpy as np
 
 from core import barfile
 from core.barfile import BarFile
-from training.explain import attributed, attribution, cases, findings, measure, reliability, truth
+from core.prediction import Message
+from training.explain import attributed, attribution, cases, derived, findings, measure, reliability, stability, truth
 from training.explain.attributed import Attributed
 from training.explain.cases import Case
 from training.explain.predictions import Predictions, Watch, make_panel, predict, unseen
@@ -22,10 +23,11 @@ Stage = Callable[[str], Watch]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A single prediction: its symbol and when its window's last bar opened."""
+    """A single prediction: its symbol and when its window's last bar opened. `message`: what a daemon said of it."""
 
     symbol: str
     at_ms: int
+    message: Message | None = None
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -39,25 +41,35 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 def explain(
-    subject: Subject, bars: Path, output: str | None, limit: int, asked: Asked | None, stage: Stage
+    subject: Subject,
+    bars: Path | BarFile,
+    output: str | None,
+    limit: int,
+    asked: Asked | None,
+    stage: Stage,
+    seeds: Sequence[Subject] = (),
 ) -> Explained:
-    """Predict, measure, attribute, judge.
+    """Predict, measure, attribute, judge. `seeds`: other runs of the recipe, from other seeds.
 
     Raises: DataError: the bars do not fit the subject.
     """
-    file: BarFile = barfile.read(bars, subject.recipe.data.interval)
-    panel = make_panel(subject, file)
+    file = bars if isinstance(bars, BarFile) else barfile.read(bars, subject.recipe.data.interval)
+    panel = make_panel(subject, file, _symbols(subject, bars, asked))
     samples, row = unseen(subject, panel, limit), None
     if asked:
         samples, row = cases.with_asked(samples, asked.symbol, asked.at_ms)
     told = predict(subject, samples, subject.output(output), stage("predict"))
+    recorded = None
+    if asked and asked.message and row is not None:
+        recorded = derived.compare(subject, told.reads(np.array([row])), told.closes(row), asked.message)
     forecast = attribution.forecaster(subject, told.output)
     tested = reliability.prepare(told, forecast, stage("occlude"))
     hanging = attributed.attribute(told, tested)
     pointers = {name: (tested.rows, values_NT) for name, values_NT in hanging.steps[0].items()}
-    events = truth.events_beside(bars)
+    events = None if isinstance(bars, BarFile) else truth.events_beside(bars)
     planted_N = truth.planted(told, events) if events else np.full(len(told), -1)
     volatility_N = cases.volatility(told)
+    steady = stability.compare(told, seeds, stage("other seeds")) if seeds else ()
     watch = stage("measure")
     attentions = []
     for done, look in enumerate(told.looks, 1):
@@ -67,8 +79,11 @@ def explain(
         found = None if look.place else truth.find(planted_N, own | pointers, told)
         agree = attributed.agreements(told, look, tested, hanging, judged.best_shift)
         one = measure.measure(told, look, volatility_N, judged, found)
-        one = msgspec.structs.replace(one, agreements=agree)
-        attentions.append(msgspec.structs.replace(one, findings=findings.tell(one)))
+        beside = next((one for one in steady if one.attention == look.attention.name), None)
+        one = msgspec.structs.replace(one, agreements=agree, stability=beside)
+        attentions.append(
+            msgspec.structs.replace(one, findings=(*findings.tell(one), *findings.followed(one.name, subject.history)))
+        )
         watch(done / len(told.looks))
     watch = stage("single predictions")
     chosen = []
@@ -77,7 +92,16 @@ def explain(
         watch(done / len(picks))
     hanging = attributed.with_cases(hanging, [case.occlusion for case in chosen], told.panel.length)
     report = _report(told, file, tuple(attentions), tuple(chosen), hanging.methods)
+    report = msgspec.structs.replace(report, recorded=recorded)
     return Explained(report, told, tested, hanging, volatility_N)
+
+
+def _symbols(subject: Subject, bars: Path | BarFile, asked: Asked | None) -> tuple[str, ...]:
+    """Those of the recipe and the one that is asked about; all of a daemon's store, which may serve others."""
+    known = subject.recipe.data.symbols
+    if isinstance(bars, BarFile) or not known:
+        return ()
+    return tuple(dict.fromkeys((*known, *([asked.symbol] if asked else []))))
 
 
 def _report(

@@ -4,6 +4,7 @@ from training.explain.measure import AROUND
 from training.explain.reliability import EVEN
 from training.explain.report import AttentionReport, Contrast
 from training.explain.truth import Truth
+from training.history import Epoch
 
 STATISTIC = {
     "entropy": ("entropy", "more evenly", "more selectively", 3),
@@ -13,11 +14,14 @@ STATISTIC = {
 UNUSUAL = 1.2
 """A feature is worth a word where it is this much less usual at the step looked at than elsewhere."""
 
+SHARPER = 0.01
+"""As much less entropy after the epoch that was kept is worth a word."""
+
 
 def tell(of: AttentionReport) -> tuple[str, ...]:
     """What this attention looks at, for whom, and whether to believe it."""
     if uniform(of):
-        return (_uniform(of), of.reliability.sentence)
+        return (_uniform(of), of.reliability.sentence, *_steady(of))
     return (
         _spread(of),
         *_bound(of),
@@ -29,7 +33,28 @@ def tell(of: AttentionReport) -> tuple[str, ...]:
         *_heads(of),
         *_truth(of.truth),
         of.reliability.sentence,
+        *_steady(of),
     )
+
+
+def _steady(of: AttentionReport) -> tuple[str, ...]:
+    return (of.stability.sentence,) if of.stability else ()
+
+
+def followed(name: str, history: tuple[Epoch, ...]) -> tuple[str, ...]:
+    """How the look came to be in training; nothing where that was not recorded."""
+    seen = [(epoch.number, epoch.attention[name], epoch.best) for epoch in history if name in epoch.attention]
+    if len(seen) < 2:  # noqa: PLR2004 - nothing to follow
+        return ()
+    (first, start, _), (last, end, _) = seen[0], seen[-1]
+    number, kept, _ = [one for one in seen if one[2]][-1]
+    moved = 0.5 * sum(abs(now - then) for now, then in zip(kept.profile, start.profile, strict=True))
+    told = (
+        f"In training its entropy went from {start.entropy:.3f} (epoch {first}) to {kept.entropy:.3f} (epoch {number}, "
+        f"kept) and {end.entropy:.3f} (epoch {last}); {100 * moved:.0f} % of the mean weight moved up to the one kept."
+    )
+    sharper = end.entropy < kept.entropy - SHARPER
+    return (f"{told} It went on growing sharper after that, a sign of overfitting." if sharper else told,)
 
 
 def uniform(of: AttentionReport) -> bool:

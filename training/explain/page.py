@@ -19,6 +19,7 @@ from training.explain.pictures.style import BLUE, CYCLE, GREY, PALE, VERMILION
 from training.explain.predictions import Look, Predictions, spread
 from training.explain.reach import over
 from training.explain.report import AttentionReport, Report
+from training.explain.text import UNTRAINED
 
 POINTS: Final = 2_000
 ROWS: Final = 60
@@ -53,6 +54,10 @@ def _summary(of: Report) -> Iterator[str]:
         f"Direction of {of.output} right: {of.right.told(3)}."
     )
     yield f'<p class="facts">{escape(facts)}</p>'
+    if of.mark:
+        yield f'<p class="verdict"><b>{escape(UNTRAINED)}</b></p>'
+    if of.recorded:
+        yield f'<p class="verdict">{escape(of.recorded.sentence)}</p>'
     for one in of.attentions:
         yield f'<p class="verdict"><b>{escape(one.name)}.</b> {escape(one.reliability.sentence)}</p>'
     links = [*((one.name, f"#{one.name}") for one in of.attentions), ("outputs", "#outputs"), ("cases", "#cases")]

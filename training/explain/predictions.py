@@ -152,12 +152,13 @@ class Predictions(msgspec.Struct, frozen=True):
         return np.asarray(self.reads(np.array([row]))[place][0, -self.reach(row, place) :])
 
 
-def make_panel(subject: Subject, file: BarFile) -> Panel:
-    """The file as windows of the subject's features.
+def make_panel(subject: Subject, file: BarFile, symbols: tuple[str, ...]) -> Panel:
+    """The file as windows of the subject's features; of these symbols, all where none are named.
 
     Raises: DataError: the features are no longer those the subject was trained on.
     """
-    made = dataset.panel(file, subject.recipe)
+    data = msgspec.structs.replace(subject.recipe.data, symbols=symbols)
+    made = dataset.panel(file, msgspec.structs.replace(subject.recipe, data=data))
     if made.inputs != subject.inputs:
         raise DataError(f"{subject.folder} was trained with features that are computed otherwise now; try: gaze train")
     return made

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from core.bundle import Input
 from training.dataset import Panel
@@ -41,3 +42,16 @@ class Reader:
     def __call__(self, ends_N: Rows) -> Reads:
         """(N,) -> (N, T, F) of each input."""
         return tuple(one.numpy() for one in self._windows.inputs(torch.from_numpy(ends_N)))
+
+
+def speaker(model: nn.Module, inputs: tuple[Input, ...]) -> Say:
+    """A model of PyTorch as a function, a few windows at a time where they are long."""
+    batch = together(inputs)
+
+    def say(x: Reads) -> dict[str, Floats]:
+        with torch.inference_mode():
+            batches = (torch.split(torch.from_numpy(one), batch) for one in x)
+            parts = [model(*part) for part in zip(*batches, strict=True)]
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+
+    return say

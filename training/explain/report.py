@@ -4,8 +4,10 @@ import msgspec
 
 from core.bundle import Score
 from training.explain.cases import Case, Importance
+from training.explain.derived import Recorded
 from training.explain.estimate import Estimate
 from training.explain.reliability import Reliability
+from training.explain.stability import Stability
 from training.explain.truth import Truth
 from training.history import Epoch
 
@@ -80,6 +82,8 @@ class AttentionReport(msgspec.Struct, frozen=True):
     truth: Truth | None
     agreements: dict[str, Estimate] = {}
     """By method of attribution, the mean rank correlation with attention."""
+    stability: Stability | None = None
+    """Beside runs from other seeds, where some were given."""
     findings: tuple[str, ...] = ()
 
 
@@ -125,7 +129,16 @@ class Report(msgspec.Struct, frozen=True):
     attentions: tuple[AttentionReport, ...]
     gates: tuple[GateReport, ...]
     cases: tuple[Case, ...]
+    recorded: Recorded | None = None
+    """What a daemon had said of the prediction that was asked for, where its id was given."""
+    pictures: tuple[str, ...] = ()
+    """Where each lies in the folder."""
     schema: int = 2
+
+    @property
+    def mark(self) -> str:
+        """What every picture must say of a model that has learned nothing."""
+        return "UNTRAINED" if self.kind == "untrained" else ""
 
     @property
     def reads(self) -> str:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import torch
 from torch import nn
 
 from core import bundle
@@ -13,7 +12,7 @@ from core.errors import DataError
 from core.outputs import Attention, Kind, Output
 from training import recipe, run
 from training.explain import bundled
-from training.explain.reads import Floats, Reads, Say, together
+from training.explain.reads import Say, speaker
 from training.history import Epoch
 from training.recipe import Recipe
 
@@ -111,16 +110,3 @@ def _bundle(folder: Path) -> Subject:
         (),
         bundled.speaker(found),
     )
-
-
-def speaker(model: nn.Module, inputs: tuple[Input, ...]) -> Say:
-    """A model of PyTorch as a function, a few windows at a time where they are long."""
-    batch = together(inputs)
-
-    def say(x: Reads) -> dict[str, Floats]:
-        with torch.inference_mode():
-            batches = (torch.split(torch.from_numpy(one), batch) for one in x)
-            parts = [model(*part) for part in zip(*batches, strict=True)]
-        return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
-
-    return say

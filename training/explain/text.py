@@ -1,11 +1,15 @@
 """The reports in words: of single predictions, and of all of them."""
 
+import csv
+import io
+
 from training.explain.cases import Case, CaseLook
 from training.explain.report import AttentionReport, Report
 
 WIDE = "=" * 80
 LINE = "-" * 80
 
+UNTRAINED = "UNTRAINED: these weights are random, so nothing here says anything about markets."
 PATTERNS = {
     "early_focused": "most weight on the first third of the window: where a pattern begins to form",
     "mid_focused": "most weight on the middle third: the step from old to new",
@@ -65,6 +69,20 @@ def _look(of: CaseLook, report: Report) -> list[str]:
     return lines
 
 
+def table(of: Report) -> str:
+    """The single predictions side by side, as comma-separated values: a row for each attention of each."""
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    heads = ["kinds", "symbol", "opened_at", "said", "forecast", "confidence", "outcome", "correct", "volatility"]
+    rows.writerow([*heads, "attention", "pattern", "entropy", "max_weight", "concentration_factor", "heaviest_bar"])
+    for case in of.cases:
+        known = ("; ".join(case.kinds), case.symbol, case.opened_at, case.said, case.forecast, case.confidence)
+        for look in case.looks:
+            looked = (look.pattern, look.entropy, look.max_weight, look.concentration_factor, look.top[0].opened_at)
+            rows.writerow([*known, case.outcome, case.correct, case.volatility, look.attention, *looked])
+    return written.getvalue()
+
+
 def whole(of: Report) -> str:
     """The report of all predictions, then of each case."""
     lines = [
@@ -77,6 +95,8 @@ def whole(of: Report) -> str:
         "cases: " + ", ".join(f"{name} {count:,}" for name, count in of.counts.items()),
         f"intervals: 95 %, bootstrap over {of.blocks} blocks of time",
         f"attribution: {', '.join(of.methods)}{_no_gradients(of)}",
+        *([UNTRAINED] if of.mark else []),
+        *([of.recorded.sentence] if of.recorded else []),
     ]
     for one in of.attentions:
         lines += ["", *_titled(f"FINDINGS: {one.name}"), *(f"- {sentence}" for sentence in one.findings)]

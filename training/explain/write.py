@@ -1,7 +1,7 @@
 """What `gaze explain` leaves on disk, written whole or not at all.
 
 index.html           from the summary to the single prediction; opens with no network
-report.txt           the same in words; report.json as data
+report.txt           the same in words; report.json as data, cases.csv as a table of the single predictions
 outputs.png          forecasts, confidence, calibration; losses.png where the subject is a run
 ATTENTION/*.png      one folder for each attention
 cases/CASE/          one folder for each prediction: its pictures and its report.txt
@@ -30,8 +30,8 @@ def refuse_taken(out: Path) -> None:
         raise UsageError(f"{out} is there and holds no explanation; try: another --out")
 
 
-def write(of: Explained, out: Path, stage: Stage) -> None:
-    """Draw every picture, write every report, and move the folder into its place."""
+def write(of: Explained, out: Path, stage: Stage) -> dict[Path, Path]:
+    """Draw every picture, write every report, and move the folder into its place; gives where each picture lies."""
     out = out.resolve()
     beside = out.with_name(f".{out.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
@@ -41,13 +41,16 @@ def write(of: Explained, out: Path, stage: Stage) -> None:
     with style.styled():
         for done, (name, draw) in enumerate(album_.items(), 1):
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            drawn[name] = style.save(draw(), beside / name)
+            drawn[name] = style.save(style.marked(draw(), of.report.mark), beside / name)
             watch(done / len(album_))
     reports = {case.folder: text.case(case, of.report) for case in of.report.cases}
     for folder, told in reports.items():
         (beside / "cases" / folder / "report.txt").write_text(told, "utf-8")
     (beside / "report.txt").write_text(text.whole(of.report), "utf-8")
-    (beside / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(of.report), indent=2))
+    report = msgspec.structs.replace(of.report, pictures=tuple(str(name) for name in drawn))
+    (beside / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    (beside / "cases.csv").write_text(text.table(of.report), "utf-8")
     (beside / "index.html").write_text(page(of, drawn, reports), "utf-8")
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
+    return {name: out / name for name in drawn}

@@ -49,16 +49,8 @@ class Links(HTMLParser):
 
 def test_the_folder_holds_page_text_report_and_pictures(told: tuple[str, Path]):
     output, out = told
-    assert {
-        "index.html",
-        "report.txt",
-        "report.json",
-        "outputs.png",
-        "losses.png",
-        "attention",
-        "cases",
-        "hangs_on",
-    } == {path.name for path in out.iterdir()}
+    files = {"index.html", "report.txt", "report.json", "cases.csv", "outputs.png", "losses.png"}
+    assert {path.name for path in out.iterdir()} == files | {"attention", "cases", "hangs_on"}
     cases = list((out / "cases").iterdir())
     assert all((case / "report.txt").is_file() and (case / "attention.png").is_file() for case in cases)
     assert f"next: open {out / 'index.html'}" in output

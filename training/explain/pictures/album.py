@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from training.explain.explaining import Explained
-from training.explain.pictures import heads, judged, look, outputs, single
+from training.explain.pictures import heads, judged, look, outputs, single, steady
 
 Draw = Callable[[], Figure]
 
@@ -38,6 +38,10 @@ def _attentions(of: Explained) -> Iterator[tuple[Path, Draw]]:
         yield folder / "around.png", partial(judged.around, told)
         yield folder / "saliency.png", partial(judged.saliency, of, told, seen)
         yield folder / "reliability.png", partial(judged.reliability, told)
+        if told.stability:
+            yield folder / "seeds.png", partial(steady.seeds, told, told.stability)
+        if len(of.report.history) > 1 and all(told.name in epoch.attention for epoch in of.report.history):
+            yield folder / "epochs.png", partial(steady.epochs, told.name, of.report.history)
         if told.truth:
             yield folder / "truth.png", partial(judged.truth, told, told.truth)
         if told.heads:
