@@ -51,7 +51,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "S0.29 GRU": of("attention_lstm", "cell='gru'"),
     "S0.29 several heads": of("attention_lstm", "heads=2"),
-    "S0.29 other sizes": of("attention_lstm", "") + ("model.options.hidden=[12, 4]",),
+    "S0.29 other sizes": of("attention_lstm", "", "model.options.hidden=[12, 4]"),
     # The dual horizon.
     "S1.1 one direction, one layer": of("dual_horizon", "bidirectional=false, layers=1"),
     "S1.1 no projection": of("dual_horizon", "project=false"),
@@ -94,7 +94,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "S3.3 regression": of("cross_attention", "", "label.kind=return", "label.horizons=[3]"),
     "S3.5 every gate": of("cross_attention", "gates='all'"),
     # The hybrid.
-    "S4.1 a scale more": of("hybrid_lstm", "") + ("model.options.windows=[2, 4, 6]",),
+    "S4.1 a scale more": of("hybrid_lstm", "", "model.options.windows=[2, 4, 6]"),
     "S4.2 a window that expands": of("hybrid_lstm", "", "window.length=12", "window.minimum=3"),
     "S4.3 every step asks": of("hybrid_lstm", "queries='all'"),
     "S4.3 the newest step asks": of("hybrid_lstm", "queries='last'"),
@@ -105,8 +105,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     # Any of them.
     "other losses": of("hourly_lstm", "", "optimiser.loss=huber"),
     "other optimisers": of("hourly_lstm", "", "optimiser.kind=adamw"),
-    "a split that rolls": of("hourly_lstm", "", "split.folds=2", "split.fold=2", "split.training=rolling", "split.train=0.4",
-        "split.validation=0.3"),
+    "a split that rolls": of(
+        "hourly_lstm", "", "split.folds=2", "split.fold=2", "split.training=rolling",
+        "split.train=0.4", "split.validation=0.3",
+    ),
 }  # fmt: skip
 
 SHOWN: dict[str, Callable[[Model, Recipe], bool]] = {
