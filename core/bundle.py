@@ -174,6 +174,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """The attentions that are weights over steps: all but gates, which look nowhere."""
         return tuple(one for one in self.attentions if not one.gates)
 
+    @property
+    def gates(self) -> tuple[Attention, ...]:
+        """Those that tell how open gates are."""
+        return tuple(one for one in self.attentions if one.gates)
+
     def artefact(self, kind: str) -> Artefact:
         """The artefact of this kind.
 

@@ -59,6 +59,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     close: float
     outputs: dict[str, float | tuple[float, ...]]
     gaze: dict[str, Gaze]
+    gates: dict[str, tuple[float, ...]] = {}
+    """How open each gate is, from 0 to 1, on average over steps and layers: of models that have gates."""
     newest: bytes = b""
     """The newest row of every input that the model was given: little-endian float32, in the manifest's order."""
     bands: dict[str, tuple[Band, ...]] = {}

@@ -23,7 +23,7 @@ from training.loop import Watch
 from training.model import Model
 from training.predicting import LOOKED, Said, predict
 from training.recipe import Recipe
-from training.reference import ranges
+from training.reference import ranges, watched
 from training.run import Arrays, Facts, Joined, Run
 from training.slices import By
 from training.split import Parts, split
@@ -110,9 +110,11 @@ def conclude(
         joined,
     )
     learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
-    evaluation = judge(predict(model, parts.test), learned, parts.test, fingerprint, facts.margins)
+    said = predict(model, parts.test)
+    evaluation = judge(said, learned, parts.test, fingerprint, facts.margins)
     evaluation = msgspec.structs.replace(evaluation, leaks=leaks(recipe, facts, model, parts.test, parts))
-    reference = _reference(model, unseen) | ranges(parts.train)
+    beyond = [(parts.validation, unseen), (parts.test, said)][recipe.window.stride > 1 :]
+    reference = _reference(model, unseen) | ranges(parts.train) | watched(model, beyond)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
 

@@ -1,14 +1,29 @@
-"""What a bundle will be watched by: the ranges that features had in training."""
+"""What a bundle will be watched by: the ranges of features in training, and how it was on bars not trained on."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from core.reference import HIGH, LOW
+from core.drift import calibration
+from core.drift.statistics import (
+    QUARTER_MS,
+    Rows,
+    by_period,
+    joined,
+    middle,
+    names,
+    observe,
+    openness,
+    period_ms,
+    travels,
+)
+from core.reference import HIGH, LOW, Arrays, Reference, arrays, side_by_side
 from training.dataset import Samples
+from training.model import Model
+from training.predicting import Said
 
-Arrays = dict[str, npt.NDArray[Any]]
+_AT_ONCE = 8_192
+"""Windows whose statistics are computed together."""
 
 
 def ranges(train: Samples) -> Arrays:
@@ -21,3 +36,37 @@ def ranges(train: Samples) -> Arrays:
         kept[LOW + name] = np.nanmin(rows_RF, axis=0)
         kept[HIGH + name] = np.nanmax(rows_RF, axis=0)
     return kept
+
+
+def watched(model: Model, unseen: Sequence[tuple[Samples, Said]]) -> Arrays:
+    """The statistics of what the model said of windows it was not trained on, by period, and the limits they give."""
+    panel = unseen[0][0].panel
+    period = period_ms(panel.interval.ms)
+    told, counts = [], []
+    for samples, said in unseen:
+        every = (slice(first, first + _AT_ONCE) for first in range(0, len(samples), _AT_ONCE))
+        rows = joined([observe(_rows(model, samples, said, some)) for some in every])
+        observed, count_C = by_period(rows, samples.opened_at_ms, period)
+        told.append(observed)
+        counts.append(count_C)
+    whole = joined(told)
+    parts_CAP = side_by_side(whole.parts, len(whole.values))
+    limits = calibration.calibrated(whole.values, parts_CAP, QUARTER_MS // period)
+    called = names(panel.inputs, model.outputs, model.attentions, _rows(model, *unseen[0], slice(0, 1)))
+    usual = float(np.median(np.concatenate(counts)))
+    steps = {one.name: unseen[0][1][one.name].shape[-1] for one in model.attentions if not one.gates}
+    return arrays(Reference(called, period, usual, steps, whole.values, whole.parts, limits))
+
+
+def _rows(model: Model, samples: Samples, said: Said, some: slice) -> Rows:
+    panel, ends_n = samples.panel, samples.ends_N[some]
+    newest_nF = panel.features_RF[ends_n]
+    if panel.market is not None:
+        newest_nF = np.concatenate([newest_nF, panel.market.features_MF[panel.market.row_R[ends_n]]], axis=1)
+    return Rows(
+        {one.name: travels(said[one.name][some]) for one in model.attentions if not one.gates},
+        newest_nF,
+        {one.name: said[one.name][some] for one in model.outputs},
+        {one.name: openness(said[one.name][some]) for one in model.attentions if one.gates},
+        middle(model.outputs),
+    )

@@ -11,18 +11,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from core import attention
 from core.bands import Band, bands
 from core.bars import Arrival, Interval, Origin, TimeArray
 from core.bundle import Manifest
+from core.drift.statistics import openness
 from core.external import Records
 from core.inputs import Inputs
 from core.outputs import Attention
-from core.prediction import Context, Doubt, Gaze, Message, Prediction, Step, encode, prediction_id
+from core.prediction import Context, Doubt, Gaze, Message, Prediction, encode, prediction_id
 from core.windows import Fate, Windows
 from daemon.ports import Entry, Float32s
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.behind import Behind, Cut, Stored
+from daemon.predicting.gazing import gazes
 from daemon.predicting.intake import Intake
 from daemon.predicting.trust import Trust
 
@@ -30,8 +31,6 @@ NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
 _SYMBOLS_AT_ONCE: Final = 64
 _NOBODY: Final = np.empty(0, np.int64)
-_MOST_WEIGHTS: Final = 1_024
-"""Attention of more numbers than this travels as its profile over time."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -122,7 +121,7 @@ class Pipeline:
         self._top = top
         self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
         self._behind = Behind(self._inputs, fill=fill)
-        self._lag = max((one.lag for one in self._inputs.markets), default=0)
+        self._market_lag = max((one.lag for one in self._inputs.markets), default=0)
         self.bars_needed = self._inputs.bars_needed
         self.fewest_bars = self._inputs.fewest_bars
         self.markets = tuple(dict.fromkeys(one.symbol for one in self._inputs.markets))
@@ -199,7 +198,12 @@ class Pipeline:
         finite_N = _finite(outputs, len(batch.predicted))
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
-        gazes = {one.name: self._gazes(one, outputs[one.name], opened_N) for one in self._manifest.looks if outputs}
+        looks = {
+            one.name: gazes(outputs[one.name], opened_N, self._top, self._interval_ms, self._lag(one))
+            for one in self._manifest.looks
+            if outputs
+        }
+        gates = {one.name: openness(outputs[one.name]).tolist() for one in self._manifest.gates if outputs}
         newest = _newest(batch)
         doubts = self._trust.doubts(batch.predicted, batch.given, drifting)
         banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
@@ -207,11 +211,18 @@ class Pipeline:
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
-            looked = {name: rows[row] for name, rows in gazes.items()}
+            looked = {name: rows[row] for name, rows in looks.items()}
             context = self._context(one, drift, now_ms, drifting, doubts[row])
             said = self._prediction(one, values, looked, newest[row], banded[row] if banded else {})
+            if gates:
+                opened = {name: tuple(rows[row]) for name, rows in gates.items()}
+                said = msgspec.structs.replace(said, gates=opened)
             messages[_key(one)] = Message(said, context)
         return [_entry(one, messages.get(_key(one))) for one in batch.stored]
+
+    def _lag(self, seen: Attention) -> int:
+        """A market's window ends as many bars earlier as it lags."""
+        return self._market_lag if seen.axes[-1] == "market" else 0
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
         if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
@@ -280,33 +291,6 @@ class Pipeline:
             trusted=not doubts,
             doubts=doubts,
         )
-
-    def _gazes(self, seen: Attention, weights: Float32s, opened_N: TimeArray) -> list[Gaze]:
-        profile_NT = attention.profile(weights)
-        steps = profile_NT.shape[-1]
-        entropy_N = attention.normalised_entropy(profile_NT).tolist()
-        concentration_N = attention.concentration(profile_NT).tolist()
-        shares_NB = attention.shares(profile_NT, attention.bucket_edges(steps)).tolist()
-        top_NK = attention.top_steps(profile_NT, self._top)
-        heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
-        ago = steps - 1 - top_NK
-        # A market's window ends as many bars earlier as it lags.
-        before = ago + (self._lag if seen.axes[-1] == "market" else 0)
-        at_NK = (opened_N[:, None] - before * self._interval_ms).tolist()
-        ago_NK = ago.tolist()
-        travels = weights if weights[0].size <= _MOST_WEIGHTS else profile_NT
-        sent = np.ascontiguousarray(travels, "<f4")
-        return [
-            Gaze(
-                entropy=entropy_N[row],
-                concentration=concentration_N[row],
-                shares=tuple(shares_NB[row]),
-                top=tuple(map(Step, ago_NK[row], heaviest_NK[row], at_NK[row])),
-                weights=sent[row].tobytes(),
-                shape=sent.shape[1:],
-            )
-            for row in range(len(sent))
-        ]
 
 
 def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.drift import jensen_shannon
+from core.drift.distances import jensen_shannon
 from daemon.ports import Float32s
 
 HALF_LIFE: Final = 1_000.0

@@ -42,14 +42,14 @@ class Trust:
     def doubts(
         self, predicted: Sequence[Stored], inputs: Mapping[str, Float32s], drifting: Sequence[str]
     ) -> list[tuple[Doubt, ...]]:
-        """What speaks against each. `inputs`: (N, T, F) of each; `drifting`: the statistics that have drifted."""
+        """What speaks against each. `inputs`: (N, T, F) of each, or its newest row; `drifting`: what has drifted."""
         always = self._always
         if drifting:
             always = (*always, Doubt(Reason.DRIFTED, _named(drifting)))
         doubts = [(*always, *_of_bars(one)) for one in predicted]
         for name, values_NTF in inputs.items():
             self._doubt_range(name, values_NTF[:, -1], doubts)
-            if name in self._expanding:
+            if self._expanding.get(name) == values_NTF.shape[1]:
                 self._doubt_thin(name, values_NTF, doubts)
         return doubts
 

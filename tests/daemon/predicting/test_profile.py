@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.drift import jensen_shannon
+from core.drift.distances import jensen_shannon
 from daemon.predicting.profile import RunningProfile
 
 REFERENCE = np.array([0.1, 0.2, 0.3, 0.4])

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from core.drift import jensen_shannon
+from core.drift.distances import jensen_shannon
 
 
 def test_the_same_profile_is_at_distance_zero_whatever_its_scale():

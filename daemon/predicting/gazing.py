@@ -1,0 +1,34 @@
+"""Where the model looked, as messages tell it. Pure."""
+
+import numpy as np
+
+from core import attention
+from core.bars import TimeArray
+from core.drift.statistics import travels
+from core.prediction import Gaze, Step
+from daemon.ports import Float32s
+
+
+def gazes(weights: Float32s, opened_N: TimeArray, top: int, interval_ms: int, lag: int) -> list[Gaze]:
+    """(N, ..., T) -> one look for each prediction. `opened_N`: of its bar; `lag`: how many bars before it T ends."""
+    profile_NT = attention.profile(weights)
+    steps = profile_NT.shape[-1]
+    entropy_N = attention.normalised_entropy(profile_NT).tolist()
+    concentration_N = attention.concentration(profile_NT).tolist()
+    shares_NB = attention.shares(profile_NT, attention.bucket_edges(steps)).tolist()
+    top_NK = attention.top_steps(profile_NT, top)
+    heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
+    ago_NK = steps - 1 - top_NK
+    ago, opened = ago_NK.tolist(), (opened_N[:, np.newaxis] - (ago_NK + lag) * interval_ms).tolist()
+    sent = np.ascontiguousarray(travels(weights), "<f4")
+    return [
+        Gaze(
+            entropy=entropy_N[row],
+            concentration=concentration_N[row],
+            shares=tuple(shares_NB[row]),
+            top=tuple(map(Step, ago[row], heaviest_NK[row], opened[row])),
+            weights=sent[row].tobytes(),
+            shape=sent.shape[1:],
+        )
+        for row in range(len(sent))
+    ]

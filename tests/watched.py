@@ -1,0 +1,81 @@
+"""A process that is watched: statistics with memory, a common factor, and heads that look somewhere."""
+
+import functools
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.drift import calibration
+from core.drift.calibration import level
+from core.drift.detector import binned, measured, walk
+from core.drift.monitor import Monitor
+from core.drift.statistics import HOUR_MS, QUARTER_MS, Names
+from core.reference import Reference
+
+Floats = npt.NDArray[np.float64]
+QUARTER = QUARTER_MS // HOUR_MS
+STATISTICS = 20
+_MEMORY = 0.9
+_SETTLE = 300
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """Observations of 20 statistics and two heads of 16 parts."""
+
+    values: Floats
+    parts: Floats
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> "Walk":
+        return Walk(self.values[rows], self.parts[rows])
+
+    def cut(self, first: int, last: int) -> "Walk":
+        return self.rows(np.arange(first, last))
+
+
+def a_walk(quarters: float, seed: int = 0) -> Walk:
+    """So many quarters of hours, and ten days to begin with."""
+    chance = np.random.default_rng(seed)
+    count = round(quarters * QUARTER) + 240
+    shocks = chance.normal(size=(count + _SETTLE, STATISTICS))
+    own = np.zeros_like(shocks)
+    for at in range(1, len(shocks)):
+        own[at] = _MEMORY * own[at - 1] + shocks[at]
+    values = own[_SETTLE:] + chance.normal(size=(count, 1))
+    parts = chance.dirichlet(np.full(16, 5.0), size=(count, 2)) + 0.05 * (1 + np.tanh(values[:, :1, np.newaxis]))
+    return Walk(values, parts / parts.sum(axis=-1, keepdims=True))
+
+
+@functools.cache
+def _limits(quarters: float, seed: int) -> Reference:
+    return _made(a_walk(quarters, seed).cut(240, 240 + round(quarters * QUARTER)), seed)
+
+
+def _made(walk: Walk, seed: int) -> Reference:
+    groups = ("attention",) * 8 + ("input",) * 8 + ("prediction",) * 4
+    names = Names(tuple(f"statistic {number}" for number in range(STATISTICS)), groups, {"look": ("head 0", "head 1")})
+    limits = calibration.calibrated(walk.values, walk.parts, QUARTER, quarters=200, seed=seed)
+    return Reference(names, HOUR_MS, 10.0, {"look": 48}, walk.values, {"look": walk.parts}, limits)
+
+
+def a_reference(quarters: float = 1.0, seed: int = 0, walk: Walk | None = None) -> Reference:
+    """What a process that does not change is watched by."""
+    return _limits(quarters, seed) if walk is None else _made(walk, seed)
+
+
+def monitor(reference: Reference, rate: float | None = None) -> Monitor:
+    return Monitor(reference, rate)
+
+
+def alarms(reference: Reference, walked: Walk, rate: float = 1.0) -> int:
+    """How many alarms a quarter gives, after ten days to fill the windows."""
+    limits = reference.limits
+    assert limits is not None
+    scale = measured(reference.values_CK, reference.profiles, limits.windows)
+    bins = binned(walked.values, scale.edges_KE)
+    worst_N, _ = walk(scale, bins, walked.parts, np.arange(len(bins)), limits.usual_J)
+    return episodes_of(worst_N, level(limits, rate), limits.windows)
+
+
+def episodes_of(worst_N: Floats, at: float, windows: tuple[int, ...]) -> int:
+    return calibration.episodes(worst_N[240:], at, max(windows))
