@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final
 from core import bundle as bundles
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle, Manifest
-from core.errors import FeedError
+from core.errors import FeedError, FencedError
 from core.inputs import Inputs
 from core.windows import Windows
 from daemon.config import Config, HttpConfig, VenueConfig
@@ -35,10 +35,9 @@ from daemon.predicting.parity import Parity
 from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.profile import RunningProfile
+from daemon.predicting.standby import Standby
 from daemon.predicting.trust import Trust
-from daemon.stores.embedded import EmbeddedServer
-from daemon.stores.keys import Keys
-from daemon.stores.redis import RedisStore
+from daemon.stores.opening import opened
 from daemon.telling.access import Certificate, read_token
 from daemon.telling.http import Server
 from daemon.telling.http import serve as serve_http
@@ -66,19 +65,39 @@ def wall_ms() -> int:
 async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> None:
     """Serve until SIGTERM or SIGINT, then predict and publish what was received.
 
-    `started` is told once where the daemon listens. Raises: ConfigError, BundleError, EngineError: it cannot start.
-    StoreError: no store. FencedError: another daemon took over.
+    `started` is told where the daemon listens, each time it begins to. Raises: ConfigError, BundleError, EngineError:
+    it cannot start. StoreError: no store. FencedError: another daemon took over, and this one may not wait.
     """
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     bundle = bundles.read(Path(config.bundle.path))
     engine, stream = _proven(config, bundle)
-    async with AsyncExitStack() as stack:
-        daemon = await _unless(stop, _build(config, bundle, engine, stream, stack))
-        if daemon is not None:
-            started({"http": daemon.url})
-            await daemon.run(stop)
+    while not await _served(config, bundle, engine, stream, stop, started):
+        log.warning("another daemon took over, waiting behind it")
+
+
+async def _served(
+    config: Config,
+    bundle: Bundle,
+    engine: OpenEngine,
+    stream: OpenStream | None,
+    stop: asyncio.Event,
+    started: Callable[[dict[str, str]], None],
+) -> bool:
+    """Serve until told to stop, which is True, or until another daemon took over and this one may wait behind it."""
+    fenced = False
+    try:
+        async with AsyncExitStack() as stack:
+            daemon = await _unless(stop, _build(config, bundle, engine, stream, stack))
+            if daemon is not None:
+                started({"http": daemon.url})
+                await daemon.run(stop)
+    except* FencedError:
+        if not config.store.standby:
+            raise
+        fenced = True
+    return not fenced
 
 
 async def _unless(stop: asyncio.Event, building: Coroutine[None, None, "Daemon"]) -> "Daemon | None":
@@ -121,6 +140,7 @@ class Daemon:
         notifier: Notifier,
         ahead: Ahead | None,
         known: Known | None,
+        standby: Standby | None,
     ) -> None:
         self.url = url
         self._sources = sources
@@ -131,15 +151,15 @@ class Daemon:
         self._notifier = notifier
         self._ahead = ahead
         self._known = known
+        self._standby = standby
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._sources.listen_forever(), name="listen")
-            predicting = tasks.create_task(self._predictor.predict_until_closed(), name="predict")
+            predicting = tasks.create_task(self._lead_until_closed(), name="predict")
             checked = tasks.create_task(self._parity.check_forever(), name="parity")
             making = tasks.create_task(self._ahead.make_forever(), name="ahead") if self._ahead else None
-            looking = tasks.create_task(self._keeper.look_forever(), name="look")
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
             known = tasks.create_task(self._known.look_forever(), name="external") if self._known else None
@@ -156,10 +176,19 @@ class Daemon:
             if making:
                 making.cancel()
             checked.cancel()
-            looking.cancel()
             watched.cancel()
             if known:
                 known.cancel()
+
+    async def _lead_until_closed(self) -> None:
+        """Predict, once the lease is ours."""
+        heard = await self._standby.until_leading() if self._standby else []
+        if heard is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._keeper.look_forever(), name="look")
+            await self._predictor.predict_until_closed(heard)
+            looking.cancel()
 
     async def _tell_when_ready(self) -> None:
         while not self._sources.live:  # a fact about many sockets, which no single event tells
@@ -208,14 +237,25 @@ async def _build(
     ]
     server = await _http(config.http, status, metrics)
     stack.push_async_callback(server.close)
-    store, revive = await _store(config, manifest.name, interval, windows.capacity, stack)
+    store, revive = await stack.enter_async_context(
+        opened(config.store, manifest.name, interval, windows.capacity, status.lost)
+    )
     status.store_back()
-    keeper = Keeper(store, status, revive)
+    keeper = Keeper(store, status, revive, look_s=config.store.lease_s / 3)
     kept = await store.load(windows)
     store.guard(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
-    since_ms = await store.follow(watched, await _last_closed_ms(sources[0].history, interval))
+    last_ms = await _last_closed_ms(sources[0].history, interval)
+    since_ms = await store.follow(watched, last_ms)
+    predict_from_ms = dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols}
     inbox = Inbox(config.feed.inbox)
+    metrics.follow_inbox(inbox)
+
+    async def lead() -> None:
+        """Go on from what the daemon before us kept."""
+        await store.load(windows)
+        since_ms.update(await store.follow(watched, last_ms))
+        predict_from_ms.update((symbol, since_ms[symbol]) for symbol in symbols)
 
     def wanted_from(symbol: str) -> int:
         """What is missing of a known symbol; of a new one the window of its first bar to predict."""
@@ -235,10 +275,11 @@ async def _build(
         clock_s=time.monotonic,
         records=known,
     )
-    ahead = None
-    if stream:
-        inputs = Inputs(manifest.inputs, interval)
-        ahead = Ahead(windows, inputs, stream, clock_s=time.monotonic, told=metrics.ahead)
+    ahead = (
+        Ahead(windows, Inputs(manifest.inputs, interval), stream, clock_s=time.monotonic, told=metrics.ahead)
+        if stream
+        else None
+    )
     predictor = Predictor(
         pipeline,
         windows,
@@ -247,7 +288,7 @@ async def _build(
         inbox,
         Held(config.feed.fill_wait_s),
         venues=all_sources.venues,
-        since_ms=dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols},
+        since_ms=predict_from_ms,
         profiles=profiles,
         request_fill=all_sources.request_fill,
         venue_time_ms=all_sources.venue_time_ms,
@@ -259,7 +300,23 @@ async def _build(
     )
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
-    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known)
+    standby = (
+        Standby(
+            store,
+            inbox,
+            windows,
+            status,
+            lead,
+            venues=all_sources.venues,
+            fewest_bars=pipeline.fewest_bars,
+            look_s=config.store.lease_s / 6,
+            wall_ms=wall_ms,
+            ahead=ahead,
+        )
+        if config.store.standby
+        else None
+    )
+    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby)
 
 
 def _known(
@@ -282,25 +339,6 @@ async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:
     certificate = Certificate(told.tls_certificate, told.tls_key) if told.tls_certificate else None
     token = read_token(told.token_file)
     return await serve_http(told.host, told.port, status, metrics, token=token, certificate=certificate)
-
-
-async def _store(
-    config: Config, model: str, interval: Interval, capacity: int, stack: AsyncExitStack
-) -> tuple[RedisStore, Callable[[], Awaitable[None]]]:
-    """The store, and what brings its server back where that is ours."""
-    url, revive = config.store.url, _leave_it
-    if not url:
-        server = await stack.enter_async_context(EmbeddedServer(Path(config.store.directory)))
-        url, revive = server.url, server.start
-    keys = Keys(model, config.store.shard)
-    store = RedisStore(url, keys, interval, capacity, stream_maxlen=config.store.stream_maxlen)
-    stack.push_async_callback(store.close)
-    await store.open()
-    return store, revive
-
-
-async def _leave_it() -> None:
-    """A server that is not ours is for others to bring back."""
 
 
 async def _last_closed_ms(history: History, interval: Interval) -> int:

@@ -73,12 +73,18 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where windows and predictions are kept."""
 
     url: str = ""
-    """redis://, rediss:// or unix://; empty starts a private server of our own in `directory`."""
+    """redis://, rediss:// or unix://, with +sentinel or +cluster; empty: a private server of our own in `directory`."""
     url_file: str = ""
     """A file that holds the url instead, for one with a password: a systemd credential, a mounted secret."""
     directory: str = "state"
     shard: str = "0"
     stream_maxlen: Count = 1_000_000
+    standby: bool = False
+    """Wait while another daemon leads the shard, and take over when it falls silent, instead of taking its place."""
+    lease_s: Annotated[float, msgspec.Meta(ge=1)] = 6.0
+    """A leading daemon that gave no sign of life for so long is taken to be dead."""
+    republish: Count = 20_000
+    """Messages kept in memory for a Redis that loses them in a failover."""
 
 
 class PublishConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,8 @@ class Inbox:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.held_back = 0
+        """Closed bars that had to wait for room before they were let in: their socket waited with them."""
         self.closed_bars = 0
         """Closed bars ever put."""
         self.open_bars = 0
@@ -39,6 +41,7 @@ class Inbox:
         self._putting += 1
         try:
             async with self._turn:
+                self.held_back += len(self._closed) >= self.capacity and not self._ended
                 while len(self._closed) >= self.capacity and not self._ended:
                     self._room.clear()
                     await self._room.wait()

@@ -115,6 +115,9 @@ class Store(Protocol):
     async def open(self) -> None:
         """Connect and take the lease. Raises: StoreError: it cannot be reached."""
 
+    async def seek(self) -> str | None:
+        """Take the lease unless its holder is alive; otherwise says who that is. Raises: StoreError."""
+
     async def load(self, windows: Windows) -> int:
         """Fill the mirror from what is kept; returns how many bars. Rows of another time or broken ones are left."""
 

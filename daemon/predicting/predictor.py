@@ -98,16 +98,19 @@ class Predictor:
         self._ahead = ahead
         # On a CPU a call has one thread; other engines take one call at a time.
         self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
-        self._full = windows.full(windows.symbols, pipeline.fewest_bars)
-        watcher.filled(len(self._full))
+        self._full: set[str] = set()
 
-    async def predict_until_closed(self) -> None:
-        """Work until the inbox is closed and empty.
+    async def predict_until_closed(self, heard: Sequence[Arrival] = ()) -> None:
+        """Work until the inbox is closed and empty. `heard`: bars that came before those in the inbox.
 
         What still waits for a missing bar then is left: stored behind a hole it could not be predicted, and may be out
         of reach once the hole is filled. The next start fetches both.
         """
+        self._full = self._windows.full(self._windows.symbols, self._pipeline.fewest_bars)
+        self._watcher.filled(len(self._full))
         await self._finish_begun()
+        for first in range(0, len(heard), _MOST_BARS):
+            await self._work(list(heard[first : first + _MOST_BARS]), frozenset())
         while True:
             arrivals = await self._take()
             if arrivals is None:

@@ -156,13 +156,16 @@ class RedisStore:
         return pairs
 
     async def follow(self, symbols: Sequence[str], from_ms: int) -> dict[str, int]:
-        """The opening time of each symbol's first bar to predict: `from_ms` for a symbol never followed before."""
+        """The opening time of each symbol's first bar to predict: `from_ms` for a symbol never followed before.
+
+        Who does not have the lease learns the same, and writes nothing.
+        """
         since_ms: dict[str, int] = {}
         for first in range(0, len(symbols), _SYMBOLS_A_CALL):
             some = symbols[first : first + _SYMBOLS_A_CALL]
-            news = [command("HSETNX", self._since, symbol, from_ms) for symbol in some]
+            news = [command("HSETNX", self._since, symbol, from_ms) for symbol in some] if self._lease.token else []
             *_, kept = await self._wire.demand([*news, command("HMGET", self._since, *some)])
-            since_ms |= {symbol: int(told) for symbol, told in zip(some, kept, strict=True)}
+            since_ms |= {symbol: int(told or from_ms) for symbol, told in zip(some, kept, strict=True)}
         self._followed = since_ms
         return since_ms
 

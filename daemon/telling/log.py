@@ -10,11 +10,11 @@ from typing import Any, Final, Literal, TextIO
 
 # A store's password may hold a stray slash; elsewhere what follows a slash is a path, such as /ws/btcusdt@kline_1h.
 _URL_PASSWORD: Final = re.compile(
-    r"(?P<kept>\b(?:rediss?|unix)://[^\s:/@]*):\S*@|(?P<other>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/?#]*@",
+    r"(?P<kept>\b(?:rediss?(?:\+[a-z]+)?|unix)://[^\s:/@]*):\S*@|(?P<other>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/?#]*@",
     re.IGNORECASE,
 )
 _NAMED_SECRET: Final = re.compile(
-    r"(?P<kept>\b(?:password|passwd|secret|token|api_?key|authorization)['\"]?\s*[=:]\s*)(?:bearer\s+)?[^\s&,;]+",
+    r"(?P<kept>\b(?:(?:sentinel_)?password|passwd|secret|token|api_?key|authorization)['\"]?\s*[=:]\s*)(?:bearer\s+)?[^\s&,;]+",
     re.IGNORECASE,
 )
 _SECRET_KEY: Final = re.compile(r"password|passwd|secret|token|api_?key|authorization", re.IGNORECASE)

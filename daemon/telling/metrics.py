@@ -25,6 +25,7 @@ from core.bundle import Manifest
 from core.outputs import Output
 from core.prediction import Message
 from core.windows import Fate
+from daemon.inbox import Inbox
 from daemon.predicting.profile import RunningProfile
 from daemon.telling.histogram import BatchHistogram
 from daemon.telling.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
@@ -52,6 +53,8 @@ class Metrics:
         self._frames: dict[str, tuple[Counter, Gauge]] = {}
         self._newest = _NewestPredictions(manifest, symbols)
         self._profiles = ProfileMetrics(manifest.name)
+        self._inbox: Inbox | None = None
+        self._counted: dict[str, int] = {}
         for told in TABLE:
             self._build(told)
         self.registry.register(self._newest)
@@ -156,6 +159,22 @@ class Metrics:
         self._gauges["gaze_inbox_bars"].set(inbox)
         self._gauges["gaze_held_bars"].set(held)
 
+    def follow_inbox(self, inbox: Inbox) -> None:
+        """Look into this inbox whenever somebody scrapes: while the store is away, nobody else does."""
+        self._inbox = inbox
+
+    def _look_into_inbox(self) -> None:
+        if self._inbox is None:
+            return
+        self._gauges["gaze_inbox_bars"].set(self._inbox.depth)
+        counted = {
+            "gaze_inbox_held_back_total": self._inbox.held_back,
+            "gaze_open_bars_dropped_total": self._inbox.open_dropped,
+        }
+        for name, count in counted.items():
+            self._counters[name].inc(count - self._counted.get(name, 0))
+        self._counted = counted
+
     def batch(self, bars: int) -> None:
         """So many bars are predicted together."""
         self._histograms["gaze_batch_bars"].observe([bars])
@@ -248,6 +267,15 @@ class Metrics:
         """The store could not be reached or refused."""
         self._counters["gaze_store_errors_total"].inc()
 
+    def lost(self, gone: int, republished: int) -> None:
+        """The store had lost predictions: so many for good, so many went out again."""
+        self._counters["gaze_predictions_lost_total"].labels(self._model).inc(gone)
+        self._counters["gaze_predictions_republished_total"].labels(self._model).inc(republished)
+
+    def standby(self, *, now: bool) -> None:
+        """Another daemon leads, or we do."""
+        self._gauges["gaze_standby"].set(now)
+
     async def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition in the format this Accept header asks for, and its content type.
 
@@ -256,6 +284,7 @@ class Metrics:
         encode, content_type = exposition.choose_encoder(accept)
         end = b"# EOF\n" if content_type.startswith("application/openmetrics-text") else b""
         parts: list[bytes] = []
+        self._look_into_inbox()
         for metric in self.registry.collect():
             # When a series began is our start, which process_start_time_seconds tells once for all.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]

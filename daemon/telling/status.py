@@ -7,6 +7,7 @@ from core.errors import StoreError
 from core.prediction import Message
 from core.windows import Fate
 from daemon.predicting.pipeline import Batch
+from daemon.stores.recovery import Loss
 from daemon.telling.health import Condition
 from daemon.telling.metrics import Metrics
 
@@ -21,6 +22,7 @@ class Status:
         self._feed_up: Callable[[], bool] = lambda: False
         self._ready_symbols = 0
         self._store_error = "not opened yet"
+        self._leader = ""
         self._latest: dict[str, Message] = {}
         self.published = 0
 
@@ -73,6 +75,15 @@ class Status:
         self._store_error = ""
         self._metrics.store_up(up=True)
 
+    def lost(self, loss: Loss) -> None:
+        """The store had lost predictions that it had answered."""
+        self._metrics.lost(loss.gone, loss.republished)
+
+    def waits_behind(self, leader: str) -> None:
+        """This daemon leads, and we take over when it falls silent; empty: we lead."""
+        self._leader = leader
+        self._metrics.standby(now=bool(leader))
+
     def conditions(self) -> Sequence[Condition]:
         """All that must be so before the daemon is ready."""
         up = self._feed_up()
@@ -81,6 +92,7 @@ class Status:
             Condition("feed", up, "connected, history joined" if up else "not connected, or history still missing"),
             Condition("store", not self._store_error, self._store_error or "answers"),
             Condition("windows", self._ready_symbols > 0, full),
+            Condition("lease", met=True, reason=f"standby: {self._leader} leads" if self._leader else "leading"),
         )
 
     def about(self) -> Mapping[str, str]:

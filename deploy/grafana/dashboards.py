@@ -267,6 +267,15 @@ STORE = [
     number("Refusals", "Times it was away or refused, in the last day.",
            f"increase(gaze_store_errors_total{{{AT}}}[1d])",
            steps=[(None, GREEN), (1, AMBER)]),
+    number("Lost for good", "Predictions that Redis lost and memory no longer had, in the last day.",
+           f"increase(gaze_predictions_lost_total{{{MODEL}}}[1d])", steps=[(None, GREEN), (1, RED)]),
+    number("Published again", "Predictions that Redis lost in a failover, in the last day.",
+           f"increase(gaze_predictions_republished_total{{{MODEL}}}[1d])", steps=[(None, GREEN), (1, AMBER)]),
+    number("Standby", "It waits behind the daemon that leads.", f"gaze_standby{{{AT}}}"),
+    lines("Held back", "Closed bars that found the inbox full, and forming ones that were dropped.", {
+        "closed, waited {{instance}}": f"increase(gaze_inbox_held_back_total{{{AT}}}[$over])",
+        "forming, dropped {{instance}}": f"increase(gaze_open_bars_dropped_total{{{AT}}}[$over])",
+    }, width=24),
     lines("Time of one commit", "Rows, stream entry, latest message and wake-up of one batch.", {
         "mean": mean("gaze_stage_seconds", f'{AT},stage="commit"', "stage"),
         **quantiles("gaze_stage_seconds", f'{AT},stage="commit"'),

@@ -173,6 +173,13 @@ CASES = {
         AT,
         "the store refused or was away 15 times in a quarter of an hour",
     ),
+    "GazePredictionsLost": Case(
+        10,
+        {f"gaze_predictions_lost_total{{{MODEL}}}": "0 0 0+6x60"},
+        {f"gaze_predictions_lost_total{{{MODEL}}}": "6x60"},
+        MODEL,
+        "Redis lost 48 predictions of demo that memory no longer had",
+    ),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Commands as users run them: the installed `gaze`, real sockets, a real server."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from crashes import Stage, a_scene
 
 GAZE = Path(sys.executable).with_name("gaze")
 
@@ -115,3 +117,10 @@ def real_bundle(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> 
     gaze.run("train", "bitcoin_hourly", "--bars", "bars.parquet", "--out", "run", *changes)
     gaze.run("export", "run", "--out", "bundle", "--name", "real")
     return gaze
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Stage:
+    """Nine days of 20 symbols, and the record of a run over them that nothing disturbed."""
+    scene = a_scene(tmp_path_factory.mktemp("crash"), shared_data, days=9)
+    return Stage(scene, asyncio.run(scene.undisturbed()))

@@ -3,23 +3,17 @@
 import asyncio
 import json
 import signal
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
-from bundles import a_bundle
+from crashes import Stage, a_scene, clean, readiness
 from redis.asyncio import Redis
 
 from benchmarks.commands import Command
-from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, Blow, Counts, Scene, compare, plan
+from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, Blow, Counts, compare, plan
 from daemon.stores.embedded import EmbeddedServer
 
-START = datetime(2025, 6, 1, tzinfo=UTC)
 MIXED = (
     Blow("kill", 0, "windows are back"),
     Blow("kill", 0, "socket open"),
@@ -47,38 +41,6 @@ TROUBLES = (
 EMPTIED = "Redis had lost what it had taken; what is still in memory is written again"
 
 
-class Stage:
-    """A scene and the record of its undisturbed run."""
-
-    def __init__(self, scene: Scene, undisturbed: Sequence[bytes]) -> None:
-        self.scene = scene
-        self.undisturbed = undisturbed
-
-    async def played(self, blows: Sequence[Blow], *, external: bool = False, seed: int = 1) -> Counts:
-        seen, record = await self.scene.disturbed(blows, external=external, seed=seed)
-        return compare(self.undisturbed, seen, record, self.scene.until_ms)
-
-
-def a_scene(folder: Path, shared_data: Path, days: int) -> Scene:
-    """Real bars of 20 symbols, and a bundle on them."""
-    bars = pl.read_parquet(shared_data / "bars" / "binance_usdm_1h_2023_2025h1.parquet")
-    bars.filter(pl.col("ts").is_between(START, START + timedelta(days=days), closed="left")).write_parquet(
-        folder / "bars.parquet"
-    )
-    a_bundle(folder / "bundle")
-    return Scene(folder)
-
-
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Stage:
-    scene = a_scene(tmp_path_factory.mktemp("crash"), shared_data, days=9)
-    return Stage(scene, asyncio.run(scene.undisturbed()))
-
-
-def clean(stage: Stage) -> Counts:
-    return Counts(stage.scene.expected, lost=0, unknown=0, doubled=0, different=0, vanished=0)
-
-
 @pytest.mark.timeout(300)
 async def test_a_daemon_that_is_killed_ten_times_leaves_the_record_of_one_that_was_not(stage: Stage):
     assert await stage.played(MIXED) == clean(stage)
@@ -93,14 +55,6 @@ async def test_forty_blows_by_chance_leave_the_record_of_a_run_without(
     scene = a_scene(tmp_path, shared_data, days=30)
     stage = Stage(scene, await scene.undisturbed())
     assert await stage.played(plan(40, scene.expected, seed=2), external=external) == clean(stage)
-
-
-def readiness(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, refusal.read().decode()
 
 
 async def unready(url: str, reason: str):

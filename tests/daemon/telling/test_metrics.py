@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import HOUR, a_gaze, a_manifest, a_message
+from builders import HOUR, a_bar, a_gaze, a_manifest, a_message, an_arrival
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from core.outputs import Attention, Kind, Output
 from core.windows import Fate
+from daemon.inbox import Inbox
 from daemon.predicting.profile import RunningProfile
 from daemon.telling.metric_table import TABLE, reference
 from daemon.telling.metrics import Metrics
@@ -241,3 +242,29 @@ def test_two_daemons_in_one_process_do_not_share_a_registry():
 def test_the_reference_page_is_the_table():
     page = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
     assert page.read_text() == reference(), "try: python -m daemon.telling.metric_table > docs/reference/metrics.md"
+
+
+async def test_a_full_inbox_is_seen_though_nobody_takes_from_it():
+    metrics, inbox = a_metrics(), Inbox(1)
+    metrics.follow_inbox(inbox)
+    await inbox.put_closed(an_arrival(a_bar(1)))
+    waiting = asyncio.create_task(inbox.put_closed(an_arrival(a_bar(2))))
+    await asyncio.sleep(0)
+    inbox.put_open(a_bar(3))
+    inbox.put_open(a_bar(3, close=1.1))
+    for _ in range(2):
+        told = await text(metrics)
+        assert "gaze_inbox_bars 1.0" in told
+        assert "gaze_inbox_held_back_total 1.0" in told
+        assert "gaze_open_bars_dropped_total 1.0" in told
+    await inbox.take(1)
+    await waiting
+
+
+def test_a_standby_and_what_redis_lost_are_told():
+    metrics = a_metrics()
+    metrics.standby(now=True)
+    metrics.lost(2, 5)
+    assert value(metrics, "gaze_standby") == 1
+    assert value(metrics, "gaze_predictions_lost_total", **MODEL) == 2
+    assert value(metrics, "gaze_predictions_republished_total", **MODEL) == 5
