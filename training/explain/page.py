@@ -21,6 +21,8 @@ from training.explain.reach import over
 from training.explain.report import AttentionReport, Report
 from training.explain.text import UNTRAINED
 
+SCRIPT: Final = "plotly.min.js"
+"""The one file that the pages of single predictions share."""
 POINTS: Final = 2_000
 ROWS: Final = 60
 FEATURES: Final = 5
@@ -43,6 +45,18 @@ def page(of: Explained, pictures: dict[Path, Path], reports: dict[str, str]) -> 
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Where {escape(of.report.subject)} looks'
         f"</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def single(of: Explained, case: Case, report: str) -> str:
+    """The page of one prediction, beside the folder's plotly.min.js."""
+    charts = "\n".join(_chart(_single(of.predictions, case, look)) for look in case.looks)
+    name = f"{escape(', '.join(case.kinds))}: {escape(title(case))}"
+    mark = f'<p class="verdict"><b>{escape(UNTRAINED)}</b></p>' if of.report.mark else ""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
+        f'<script src="../../{SCRIPT}"></script></head>\n<body>\n<p><a href="../../index.html">all of it</a></p>\n'
+        f"<h1>{name}</h1>\n{mark}{charts}\n<pre>{escape(report)}</pre></body></html>\n"
     )
 
 

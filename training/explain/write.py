@@ -4,18 +4,19 @@ index.html           from the summary to the single prediction; opens with no ne
 report.txt           the same in words; report.json as data, cases.csv as a table of the single predictions
 outputs.png          forecasts, confidence, calibration; losses.png where the subject is a run
 ATTENTION/*.png      one folder for each attention
-cases/CASE/          one folder for each prediction: its pictures and its report.txt
+cases/CASE/          one folder for each prediction: its pictures, its report.txt, its interactive.html
 """
 
 import shutil
 from pathlib import Path
 
 import msgspec
+from plotly.offline import get_plotlyjs
 
 from core.errors import UsageError
 from training.explain import text
 from training.explain.explaining import Explained, Stage
-from training.explain.page import page
+from training.explain.page import SCRIPT, page, single
 from training.explain.pictures import album, style
 
 REPORT = "report.json"
@@ -46,6 +47,11 @@ def write(of: Explained, out: Path, stage: Stage) -> dict[Path, Path]:
     reports = {case.folder: text.case(case, of.report) for case in of.report.cases}
     for folder, told in reports.items():
         (beside / "cases" / folder / "report.txt").write_text(told, "utf-8")
+    for case in of.report.cases:
+        (beside / "cases" / case.folder / "interactive.html").write_text(
+            single(of, case, reports[case.folder]), "utf-8"
+        )
+    (beside / SCRIPT).write_text(get_plotlyjs(), "utf-8")
     (beside / "report.txt").write_text(text.whole(of.report), "utf-8")
     report = msgspec.structs.replace(of.report, pictures=tuple(str(name) for name in drawn))
     (beside / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
