@@ -140,6 +140,15 @@ class Windows:
         there = self.between(symbol, from_ms, int(self.newest_ms_S[self.index[symbol]]) + 1)
         return [(bar, revision) for bar, revision, published in there if published < revision]
 
+    def with_unpublished(self, from_ms: int) -> list[str]:
+        """The symbols that have such bars."""
+        later_S = np.flatnonzero(self.newest_ms_S >= from_ms)
+        # Most symbols are asked in vain: one look at all their slots costs less than a list for each.
+        waits_SC = (self.opened_at_ms_SC[later_S] >= max(from_ms, 0)) & (
+            self.published_SC[later_S] < self.revision_SC[later_S]
+        )
+        return [self.symbols[position] for position in later_S[waits_SC.any(axis=1)]]
+
     def between(self, symbol: str, from_ms: int, until_ms: int) -> list[tuple[Bar, int, int]]:
         """The bars that open in [from_ms, until_ms), oldest first: each with its latest and its published revision."""
         position = self.index[symbol]

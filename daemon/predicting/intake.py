@@ -83,11 +83,11 @@ class Intake:
         for market in self._inputs.markets:
             if market.symbol != arrival.bar.symbol:
                 continue
+            if not self._windows.full([market.symbol], market.bars_needed):
+                continue
             first_ms = arrival.bar.opened_at_ms + market.lag * self._windows.interval.ms
-            behind = np.flatnonzero(self._windows.newest_ms_S >= first_ms)
-            if len(behind) and self._windows.full([market.symbol], market.bars_needed):
-                for position in behind:
-                    healed += self._unsaid(arrival, self._windows.symbols[position], market.lag)
+            for symbol in self._windows.with_unpublished(first_ms):
+                healed += self._unsaid(arrival, symbol, market.lag)
         return healed
 
 
