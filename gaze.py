@@ -36,6 +36,7 @@ _EXTRAS = {
 _BENCHMARKS = {
     "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
+    "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _MOST = 20_000
@@ -71,12 +72,13 @@ def _run_benchmark(context: typer.Context) -> None:
     import subprocess  # noqa: PLC0415 - only needed here
 
     house = Path(__file__).resolve().parent
-    if not (house / "benchmarks" / f"{context.info_name}.py").is_file():
+    program = str(context.info_name).replace("-", "_")
+    if not (house / "benchmarks" / f"{program}.py").is_file():
         raise UsageError(
             f"no benchmarks beside {house / 'gaze.py'}: they come with a checkout, not with the package. "
             "try: clone the repository and run gaze.py there"
         )
-    command = [sys.executable, "-m", f"benchmarks.{context.info_name}", *context.args]
+    command = [sys.executable, "-m", f"benchmarks.{program}", *context.args]
     sys.exit(subprocess.call(command, env=os.environ | {"PYTHONPATH": str(house)}))  # noqa: S603 - our own program
 
 

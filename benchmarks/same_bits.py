@@ -1,0 +1,352 @@
+"""Live feature rows against offline ones, bit by bit, over files of real bars.
+
+    gaze bench same-bits --bars hours.parquet --bars minutes.parquet
+
+Each file is told bar by bar by the stand-in exchange to a daemon whose model says what it reads: its output is the
+newest row, features of the bars and external records alike. So every number that was computed live, from bars that came
+over a socket and went through Redis, is on the stream. The daemon is killed (SIGKILL) in the middle, and what becomes
+known later is written only then. Each number is held against training's way: the whole history of each symbol at once,
+which begins at another bar. Exit status 1 where any bit differs, or a bar is missing or said twice.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper, numpy_helper
+from redis.asyncio import Redis
+from websockets.asyncio.client import connect
+
+from benchmarks.commands import PATIENCE_S, Command
+from core import barfile, recordfile
+from core.barfile import BarFile, SymbolBars
+from core.bundle import GOLDEN, REFERENCE, Artefact, Input, Manifest, Training, Window, write
+from core.external import External
+from core.features import FeatureSet
+from core.golden import EXTERNAL
+from core.inputs import Inputs
+from core.outputs import Kind, Output
+from core.prediction import Message
+from export.bundle import npz
+
+KNOWN: Final = FeatureSet.named("btc_rich")
+LENGTH: Final = 2
+STREAM: Final = "gaze:{0}:predictions:mirror"
+INBOX: Final = 400
+"""So few bars wait inside the daemon: then its socket is left unread, and the venue waits."""
+LATE_SHARE: Final = 0.6
+"""External records that become known after so many of the rows are written after the kill."""
+
+Rows = npt.NDArray[np.float32]
+Bar = tuple[str, int]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What came of one file. `live_before`, `live_after`: rows that came live, each side of the kill."""
+
+    file: str
+    symbols: int
+    rows: int
+    values: int
+    live_before: int
+    live_after: int
+    lost: int
+    doubled: int
+    differing: int
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row came once, in the very bits."""
+        return not (self.lost or self.doubled or self.differing)
+
+
+class Mirror:
+    """One file of bars, what is told of it, and what must come back."""
+
+    def __init__(self, folder: Path, bars: BarFile, history: int) -> None:
+        self.folder = folder
+        self.bars = bars
+        self.interval = bars.interval
+        day_ms = 24 * self.interval.ms
+        self.external = (
+            External("mood", "series", 3 * day_ms, delay_ms=self.interval.ms // 4),
+            External("fair", "event", 10 * day_ms),
+        )
+        self.names = (*KNOWN.names, *(column for one in self.external for column in one.columns))
+        window = Window("rolling", LENGTH, LENGTH)
+        self.reads = Input("bars", "symbol", self.names, KNOWN.digest, KNOWN.lookback, window, external=self.external)
+        first_ms = min(int(part.opened_at_ms[0]) for part in bars.symbols.values())
+        self.start_ms = first_ms + history * self.interval.ms
+        self._records = self._write_records(first_ms)
+        self.expected = self._offline()
+        times = np.sort(np.array([at for _, at in self.expected], np.int64))
+        self.late_ms = int(times[int(len(times) * LATE_SHARE)])
+        self.records(late=False)
+        self.write_bundle()
+
+    def records(self, *, late: bool) -> None:
+        """Write the external records that are known by `late_ms`, or append the others."""
+        some = [one for one in self._records if (one["known_at"] > self.late_ms) == late]
+        with (self.folder / "records.jsonl").open("a" if late else "w") as file:
+            file.writelines(json.dumps(one) + "\n" for one in some)
+
+    def _write_records(self, first_ms: int) -> list[dict[str, Any]]:
+        """A mood of everyone twice a day, of every third symbol its own, and fairs announced a week before."""
+        chance = np.random.default_rng(1)
+        last_ms = max(int(part.opened_at_ms[-1]) for part in self.bars.symbols.values())
+        step = self.interval.ms
+        told: list[dict[str, Any]] = []
+        for symbol in ("", *list(self.bars.symbols)[::3]):
+            for at_ms in range(first_ms, last_ms, (17 if symbol else 12) * step):
+                known_ms = at_ms + int(chance.integers(step))
+                told.append({"name": "mood", "symbol": symbol, "known_at": known_ms, "value": chance.normal()})
+        told += [
+            {"name": "fair", "known_at": at_ms, "at": at_ms + 168 * step + 7}
+            for at_ms in range(first_ms, last_ms, 100 * step)
+        ]
+        (self.folder / "every.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
+        return told
+
+    def _offline(self) -> dict[Bar, Rows]:
+        """Every row that the daemon must say, as training computes it."""
+        records = recordfile.read(self.folder / "every.jsonl")
+        needed = self.reads.bars_needed
+        expected: dict[Bar, Rows] = {}
+        for part in self.bars.symbols.values():
+            for some in _unbroken(part, self.interval.ms):
+                rows_TF = KNOWN.history(some.rows, some.opened_at_ms).astype(np.float32)
+                beside_TE = records.columns(self.external, some.symbol, some.opened_at_ms + self.interval.ms)
+                whole_TF = np.concatenate([rows_TF, beside_TE.astype(np.float32)], axis=1)
+                for place in range(needed - 1, len(whole_TF)):
+                    at_ms = int(some.opened_at_ms[place])
+                    # The bar that closes as the venue begins is the first that is wanted.
+                    if at_ms >= self.start_ms - self.interval.ms:
+                        expected[some.symbol, at_ms] = whole_TF[place]
+        return expected
+
+    def write_bundle(self) -> None:
+        """A bundle whose graph gives the newest row it is given."""
+        width, needed = len(self.names), self.reads.bars_needed
+        graph = helper.make_graph(
+            [helper.make_node("Gather", ["bars", "last"], ["quantiles_1"], axis=1)],
+            "mirror",
+            [helper.make_tensor_value_info("bars", TensorProto.FLOAT, ["N", LENGTH, width])],
+            [helper.make_tensor_value_info("quantiles_1", TensorProto.FLOAT, ["N", width])],
+            [numpy_helper.from_array(np.array(LENGTH - 1), "last")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        part = next(max(_unbroken(one, self.interval.ms), key=_length) for one in self.bars.symbols.values())
+        ends = np.arange(needed, needed + 6)
+        sample = {
+            "bars": np.stack([part.rows[end - needed : end] for end in ends]),
+            "opened_at_ms": part.opened_at_ms[ends - 1],
+            "symbol": np.array([part.symbol] * len(ends)),
+            EXTERNAL + "bars": np.zeros((len(ends), LENGTH, 2 * len(self.external)), np.float32),
+        }
+        rows_NTF = Inputs([self.reads], self.interval).make(
+            sample["bars"], sample["opened_at_ms"], external={"bars": sample[EXTERNAL + "bars"]}
+        )["bars"]
+        says = Output(Kind.QUANTILES, 1, levels=tuple(float(column) for column in range(width)))
+        manifest = Manifest(
+            name="mirror",
+            version="1",
+            family="mirror",
+            interval=self.interval.name,
+            inputs=(self.reads,),
+            outputs=(says,),
+            attentions=(),
+            artefacts=(Artefact(kind="onnx", files=("model.onnx",), tolerance=0.0, measured={}),),
+            training=Training(self.bars.fingerprint, tuple(self.bars.symbols), {}, {}),
+            scores=(),
+            recipe={},
+            commit="unknown",
+            created_at="2026-01-01T00:00:00Z",
+        )
+        golden = sample | {"input.bars": rows_NTF, "output.quantiles_1": rows_NTF[:, -1]}
+        files = {GOLDEN: npz(golden), REFERENCE: npz({"none": np.zeros(1)}), "model.onnx": model.SerializeToString()}
+        write(self.folder / "bundle", manifest, files)
+
+    def settings(self, listens: dict[str, str]) -> str:
+        """The daemon's."""
+        return f"""
+[bundle]
+path = "bundle"
+[feed]
+websocket_url = "{listens["websocket"]}"
+rest_url = "{listens["rest"]}"
+symbols = {json.dumps(list(self.bars.symbols))}
+inbox = {INBOX}
+fill_wait_s = 1.0
+[external]
+path = "records.jsonl"
+look_s = 0.2
+[store]
+directory = "state"
+stream_maxlen = 10000000
+[http]
+port = 0
+"""
+
+
+class Said:
+    """Follows the stream of predictions, over the end of its server."""
+
+    def __init__(self, expected: dict[Bar, Rows], url: str) -> None:
+        self.there = 0
+        self.live = 0
+        self.doubled = 0
+        self.unknown = 0
+        self.differing = 0
+        self.newest_ms = 0
+        self.left = dict(expected)
+        self._seen: set[Bar] = set()
+        self._decoder = msgspec.json.Decoder(Message)
+        self._client: Any = Redis.from_url(url, socket_timeout=None, protocol=2)
+        self._last = b"0"
+
+    async def until(self, count: int) -> None:
+        """Read until there are so many, or until nothing more comes."""
+        while self.there < count:
+            answer = await self._client.xread({STREAM: self._last}, count=1_000, block=int(PATIENCE_S * 1_000))
+            if not answer:
+                return
+            self._last = answer[0][1][-1][0]
+            for _, fields in answer[0][1]:
+                self._take(self._decoder.decode(fields[b"message"]))
+
+    def _take(self, message: Message) -> None:
+        prediction = message.prediction
+        bar = prediction.symbol, prediction.opened_at_ms
+        self.there += 1
+        self.live += message.context.origin == "live"
+        self.newest_ms = max(self.newest_ms, prediction.opened_at_ms)
+        self.doubled += bar in self._seen
+        self._seen.add(bar)
+        row_F = self.left.pop(bar, None)
+        if row_F is None:
+            self.unknown += 1
+            return
+        said_F = np.array(prediction.outputs["quantiles_1"], np.float32)
+        self.differing += int((said_F.view(np.uint32) != row_F.view(np.uint32)).sum())
+
+    async def close(self) -> None:
+        """Let go of the server."""
+        await self._client.aclose()
+
+
+async def measure(folder: Path, bars: BarFile, file: str, history: int) -> Counts:
+    """Serve a file in an empty folder, and hold what was said against what training computes."""
+    begun = time.monotonic()
+    mirror = Mirror(folder, bars, history)
+    said = Said(mirror.expected, f"unix://{folder / 'state' / 'redis.sock'}")
+    rows = len(mirror.expected)
+    # The clock stands until two have subscribed: the daemon and, once that has its history, we ourselves. Within a bar
+    # history has the last one: none has to be asked for again, at a time that a leaping clock cannot know.
+    start = datetime.fromtimestamp((mirror.start_ms + mirror.interval.ms // 2) / 1_000, UTC)
+    begin = ("--start", start.strftime("%Y-%m-%dT%H:%M:%S"), "--subscribers", "2", "--updates", "1")
+    told = ("--bars", "bars.parquet", *begin, "--speed", "max", "--hold", "--json")
+    async with Command.serving(folder, "exchange", *told) as exchange:
+        (folder / "gaze.toml").write_text(mirror.settings(exchange.listens))
+        symbol = next(iter(bars.symbols)).lower()
+        beside = f"{exchange.listens['websocket']}/ws/{symbol}@kline_{mirror.interval.name}"
+        async with Command.serving(folder, "run", "gaze.toml", "--json") as daemon:
+            await daemon.said("ready")
+            async with connect(beside, max_queue=None):
+                await said.until(rows // 2)
+                daemon.kill()
+                await daemon.ended()
+        live_before = said.live
+        assert said.newest_ms < mirror.late_ms, "the kill came after a record that was not written yet"
+        mirror.records(late=True)
+        async with Command.serving(folder, "run", "gaze.toml", "--json") as daemon:
+            await daemon.said("ready")
+            async with connect(beside, max_queue=None):
+                await said.until(rows)
+            await said.close()
+    return Counts(
+        file,
+        len(bars.symbols),
+        rows,
+        rows * len(mirror.names),
+        live_before,
+        said.live - live_before,
+        len(said.left),
+        said.doubled + said.unknown,
+        said.differing,
+        time.monotonic() - begun,
+    )
+
+
+def _unbroken(part: SymbolBars, step_ms: int) -> list[SymbolBars]:
+    """A symbol's bars as stretches without a gap."""
+    edges = [0, *(np.flatnonzero(np.diff(part.opened_at_ms) != step_ms) + 1).tolist(), len(part.rows)]
+    return [
+        SymbolBars(part.symbol, part.opened_at_ms[first:end], part.rows[first:end])
+        for first, end in itertools.pairwise(edges)
+    ]
+
+
+def _length(part: SymbolBars) -> int:
+    return len(part.rows)
+
+
+def read(folder: Path, file: Path, interval: str | None, from_time: str = "") -> BarFile:
+    """A file's bars of one interval, copied to `bars.parquet`, the venue's file."""
+    import polars as pl  # noqa: PLC0415 - read where a scene is made
+
+    table = barfile.frame(file)
+    if "interval" in table.columns and interval:
+        table = table.filter(pl.col("interval") == interval)
+    if from_time:
+        table = table.filter(pl.col("ts") >= datetime.fromisoformat(from_time).replace(tzinfo=UTC))
+    table.write_parquet(folder / "bars.parquet")
+    return barfile.read(folder / "bars.parquet", interval)
+
+
+def table(all_counts: Sequence[Counts]) -> str:
+    """For people."""
+    lines = [
+        "| file | symbols | rows | numbers | live before / after the kill | lost | doubled | differing | seconds |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| {one.file} | {one.symbols} | {one.rows:,} | {one.values:,} | {one.live_before:,} / {one.live_after:,} | "
+        f"{one.lost} | {one.doubled} | {one.differing} | {one.seconds:.0f} |"
+        for one in all_counts
+    ]
+    rows, values = sum(one.rows for one in all_counts), sum(one.values for one in all_counts)
+    differing = sum(one.differing for one in all_counts)
+    return "\n".join([*lines, "", f"{rows:,} rows, {values:,} numbers, {differing} differing"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bars", type=Path, action="append", required=True, help="Parquet file; may be repeated")
+    parser.add_argument("--interval", help="where a file has several")
+    parser.add_argument("--history", type=int, default=300, help="bars of each file that are past at the start")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    counts = []
+    for file in asked.bars:
+        with tempfile.TemporaryDirectory(prefix="gaze-bits-") as temporary:
+            folder = Path(temporary)
+            counts.append(asyncio.run(measure(folder, read(folder, file, asked.interval), file.name, asked.history)))
+    print(json.dumps(msgspec.to_builtins(counts), indent=2) if asked.json else table(counts))
+    if not all(one.clean for one in counts):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
