@@ -31,6 +31,7 @@ _EXTRAS = {
     "matplotlib": "explain",
     "plotly": "explain",
     "optuna": "sweep",
+    "ray": "cluster",
     "captum": "explain",
 }
 _BENCHMARKS = {

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.errors import UsageError
 from training.explain import cli as explain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from training.evaluation import Evaluation
@@ -31,6 +34,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, in place of the recipe's.")] = None,
     folds: Annotated[int, typer.Option(help="Walk forward: so many trainings before the final span.", min=0)] = 0,
     seeds: Annotated[int, typer.Option(help="Train so many times, from as many seeds.", min=1)] = 1,
+    on: Annotated[str, typer.Option(metavar="RAY", help="Folds and seeds at once: local, or an address.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget a training that was cut off.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
@@ -54,8 +58,10 @@ def train(
     planned = several.plan(told, seeds)
     if planned:
         several.refuse_taken(out, replace=replace)
-        _several(console, planned, bars, out, again=replace, fresh=fresh, as_json=as_json)
+        _several(console, planned, bars, out, on, again=replace, fresh=fresh, as_json=as_json)
         return
+    if on:
+        raise UsageError("one training alone is not spread over a cluster; try: --seeds 5, --folds 4, or without --on")
     run.refuse_taken(out, replace=replace)
     trained = _one(console, Job(told, bars), out, fresh=fresh)
     _tell(console, trained.evaluation, as_json=as_json)
@@ -83,7 +89,15 @@ def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":
 
 
 def _several(
-    console: "Console", planned: "dict[str, Recipe]", bars: Path, out: Path, *, again: bool, fresh: bool, as_json: bool
+    console: "Console",
+    planned: "dict[str, Recipe]",
+    bars: Path,
+    out: Path,
+    on: str,
+    *,
+    again: bool,
+    fresh: bool,
+    as_json: bool,
 ) -> None:
     """Train all that is planned, then tell how their scores spread."""
     import msgspec  # noqa: PLC0415 - as above
@@ -91,18 +105,38 @@ def _several(
     from training import report, several  # noqa: PLC0415
 
     runs: dict[str, Run] = {}
-    for name, trained in several.train(
-        planned, bars, out, lambda job, folder: _one(console, job, folder, fresh=fresh), again=again
+    for name, trained in (
+        _on_cluster(planned, bars, out, on, again=again)
+        if on
+        else several.train(planned, bars, out, lambda job, folder: _one(console, job, folder, fresh=fresh), again=again)
     ):
         runs[name] = trained
         console.print(f"{len(runs)} of {len(planned)}: {out / name}", highlight=False, soft_wrap=True)
-    told = several.conclude(out, runs)
+    told = several.conclude(out, {name: runs[name] for name in planned})
     if as_json:
         print(msgspec.json.encode(told).decode())
         return
     console.print(report.spreads(told))
     if next(iter(planned.values())).split.fold:
         console.print("Each fold was judged on the stretch after its own; the final span was not looked at.")
+
+
+def _on_cluster(
+    planned: "dict[str, Recipe]", bars: Path, out: Path, on: str, *, again: bool
+) -> "Iterator[tuple[str, Run]]":
+    """What is there already, then the rest as the cluster gives it."""
+    import shutil  # noqa: PLC0415 - as above
+
+    from training import several  # noqa: PLC0415
+    from training.cluster import Cluster  # noqa: PLC0415
+
+    if again:
+        for name in planned:
+            shutil.rmtree(out / name, ignore_errors=True)
+    there = several.trained(planned, bars, out)
+    yield from there.items()
+    with Cluster(on) as cluster:
+        yield from cluster.train({name: one for name, one in planned.items() if name not in there}, bars, out)
 
 
 @app.command()
@@ -171,8 +205,6 @@ def sweep(
 
 
 def _numbers(told: str) -> list[float]:
-    from core.errors import UsageError  # noqa: PLC0415 - as above
-
     try:
         return [float(one) for one in told.split(",")]
     except ValueError as error:

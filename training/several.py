@@ -79,6 +79,13 @@ def train(
         yield name, there or one(job, folder)
 
 
+def trained(planned: dict[str, Recipe], bars: Path, out: Path) -> dict[str, Run]:
+    """Those that are there already. Raises: DataError: one is of another recipe or other bars."""
+    begun = {name: recipe for name, recipe in planned.items() if (out / name / run.MANIFEST).is_file()}
+    found = {name: _there(out / name, Job(recipe, bars)) for name, recipe in begun.items()}
+    return {name: one for name, one in found.items() if one}
+
+
 def conclude(out: Path, runs: dict[str, Run]) -> Several:
     """Write several.json."""
     told = Several(tuple(runs), _spreads([one.evaluation for one in runs.values()]))
