@@ -8,7 +8,8 @@ from core.features import FAMILIES, SETS, Feature, FeatureSet
 
 _HEAD = """# Features
 
-This page is written by `python -m core.features` from the table of features; change the table, not the page.
+This page is written by `python -m core.features` from the table of features; change the table, not the page. Its
+pictures are drawn by `python docs/pictures.py --bars FILE` on real bars: here an hourly week of BTCUSDT, March 2025.
 
 A feature is a number at each bar that depends on the last K bars (its lookback, the bar itself included) and on nothing
 else: no state is carried from bar to bar. So its value has the same bits in training, in replay and live, wherever the
@@ -34,6 +35,8 @@ def _family(features: tuple[Feature, ...]) -> Iterator[str]:
     module = sys.modules[features[0].value.__module__]
     yield f"## {features[0].family.capitalize()}\n"
     yield f"{inspect.getdoc(module)}\n"
+    name = features[0].family
+    yield f"![The features of {name}, each on the same week of hourly bars of BTCUSDT](images/features-{name}.svg)\n"
     yield "| feature | what it is | parameters | K | unit | source |"
     yield "|---|---|---|---|---|---|"
     for feature in features:
