@@ -217,6 +217,7 @@ def evaluate(
     bars: Bars,
     by: Annotated[list[str] | None, typer.Option(help="Also apart, by: regime, symbol. May be given again.")] = None,
     records: Annotated[str, typer.Option(help="Other external records than those of the recipe.")] = "",
+    cost_bps: Annotated[float | None, typer.Option(help="Trade on it, at this cost in basis points.", min=0)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Judge a run on bars it was not trained on: those from its test part on.
@@ -230,7 +231,7 @@ def evaluate(
     from training import job, peeks, run, slices  # noqa: PLC0415
 
     trained, console = run.load(run_folder), Console(stderr=as_json)
-    evaluation = job.evaluate(trained, bars, slices.known(by or ()), records)
+    evaluation = job.evaluate(trained, bars, slices.known(by or ()), records, cost_bps)
     _tell(console, evaluation, as_json=as_json)
     if not trained.recipe.split.fold:
         count = peeks.add(run_folder, "gaze evaluate", evaluation.bars_fingerprint)
@@ -250,6 +251,8 @@ def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> Non
     console.print(report.scores(evaluation))
     if evaluation.parts:
         console.print(report.parts_apart(evaluation))
+    if evaluation.trades:
+        console.print(report.trading(evaluation))
     if (curves := report.calibration(evaluation)) is not None:
         console.print(curves)
     for sentence in (*report.verdicts(evaluation), *report.leaking(evaluation)):

@@ -15,7 +15,7 @@ from core.bands import Margin
 from core.bundle import Score
 from core.errors import DataError
 from core.outputs import Kind, Output
-from training import baselines, conformal, model
+from training import baselines, conformal, model, trading
 from training.baselines import Learned
 from training.curves import Curve, curve
 from training.dataset import Samples
@@ -23,6 +23,7 @@ from training.intervals import Bootstrap, bootstrap
 from training.predicting import LOOKED, Said
 from training.scores import MEASURES, Forecasts, Measure, inside, lower_is_better, of_kind
 from training.slices import By, Slice, slices
+from training.trading import Trade
 
 Floats = npt.NDArray[np.float64]
 
@@ -84,6 +85,17 @@ class Evaluation(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     leaks: tuple[str, ...] = ()
     """What training knew of these windows: with any, the scores mean nothing."""
+    trades: tuple[Trade, ...] = ()
+
+
+def traded(said: Said, learned: Learned, samples: Samples, cost_bps: float, tries: int) -> tuple[Trade, ...]:
+    """What the model's forecasts and the baselines' would have earned; nothing is asked of labels, known or not."""
+    found: list[Trade] = []
+    for output in samples.panel.outputs if cost_bps else ():
+        if output.kind in trading.TRADED:
+            _, predictions = _predictions(said, learned, samples, output)
+            found += trading.trades(output, predictions, samples, cost_bps, tries)
+    return tuple(found)
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -181,18 +193,26 @@ def outputs_judged(said: Said, learned: Learned, samples: Samples, margins: Sequ
                 f"{len(some)} windows of {output.name} end at {moments} different times; an interval needs "
                 f"{FEWEST_MOMENTS}, and no score is told without one. try: more bars, or a larger test part"
             )
-        looked = said[LOOKED][known_N] if LOOKED in said and baselines.looks(learned) else None
-        beside = baselines.beside(output, looked=looked is not None)
+        told = {name: said[name][known_N] for name in (output.name, model.PLAIN + output.name, LOOKED) if name in said}
+        beside, predictions = _predictions(told, learned, some, output)
         own = tuple(MEASURES[name] for name in of_kind(output.kind))
-        measures = {MODEL: (*own, *_of_bands(output, margins))}
-        predictions = {MODEL: said[output.name][known_N].astype(np.float64)}
-        if model.PLAIN + output.name in said:
-            predictions[PLAIN] = said[model.PLAIN + output.name][known_N].astype(np.float64)
-            measures[PLAIN] = own
-        predictions |= {name: baselines.foretell(name, learned, some, output, looked) for name in beside}
+        measures = {MODEL: (*own, *_of_bands(output, margins))} | ({PLAIN: own} if PLAIN in predictions else {})
         measures |= {name: tuple(MEASURES[one] for one in named) for name, named in beside.items()}
         draws = bootstrap(moments, output.horizon)
         yield Judged(output, some, predictions, measures, some.target(output), moment_N, draws)
+
+
+def _predictions(
+    said: Said, learned: Learned, samples: Samples, output: Output
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Floats]]:
+    """The baselines beside an output and their measures; and what the model and each of them says of the windows."""
+    looked = said[LOOKED] if LOOKED in said and baselines.looks(learned) else None
+    beside = baselines.beside(output, looked=looked is not None)
+    predictions = {MODEL: said[output.name].astype(np.float64)}
+    if model.PLAIN + output.name in said:
+        predictions[PLAIN] = said[model.PLAIN + output.name].astype(np.float64)
+    predictions |= {name: baselines.foretell(name, learned, samples, output, looked) for name in beside}
+    return beside, predictions
 
 
 def _of_bands(output: Output, margins: Sequence[Margin]) -> Iterable[Measure]:

@@ -14,15 +14,15 @@ from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
-from training import baselines, calibration, conformal, families, loop, run
+from training import baselines, calibration, conformal, families, loop, peeks, run, trading
 from training.dataset import Panel, Samples, panel
-from training.evaluation import Evaluation, judge
+from training.evaluation import Evaluation, judge, traded
 from training.history import Epoch
 from training.leaks import leaks
 from training.loop import Watch
 from training.model import Model
 from training.predicting import LOOKED, Said, predict
-from training.recipe import Recipe
+from training.recipe import Evaluate, Recipe
 from training.reference import ranges, watched
 from training.run import Arrays, Facts, Joined, Run
 from training.slices import By
@@ -40,6 +40,7 @@ class Job:
         """Raises: ConfigError, DataError: the recipe or the bars do not allow a training."""
         if recipe.optimiser.threads:
             torch.set_num_threads(recipe.optimiser.threads)
+        trading.refuse_foresight(recipe)
         self.recipe = recipe
         file = barfile.read(bars, recipe.data.interval)
         self.fingerprint = file.fingerprint
@@ -110,27 +111,39 @@ def conclude(
         joined,
     )
     learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
-    said = predict(model, parts.test)
-    evaluation = judge(said, learned, parts.test, fingerprint, facts.margins)
-    evaluation = msgspec.structs.replace(evaluation, leaks=leaks(recipe, facts, model, parts.test, parts))
+    said, how = predict(model, parts.test), recipe.evaluate
+    evaluation = msgspec.structs.replace(
+        judge(said, learned, parts.test, fingerprint, facts.margins),
+        leaks=leaks(recipe, facts, model, parts.test, parts),
+        trades=traded(said, learned, parts.test, how.cost_bps, how.tries),
+    )
     beyond = [(parts.validation, unseen), (parts.test, said)][recipe.window.stride > 1 :]
     reference = _reference(model, unseen) | ranges(parts.train) | watched(model, beyond)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
 
 
-def evaluate(trained: Run, bars: Path, by: Sequence[By] = (), records: str = "") -> Evaluation:
+def evaluate(
+    trained: Run, bars: Path, by: Sequence[By] = (), records: str = "", cost_bps: float | None = None
+) -> Evaluation:
     """Judge a run on every window of a file from its test part on, which nothing was trained or chosen on.
 
-    `records`: another file of external records than the one it was trained with.
+    `by`: also apart, by what. `records`: another file of external records than the one it was trained with. `cost_bps`:
+    another cost of trading than the recipe's.
 
     Raises: DataError: there is no such window, or the features are no longer those of the run.
     """
+    cost = trained.recipe.evaluate.cost_bps if cost_bps is None else cost_bps
+    replace, judged = msgspec.structs.replace, Evaluate(cost, trained.recipe.evaluate.tries)
+    trading.refuse_foresight(replace(trained.recipe, evaluate=judged))
     samples, fingerprint, parts = unseen(trained, bars, records)
     said, margins = predict(trained.model, samples), trained.facts.margins
-    evaluation = judge(said, trained.baselines, samples, fingerprint, margins, by)
-    known = leaks(trained.recipe, trained.facts, trained.model, samples, parts)
-    return msgspec.structs.replace(evaluation, leaks=known)
+    tries = max(trained.recipe.evaluate.tries, len(peeks.read(trained.folder)))
+    return replace(
+        judge(said, trained.baselines, samples, fingerprint, margins, by),
+        leaks=leaks(trained.recipe, trained.facts, trained.model, samples, parts),
+        trades=traded(said, trained.baselines, samples, cost, tries),
+    )
 
 
 def unseen(trained: Run, bars: Path, records: str = "") -> tuple[Samples, str, Parts | None]:

@@ -193,6 +193,18 @@ class Calibration(msgspec.Struct, frozen=True):
     coverage: tuple[Share, ...] = (0.8, 0.9, 0.95)
 
 
+class Evaluate(msgspec.Struct, frozen=True):
+    """How the run is judged, beside its scores.
+
+    `cost_bps`: for those who trade, what buying or selling costs, in basis points; 0 tells of no trading. `tries`: how
+    many recipes were tried before this one was chosen, a sweep's trials among them: the deflated Sharpe ratio allows
+    for the best of so many, and of the looks at the final span.
+    """
+
+    cost_bps: NotNegative = 0.0
+    tries: Count = 1
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """One training, whole. `profiles` are named sets of dotted keys, as --set would give them."""
 
@@ -208,6 +220,7 @@ class Recipe(msgspec.Struct, frozen=True):
     schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
     calibration: Calibration = Calibration()
+    evaluate: Evaluate = Evaluate()
     profiles: dict[str, dict[str, Any]] = {}
 
     def toml(self) -> str:

@@ -14,6 +14,7 @@ from training.scores import BAND
 from training.scores import title as titled
 from training.several import Several
 from training.split import Parts
+from training.trading import Trade
 
 if TYPE_CHECKING:
     from training.sweep import Tried
@@ -126,6 +127,43 @@ def parts_apart(of: Evaluation) -> Table:
     return table
 
 
+def trading(of: Evaluation) -> Table:
+    """What the model's forecasts and the baselines' would have earned."""
+    caption = "long where a forecast points up, short where down, an equal share for every symbol; turnover each bar"
+    title = f"Traded at {of.trades[0].cost_bps:g} bp, a year"
+    table = Table(title=title, title_justify="left", caption=caption)
+    for name in (
+        "output",
+        "predictor",
+        "Sharpe",
+        "95 % interval",
+        "before costs",
+        "return, %",
+        "turnover, %",
+        "deflated",
+    ):
+        table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
+    for output, rows in groupby(of.trades, key=lambda one: one.output):
+        table.add_section()
+        shown = output
+        for one in rows:
+            numbers = (f"{one.before_costs:.2f}", f"{100 * one.return_:.1f}", f"{100 * one.turnover:.1f}")
+            interval = f"{one.low:.2f} to {one.high:.2f}"
+            table.add_row(shown, one.predictor, f"{one.sharpe:.2f}", interval, *numbers, f"{one.deflated:.2f}")
+            shown = ""
+    return table
+
+
+def _earned(of: Trade) -> str:
+    apart = "distinguishable from" if of.skilled else "not distinguishable from"
+    tries = "one try" if of.tries == 1 else f"{of.tries} tries"
+    return (
+        f"Trading on {of.output} at {of.cost_bps:g} bp is {apart} trading without skill: Sharpe ratio {of.sharpe:.2f} "
+        f"a year ({of.low:.2f} to {of.high:.2f}) after costs, {of.before_costs:.2f} before, {100 * of.turnover:.0f} % "
+        f"of the book each bar; after {tries} the chance of skill is {100 * of.deflated:.0f} % (deflated Sharpe)."
+    )
+
+
 def calibration(of: Evaluation) -> Table | None:
     """What the model said beside how often it came, with its calibration and without; None where nothing has one."""
     curves = [one for one in of.curves if one.predictor in {MODEL, PLAIN}]
@@ -156,9 +194,10 @@ def leaking(of: Evaluation) -> list[str]:
 
 
 def verdicts(of: Evaluation) -> list[str]:
-    """One honest sentence for each comparison, and for each band."""
+    """One honest sentence for each comparison, for each band, and for what trading would have earned."""
     bands = [score for score in of.scores if score.measure.startswith(BAND)]
-    return [*(_sentence(comparison) for comparison in of.comparisons), *(_held(score) for score in bands)]
+    own = [one for one in of.trades if one.predictor == MODEL]
+    return [*map(_sentence, of.comparisons), *map(_held, bands), *map(_earned, own)]
 
 
 def _held(of: Score) -> str:

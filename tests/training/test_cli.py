@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.errors import ConfigError, UsageError
+from training import peeks
 from training.cli import app
 from training.evaluation import Evaluation
 
@@ -58,6 +59,15 @@ def test_scores_are_told_apart_by_what_is_asked_for(told: tuple[str, Path], bars
     assert "S3" in output
     with pytest.raises(UsageError, match="try: --by regime"):
         gaze("evaluate", told[1], "--bars", bars_path, "--by", "weekday")
+
+
+def test_trading_is_told_where_a_cost_is_and_says_after_how_many_tries(told: tuple[str, Path], bars_path: Path):
+    output = gaze("evaluate", told[1], "--bars", bars_path, "--cost-bps", "5").output.replace("\n", " ")
+    assert "Traded at 5 bp" in output
+    assert "Trading on return_1 at 5 bp is not distinguishable from trading without skill" in output
+    looks = len(peeks.read(told[1]))
+    again = gaze("evaluate", told[1], "--bars", bars_path, "--cost-bps", "5").output.replace("\n", " ")
+    assert f"after {looks} tries the chance of skill" in again
 
 
 def test_a_run_that_is_there_is_refused_before_anything_is_trained(told: tuple[str, Path], bars_path: Path):

@@ -10,7 +10,7 @@ from core.bands import Margin
 from core.errors import DataError
 from training import baselines, report
 from training.dataset import Samples, panel
-from training.evaluation import Comparison, Evaluation, judge
+from training.evaluation import Comparison, Evaluation, judge, traded
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +186,17 @@ def test_the_curve_of_quantiles_counts_outcomes_below_each_level():
         (0.5, pytest.approx(below)),
         (pytest.approx(0.9), 1.0),
     ]
+
+
+def test_trading_takes_every_window_also_those_whose_label_is_not_known():
+    """A dead zone hides small moves from the scores: leaving them out of trading would know the future."""
+    made = panel(some_bars(symbols=2), a_recipe('label.kind=["direction", "return"]', "label.dead_zone=0.005"))
+    some = Samples(made, made.ends_N)
+    assert len(some.known(made.outputs[0])) < len(some)
+    said = {"direction_1": np.full(len(some), 0.9, np.float32), "return_1": np.full(len(some), 0.9, np.float32)}
+    (own, *_) = traded(said, baselines.learn(some), some, 5.0, 1)
+    assert own.turnover < 0.01
+
+
+def test_nothing_is_traded_where_no_cost_is_told(samples: Samples):
+    assert traded(zeros(samples), baselines.learn(samples), samples, 0.0, 1) == ()

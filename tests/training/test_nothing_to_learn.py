@@ -25,7 +25,9 @@ def the_recipe(family: str):
     window = ("window.kind=expanding", "window.minimum=4") if FAMILIES[family].expanding else ()
     return msgspec.structs.replace(
         a_recipe("label.kind=direction", "window.length=16", f"model.family={family}", *beside, *window),
-        model=msgspec.convert({"family": family, "options": next(iter(SMALL[family].values()))}, type(a_recipe().model)),
+        model=msgspec.convert(
+            {"family": family, "options": next(iter(SMALL[family].values()))}, type(a_recipe().model)
+        ),
     )
 
 
