@@ -1,6 +1,6 @@
 """The daemon is killed over and over; its record is then compared with that of a run which nothing disturbed.
 
-    python -m benchmarks.crash [--kills 200] [--store embedded|external] [--bars FILE] [--seed 1] [--keep DIR] [--json]
+    gaze bench crash [--kills 200] [--store embedded|external] [--bars FILE] [--symbols 200] [--keep DIR] [--write]
 
 Both runs hear the same bars of a stand-in exchange, which waits for its subscriber. The disturbed one hears them with
 sockets that break, repeats, swaps and silent gaps; its daemon is killed at points drawn by chance, its Redis killed
@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import random
 import shutil
 import signal
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +34,7 @@ from core import barfile, bundle
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 
+HOUSE: Final = Path(__file__).resolve().parents[1]
 FAULTS: Final = ("drop:0.004", "repeat:0.03", "reorder:0.03", "silent-gap:0.02")
 STARTING: Final = ("the engine reproduces the golden outputs", "windows are back", "socket open", "ready")
 """What a daemon logs as it starts: points at which it may die."""
@@ -47,10 +50,20 @@ _UNSETTLED: Final = 2
 """The last bars of the file: nothing comes after them that would show that one is missing."""
 
 
+WORDS: Final = {
+    "kill": "daemon killed (SIGKILL)",
+    "stop": "daemon told to end (SIGTERM)",
+    "kill-store": "Redis killed (SIGKILL)",
+    "pause-store": "Redis paused (SIGSTOP)",
+}
+PAGE: Final = HOUSE / "docs" / "explanation" / "crash.md"
+BEGIN, END = "<!-- measured: {} -->\n", "<!-- /measured: {} -->\n"
+
+
 class Blow(msgspec.Struct, frozen=True):
     """One misfortune: what is done, and when: at so many messages in the stream, or at a word of the daemon's start."""
 
-    kind: str  # kill, or stop: the daemon. kill-store, pause-store: Redis
+    kind: str  # kill, by SIGKILL, or stop, by SIGTERM: the daemon. kill-store, pause-store: Redis
     at: int
     word: str = ""
 
@@ -76,15 +89,32 @@ class Report(msgspec.Struct, frozen=True):
     """What was done, and what came of it."""
 
     store: str
+    bars: str
+    symbols: int
     blows: dict[str, int]
     counts: Counts
     seconds: float
+    date: str
+    commit: str
+    machine: str
 
     def table(self) -> str:
         """For people."""
-        struck = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.blows.items()))
-        found = "\n".join(f"{name:<10}{count:>9,}" for name, count in msgspec.structs.asdict(self.counts).items())
-        return f"{self.store} store, {struck}, {self.seconds:.0f} s\n{found}"
+        return "\n".join(f"{name:<30}{told}" for name, told in self._rows())
+
+    def markdown(self) -> str:
+        """For the docs."""
+        return "\n".join(["| | |", "|---|---|", *(f"| {name} | {told} |" for name, told in self._rows()), ""])
+
+    def _rows(self) -> list[tuple[str, str]]:
+        struck = [(WORDS[kind], f"{self.blows.get(kind, 0):,}") for kind in WORDS]
+        found = [(name, f"{count:,}") for name, count in msgspec.structs.asdict(self.counts).items()]
+        where = [("store", self.store), ("bars", f"{self.bars}, {self.symbols} symbols"), *struck, *found]
+        return [
+            *where,
+            ("took", f"{self.seconds:,.0f} s"),
+            ("when, where", f"{self.date}, {self.commit}, {self.machine}"),
+        ]
 
 
 class _Parts(msgspec.Struct, frozen=True):
@@ -93,10 +123,14 @@ class _Parts(msgspec.Struct, frozen=True):
     prediction: msgspec.Raw
 
 
-def plan(count: int, bars: int, seed: int) -> list[Blow]:
-    """So many blows, spread over a run of so many bars; a third of the kills hit a daemon that is starting."""
+def plan(kills: int, bars: int, seed: int) -> list[Blow]:
+    """So many kills and a quarter as many other blows, spread over a run of so many bars.
+
+    A third of the kills hit a daemon that is starting.
+    """
     draw = random.Random(seed)
-    kinds = draw.choices(("kill", "kill-store", "pause-store", "stop"), (80, 10, 5, 5), k=count)
+    kinds = ["kill"] * kills + draw.choices(("kill-store", "pause-store", "stop"), (2, 1, 1), k=kills // 4)
+    draw.shuffle(kinds)
     points = sorted(int(draw.uniform(0, 0.9) * bars) for _ in kinds)
     words = [draw.choice(STARTING) if kind == "kill" and draw.random() < 1 / 3 else "" for kind in kinds]
     return [Blow(*one) for one in zip(kinds, points, words, strict=True)]
@@ -110,11 +144,11 @@ class Scene:
         bars = barfile.read(folder / "bars.parquet")
         longest = max(bars.symbols.values(), key=lambda one: len(one.opened_at_ms)).opened_at_ms
         times = range(int(longest[0]), int(longest[-1]) + 1, bars.interval.ms)
-        self._symbols = [name for name, one in bars.symbols.items() if len(one.opened_at_ms) == len(times)]
+        self.symbols = [name for name, one in bars.symbols.items() if len(one.opened_at_ms) == len(times)]
         self.stream = Keys(bundle.read(folder / "bundle").manifest.name).stream
         self.until_ms = times[-_UNSETTLED]
         """The opening time of the first bar that is not compared."""
-        self.expected = len(self._symbols) * (len(times) - WARMED_UP + 1 - _UNSETTLED)
+        self.expected = len(self.symbols) * (len(times) - WARMED_UP + 1 - _UNSETTLED)
         """Bars that both runs must have predicted before then."""
 
     async def undisturbed(self) -> list[bytes]:
@@ -153,7 +187,7 @@ class Scene:
         place.mkdir()
         told = [word for fault in faults for word in ("--fault", fault)]
         pace = ("--history", str(WARMED_UP), "--speed", speed, "--hold", "--json", "--seed", str(seed))
-        chosen = ("--bars", "../bars.parquet", "--symbols", ",".join(self._symbols))
+        chosen = ("--bars", "../bars.parquet", "--symbols", ",".join(self.symbols))
         async with Command.serving(place, "exchange", *chosen, *pace, *told) as venue:
             (place / "gaze.toml").write_text(self._config(venue.listens["websocket"], venue.listens["rest"]))
             yield place
@@ -166,8 +200,8 @@ path = "../bundle"
 [feed]
 websocket_url = "{websocket}"
 rest_url = "{rest}"
-symbols = {json.dumps(self._symbols)}
-inbox = {4 * len(self._symbols)}
+symbols = {json.dumps(self.symbols)}
+inbox = {4 * len(self.symbols)}
 [store]
 directory = "state"
 [http]
@@ -236,7 +270,7 @@ def _latest(messages: Sequence[bytes], until_ms: int) -> tuple[dict[tuple[str, i
     return {bar: prediction for bar, (_, prediction) in latest.items()}, ids
 
 
-async def measure(folder: Path, kills: int, seed: int, *, external: bool) -> Report:
+async def measure(folder: Path, kills: int, seed: int, bars: str, *, external: bool) -> Report:
     """Play both runs in a folder with `bundle` and `bars.parquet`, and keep both records there."""
     begun = time.monotonic()
     scene = Scene(folder)
@@ -245,9 +279,29 @@ async def measure(folder: Path, kills: int, seed: int, *, external: bool) -> Rep
     seen, record = await scene.disturbed(blows, external=external, seed=seed)
     for name, messages in (("undisturbed", undisturbed), ("disturbed", record)):
         (folder / f"{name}.jsonl").write_bytes(b"".join(message + b"\n" for message in messages))
-    counts = compare(undisturbed, seen, record, scene.until_ms)
+    found = compare(undisturbed, seen, record, scene.until_ms)
     struck = Counter(blow.kind for blow in blows)
-    return Report("external" if external else "embedded", dict(struck), counts, time.monotonic() - begun)
+    store, seconds = "external" if external else "embedded", time.monotonic() - begun
+    return Report(store, bars, len(scene.symbols), dict(struck), found, seconds, **conditions())
+
+
+def conditions() -> dict[str, str]:
+    """When and where."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": f"commit {commit.stdout.strip() or 'unknown'}",
+        "machine": f"{os.cpu_count()} shared {platform.machine()} cores",
+    }
+
+
+def write(report: Report) -> None:
+    """Put the report into the docs, in place of the one before for this store."""
+    begin, end = BEGIN.format(report.store), END.format(report.store)
+    before, rest = PAGE.read_text().split(begin)
+    PAGE.write_text(before + begin + report.markdown() + end + rest.split(end)[1])
 
 
 def make_scene(folder: Path, bars: Path | None, symbols: int, days: int) -> None:
@@ -267,26 +321,40 @@ def make_scene(folder: Path, bars: Path | None, symbols: int, days: int) -> None
     gaze("export", "run", "--out", "bundle", "--name", "crash")
     table = pl.read_parquet(folder / "all.parquet")
     recent = table.filter(pl.col("ts") > pl.col("ts").max() - pl.duration(days=days))
-    names = recent["symbol"].unique().sort()[:symbols]
-    recent.filter(pl.col("symbol").is_in(names.implode())).write_parquet(folder / "bars.parquet")
+    names = recent["symbol"].unique().sort().to_list()
+    # Where there are too few symbols, the same bars again under other names.
+    asked = pl.DataFrame(
+        {
+            "symbol": [names[number % len(names)] for number in range(symbols)],
+            "name": [names[number % len(names)] + "Z" * (number // len(names)) for number in range(symbols)],
+        }
+    )
+    copies = asked.join(recent, on="symbol").drop("symbol").rename({"name": "symbol"})
+    copies.select(recent.columns).sort("symbol", "ts").write_parquet(folder / "bars.parquet")
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200, help="how many blows; most kill the daemon")
+    parser.add_argument(
+        "--kills", type=int, default=200, help="how often the daemon is killed; other blows come on top"
+    )
     parser.add_argument("--store", choices=("embedded", "external"), default="embedded")
     parser.add_argument("--bars", type=Path, help="Parquet file of real bars; made up without it")
-    parser.add_argument("--symbols", type=int, default=100)
-    parser.add_argument("--days", type=int, default=40)
+    parser.add_argument("--symbols", type=int, default=200, help="copies under other names where the file has fewer")
+    parser.add_argument("--days", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep both streams, logs and states in this new folder")
+    parser.add_argument("--write", action="store_true", help="put the result into docs/explanation/crash.md")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gaze-crash-") as temporary:
         folder = (asked.keep or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         make_scene(folder, asked.bars, asked.symbols, asked.days)
-        report = asyncio.run(measure(folder, asked.kills, asked.seed, external=asked.store == "external"))
+        told = asked.bars.name if asked.bars else "simulated"
+        report = asyncio.run(measure(folder, asked.kills, asked.seed, told, external=asked.store == "external"))
+    if asked.write:
+        write(report)
     print(json.dumps(msgspec.to_builtins(report), indent=2) if asked.json else report.table())
     if not report.counts.clean:
         sys.exit(1)
