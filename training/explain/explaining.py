@@ -9,7 +9,18 @@ import numpy as np
 from core import barfile
 from core.barfile import BarFile
 from core.prediction import Message
-from training.explain import attributed, attribution, cases, derived, findings, measure, reliability, stability, truth
+from training.explain import (
+    attributed,
+    attribution,
+    cases,
+    derived,
+    findings,
+    measure,
+    reliability,
+    said,
+    stability,
+    truth,
+)
 from training.explain.attributed import Attributed
 from training.explain.cases import Case
 from training.explain.predictions import Predictions, Watch, make_panel, predict, unseen
@@ -134,6 +145,7 @@ def _report(
         subject.history,
         methods,
         attentions,
+        said.analyse(of),
         tuple(measure.gates(one) for one in of.gates),
         chosen,
     )

@@ -41,7 +41,7 @@ pre { background: #F6F6F6; padding: 1rem; overflow-x: auto; font-size: 12px; }
 
 def page(of: Explained, pictures: dict[Path, Path], reports: dict[str, str]) -> str:
     """The page as HTML. `pictures`: where each lies; `reports`: of each case, by its folder, the text."""
-    body = "\n".join([*_summary(of.report), *_attentions(of, pictures), *_whole(pictures), *_cases(of, reports)])
+    body = "\n".join([*_summary(of.report), *_attentions(of, pictures), *_whole(of, pictures), *_cases(of, reports)])
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Where {escape(of.report.subject)} looks'
         f"</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body>\n{body}\n</body></html>\n"
@@ -88,9 +88,12 @@ def _attentions(of: Explained, pictures: dict[Path, Path]) -> Iterator[str]:
         yield from _embedded(pictures, told.name)
 
 
-def _whole(pictures: dict[Path, Path]) -> Iterator[str]:
+def _whole(of: Explained, pictures: dict[Path, Path]) -> Iterator[str]:
     yield '<h2 id="outputs">What it says, and how it was trained</h2>'
-    yield from _embedded(pictures, "")
+    sentences = [sentence for one in of.report.outputs for sentence in one.sentences]
+    yield "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    for folder in ("", "outputs", "hangs_on"):
+        yield from _embedded(pictures, folder)
 
 
 def _embedded(pictures: dict[Path, Path], folder: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from training.explain.reach import over
 from training.explain.reads import Doubles, Floats, Reader, Reads, Rows, together
 from training.explain.subject import Subject
 from training.explain.upward import confidence, upward
+from training.model import PLAIN
 
 Watch = Callable[[float], None]
 """Told how much is done, from 0 to 1."""
@@ -69,10 +70,11 @@ class Gates(msgspec.Struct, frozen=True):
 
 
 class Predictions(msgspec.Struct, frozen=True):
-    """All that was said about some windows. `forecast_N` and `outcome_N` are above zero for up, or for the event.
+    """All that was said about some windows, by output; under PLAIN and its name also without its calibration.
 
-    `confidence_N`: from 0 to 1. Of a probability 2|p - 0.5|, of a return its rank by size. `usual` and `spread`: of
-    each input, mean and deviation (F,) of its features over these windows.
+    `forecast_N` and `outcome_N` are above zero for up, or for the event. `confidence_N`: from 0 to 1. Of a probability
+    2|p - 0.5|, of a return its rank by size. `usual` and `spread`: of each input, mean and deviation (F,) of its
+    features over these windows.
     """
 
     subject: Subject
@@ -188,25 +190,26 @@ def spread(count: int, wanted: int) -> Rows:
 def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) -> Predictions:
     """Run the subject over the windows in batches, keeping of each attention what its statistics need."""
     gathered = [_Gathered(one) for one in subject.attentions]
-    said: dict[str, list[Floats]] = {one.name: [] for one in subject.outputs}
+    outputs, said = {one.name for one in subject.outputs}, dict[str, list[Floats]]()
     read, panel, batch = Reader(samples.panel), samples.panel, min(BATCH, together(subject.inputs))
     for at in range(0, len(samples), batch):
         ends = samples.ends_N[at : at + batch]
         spoken = subject.say(read(ends))
-        for name, kept in said.items():
-            kept.append(spoken[name])
+        for name, values in spoken.items():
+            if name.removeprefix(PLAIN) in outputs:
+                said.setdefault(name, []).append(values)
         for one in gathered:
             one.add(spoken[one.attention.name], np.full(len(ends), panel.length) if one.place else panel.reach_R[ends])
         watch(min(1.0, (at + batch) / len(samples)))
-    outputs = {name: np.concatenate(parts) for name, parts in said.items()}
+    whole = {name: np.concatenate(parts) for name, parts in said.items()}
     rows = [samples.feature_rows(), *([samples.market_rows()] if panel.market is not None else [])]
     return Predictions(
         subject,
         samples,
         output,
-        outputs,
-        upward(output, outputs[output.name]),
-        confidence(output, outputs[output.name]),
+        whole,
+        upward(output, whole[output.name]),
+        confidence(output, whole[output.name]),
         outcome(samples, output),
         tuple(one.look() for one in gathered if not one.layout.gates),
         tuple(one.gates() for one in gathered if one.layout.gates),

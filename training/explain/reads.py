@@ -13,6 +13,7 @@ from torch import nn
 
 from core.bundle import Input
 from training.dataset import Panel
+from training.model import Model
 from training.windows import Windows
 
 Floats = npt.NDArray[np.float32]
@@ -45,13 +46,17 @@ class Reader:
 
 
 def speaker(model: nn.Module, inputs: tuple[Input, ...]) -> Say:
-    """A model of PyTorch as a function, a few windows at a time where they are long."""
+    """A model of PyTorch as a function, a few windows at a time where they are long.
+
+    Calibrated outputs are also told as they would be without that, as `training.model` names them.
+    """
     batch = together(inputs)
+    speak = model.both if isinstance(model, Model) else model
 
     def say(x: Reads) -> dict[str, Floats]:
         with torch.inference_mode():
             batches = (torch.split(torch.from_numpy(one), batch) for one in x)
-            parts = [model(*part) for part in zip(*batches, strict=True)]
+            parts = [speak(*part) for part in zip(*batches, strict=True)]
         return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
     return say

@@ -7,6 +7,7 @@ from training.explain.cases import Case, Importance
 from training.explain.derived import Recorded
 from training.explain.estimate import Estimate
 from training.explain.reliability import Reliability
+from training.explain.said import Said
 from training.explain.stability import Stability
 from training.explain.truth import Truth
 from training.history import Epoch
@@ -127,6 +128,7 @@ class Report(msgspec.Struct, frozen=True):
     history: tuple[Epoch, ...]
     methods: tuple[str, ...]
     attentions: tuple[AttentionReport, ...]
+    outputs: tuple[Said, ...]
     gates: tuple[GateReport, ...]
     cases: tuple[Case, ...]
     recorded: Recorded | None = None

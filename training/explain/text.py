@@ -5,6 +5,7 @@ import io
 
 from training.explain.cases import Case, CaseLook
 from training.explain.report import AttentionReport, Report
+from training.explain.said import Said
 
 WIDE = "=" * 80
 LINE = "-" * 80
@@ -101,10 +102,29 @@ def whole(of: Report) -> str:
     for one in of.attentions:
         lines += ["", *_titled(f"FINDINGS: {one.name}"), *(f"- {sentence}" for sentence in one.findings)]
         lines += ["", *_statistics(one), "", *_buckets(one), "", *_groups(one)]
+    for said in of.outputs:
+        lines += ["", *_output(said)]
     for gate in of.gates:
         lines += ["", f"Gate {gate.name}: open by {100 * gate.open:.0f} % on average"]
     lines += ["", *(case(one, of) for one in of.cases)]
     return "\n".join(lines)
+
+
+def _output(of: Said) -> list[str]:
+    spread = ", ".join(f"{100 * float(level):g} % {value:+.4g}" for level, value in of.quantiles.items())
+    lines = _titled(f"OUTPUT: {of.output}")
+    lines.append(f"mean {of.mean:+.4g}, deviation {of.deviation:.4g}; quantiles {spread}")
+    if of.classes:
+        lines.append(f"{'':12s}{'precision':>10s}{'recall':>10s}{'F1':>10s}{'support':>10s}{'named':>10s}")
+        lines += [
+            f"{one.name:12s}{one.precision:10.3f}{one.recall:10.3f}{one.f1:10.3f}{one.support:10,d}{one.named:10,d}"
+            for one in of.classes
+        ]
+        area = "" if of.area is None else f", area under the curve {of.area:.3f}"
+        lines.append(f"F1 macro {of.macro_f1:.3f}, weighted {of.weighted_f1:.3f}{area}")
+    if of.right:
+        lines.append(f"right: {of.right.told(3)}, n = {of.right.predictions:,}")
+    return [*lines, *(f"- {sentence}" for sentence in of.sentences)]
 
 
 def _no_gradients(of: Report) -> str:

@@ -50,7 +50,7 @@ class Links(HTMLParser):
 def test_the_folder_holds_page_text_report_and_pictures(told: tuple[str, Path]):
     output, out = told
     files = {"index.html", "plotly.min.js", "report.txt", "report.json", "cases.csv", "outputs.png", "losses.png"}
-    assert {path.name for path in out.iterdir()} == files | {"attention", "cases", "hangs_on"}
+    assert {path.name for path in out.iterdir()} == files | {"attention", "cases", "hangs_on", "outputs"}
     cases = list((out / "cases").iterdir())
     assert all((case / "report.txt").is_file() and (case / "attention.png").is_file() for case in cases)
     assert f"next: open {out / 'index.html'}" in output

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from training.explain.explaining import Explained
-from training.explain.pictures import heads, judged, look, outputs, single, steady
+from training.explain.pictures import heads, judged, look, outputs, said, single, steady
 
 Draw = Callable[[], Figure]
 
@@ -23,6 +23,8 @@ def _whole(of: Explained) -> Iterator[tuple[Path, Draw]]:
         yield Path("losses.png"), partial(outputs.losses, of.report.history)
     for place, reads in enumerate(of.report.inputs):
         yield Path("hangs_on", f"{reads.name}.png"), partial(judged.saliency_map, of, place)
+    for output, told in zip(of.predictions.subject.outputs, of.report.outputs, strict=True):
+        yield Path("outputs", f"{output.name}.png"), partial(said.said, of, output, told)
     for gates in of.predictions.gates:
         yield Path(gates.attention.name, "gates.png"), partial(heads.gates, gates)
 
