@@ -1,6 +1,7 @@
 """Every symbol's bar closes at once: how long until the last prediction is with a subscriber.
 
-    gaze bench burst [--symbols 10000] [--family hourly_lstm] [--features stock_41] [--bursts 7] [--json]
+    gaze bench burst [--symbols 10000] [--family hourly_lstm] [--features stock_41] [--graph full,stream]
+                     [--engine onnxruntime] [--bursts 7] [--json] [--keep]
 
 Four processes as users run them: the stand-in exchange, the daemon with its durable store, drift and metrics, its
 server, and one subscriber. Times count from the first frame that the daemon received of a burst. The bare model is the
@@ -11,18 +12,14 @@ counts. The first burst is left out: it warms everything up.
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,13 +30,12 @@ from websockets.sync.client import connect
 
 from benchmarks import scene as scenes
 from benchmarks.bare import BareModel
-from benchmarks.features import HOUSE
+from benchmarks.processes import GAZE, child_of, conditions, cpu_seconds, memory_mib, running, told
 from core.bundle import Bundle
 from core.inputs import Inputs
 from daemon.feeds.binance import spot, stream
 from daemon.telling.metric_table import STAGES
 
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAGE: Final = re.compile(r'gaze_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
 _RUN: Final = re.compile(r'gaze_windows_run_total\{graph="(\w+)",model="\w+"\} (\S+)')
 _AHEAD: Final = re.compile(r"^gaze_symbols_ahead (\S+)", re.MULTILINE)
@@ -54,44 +50,11 @@ MOMENTS: Final = tuple(_SAID)
 _AFTERMATH_S: Final = 1.0
 """After the last message the daemon still tells its metrics."""
 _KEPT: Final = Path(tempfile.gettempdir()) / "gaze-bench"
-_COMMAND: Final = (sys.executable, str(HOUSE / "gaze.py"))
 
 
 def venue_speed(symbols: int) -> int:
     """Venue seconds a second: a burst must be over long before bars count as overdue, ten venue seconds after."""
     return 1 if symbols > 10_000 else 2 if symbols > 5_000 else 6
-
-
-@contextmanager
-def running(command: list[str], folder: Path, log: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """A process that first says in one line of JSON where it listens, ended by its own id."""
-    environment = os.environ | {"PYTHONPATH": str(HOUSE)}
-    with (folder / log).open("w") as errors:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line.startswith("{"):
-            sys.exit((folder / log).read_text())
-        yield process, json.loads(line)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        process.stdout.close()
-
-
-def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """What each process has used of all cores."""
-    stats = {name: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for name, pid in pids.items()}
-    return {name: (int(fields[11]) + int(fields[12])) / _TICKS for name, fields in stats.items()}
-
-
-def memory_mib(pid: int) -> float:
-    """The most that a process had in memory."""
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -134,24 +97,18 @@ def until_ready(url: str) -> None:
     sys.exit("the daemon did not become ready within two minutes")
 
 
-def child_of(pid: int) -> int:
-    """The server that the daemon started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0])
-
-
 def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph: str) -> dict[str, Any]:
     """Every burst: its times in milliseconds, what each stage took, and what each process used."""
     scenes.write_bars(scene, folder / "bars.parquet")
     scenes.fill_store(scene, bundle, folder / "state")
     sockets = len(spot().sockets(scene.symbols, scenes.MINUTE))
-    exchange = [*_COMMAND, "exchange", "--bars", "bars.parquet", "--dialect", "binance", "--updates", "0", "--hold"]
+    exchange = [*GAZE, "exchange", "--bars", "bars.parquet", "--dialect", "binance", "--updates", "0", "--hold"]
     exchange += ["--close-delay-ms", "0", "--subscribers", str(sockets + 1), "--json"]
     exchange += ["--speed", str(venue_speed(len(scene.symbols)))]
     with ExitStack() as stack:
         venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
         (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph))
-        daemon, serves = stack.enter_context(running([*_COMMAND, "run", "gaze.toml", "--json"], folder, "daemon.log"))
+        daemon, serves = stack.enter_context(running([*GAZE, "run", "gaze.toml", "--json"], folder, "daemon.log"))
         subscribe = [sys.executable, "-m", "benchmarks.subscriber", str(folder / "state" / "redis.sock")]
         subscribe += [f"gaze:predictions:{bundle.manifest.name}", str(len(scene.symbols))]
         subscriber, _ = stack.enter_context(running(subscribe, folder, "subscriber.log"))
@@ -164,21 +121,21 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph
             json.dumps({"method": "SUBSCRIBE", "params": [stream(scene.symbols[0], scenes.MINUTE.name)], "id": 1})
         )
         assert subscriber.stdout is not None
-        told = []
+        seen = []
         before, used = metrics(serves["http"]), cpu_seconds(pids)
         for _ in range(scene.live):
             moments = json.loads(subscriber.stdout.readline())
             used_now = cpu_seconds(pids)
             now = until_idle(serves["http"], len(scene.symbols))
-            told.append(
+            seen.append(
                 {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
                 | {"stages_ms": {name: (now.stages[name] - before.stages[name]) * 1e3 for name in STAGES}}
                 | {"windows": {graph: now.windows[graph] - before.windows[graph] for graph in now.windows}}
                 | {"cpu_ms": {name: (used_now[name] - used[name]) * 1e3 for name in pids}}
             )
             before, used = now, cpu_seconds(pids)
-            told[-1]["idle_cpu_ms"] = (used["daemon"] - used_now["daemon"]) * 1e3
-        return {"bursts": told[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
+            seen[-1]["idle_cpu_ms"] = (used["daemon"] - used_now["daemon"]) * 1e3
+        return {"bursts": seen[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
 
 
 def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np.float32]]:
@@ -187,20 +144,6 @@ def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np
     bars_NL5 = scene.bars_NL5[:, : inputs.bars_needed]
     opened_at_ms_N = np.full(len(bars_NL5), scene.opened_at_ms_L[inputs.bars_needed - 1])
     return inputs.make(bars_NL5, opened_at_ms_N)
-
-
-def conditions(load: tuple[float, float, float]) -> dict[str, Any]:
-    """Where and when this was measured; `load`: of the machine before anything was started."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HOUSE, capture_output=True, text=True, check=False
-    )
-    return {
-        "machine": f"{os.cpu_count()} shared {platform.machine()} cores",
-        "load_before": [round(one, 1) for one in load],
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip() or "unknown",
-    }
 
 
 def measure(symbols: int, family: str, features: str, live: int, engine: str, graph: str) -> dict[str, Any]:
@@ -239,7 +182,8 @@ def measure(symbols: int, family: str, features: str, live: int, engine: str, gr
 
 def show(report: dict[str, Any]) -> None:
     """The report as a person reads it."""
-    print(f"{report['symbols']} symbols, {report['family']} on {report['features']}, {report['bursts']} bursts")
+    what = f"{report['family']} on {report['features']}, {report['graph']} graph"
+    print(f"{report['symbols']} symbols, {what}, {report['bursts']} bursts")
     print(f"{report['machine']}, load {report['load_before']}, {report['date']}, commit {report['commit']}\n")
     bare = report["bare"]
     print(f"bare model{bare['median_ms']:>26.1f} ms   chunks of {bare['chunk']} on {bare['threads']} threads")
@@ -261,12 +205,18 @@ def main() -> None:
     parser.add_argument("--family", default="hourly_lstm")
     parser.add_argument("--features", default="stock_41")
     parser.add_argument("--engine", default="onnxruntime", help="as [bundle] engine of the daemon's settings")
-    parser.add_argument("--graph", default="auto", choices=("auto", "full", "stream"))
+    parser.add_argument("--graph", default="full,stream", help="as [bundle] graph of the settings, one after the other")
     parser.add_argument("--bursts", type=int, default=7)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/burst.json")
     asked = parser.parse_args()
-    report = measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, asked.graph)
-    print(json.dumps(report, indent=2)) if asked.json else show(report)
+    reports = [
+        measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, graph)
+        for graph in asked.graph.split(",")
+    ]
+    if not told(reports, "burst", as_json=asked.json, keep=asked.keep):
+        for report in reports:
+            show(report)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from collections import defaultdict
 import hiredis
 
 _READ_BYTES = 1 << 20
-_OPENED = re.compile(rb'"opened_at_ms":(\d+)')
-_RECEIVED = re.compile(rb'"received_at_ms":(\d+)')
+_OPENED = re.compile(rb'"opened_at_ms": ?(\d+)')
+_RECEIVED = re.compile(rb'"received_at_ms": ?(\d+)')
 
 
 def main(path: str, channel: str, symbols: int) -> None:
