@@ -37,14 +37,11 @@ _EXTRAS = {
 _BENCHMARKS = {
     "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
-<<<<<<< HEAD
     "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
-=======
     "latency": "One bar at a time. Example: gaze bench latency --minutes 4",
     "scale": "Bursts of more and more symbols. Example: gaze bench scale --symbols 10,1000",
     "peers": "The burst in other pipelines. Example: gaze bench peers --symbols 1000",
     "table": "The README's table, from benchmarks/results. Example: gaze bench table --write",
->>>>>>> b45c2c7 (Measure single bars, many sizes and other pipelines beside the burst)
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _MOST = 20_000
