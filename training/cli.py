@@ -48,7 +48,7 @@ def train(
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
     from training import recipe as recipes  # noqa: PLC0415
-    from training import run, several  # noqa: PLC0415
+    from training import run, several, together  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
 
     given = {"optimiser.device": device, "split.folds": folds or None}
@@ -63,7 +63,12 @@ def train(
     if on:
         raise UsageError("one training alone is not spread over a cluster; try: --seeds 5, --folds 4, or without --on")
     run.refuse_taken(out, replace=replace)
-    trained = _one(console, Job(told, bars), out, fresh=fresh)
+    with together.joined() as leads:
+        job = Job(told, bars)
+        if not leads:
+            job.help(out)
+            return
+        trained = _one(console, job, out, fresh=fresh)
     _tell(console, trained.evaluation, as_json=as_json)
     console.print(
         f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}",

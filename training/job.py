@@ -64,6 +64,20 @@ class Job:
         unfinished.remove()
         return trained
 
+    def help(self, out: Path) -> None:
+        """Do this process' part of a training that another one of them tells of and writes."""
+        fit = self._begun(Unfinished(out, self.recipe, self.fingerprint))
+        for _ in fit.epochs(lambda *_: None):
+            pass
+
+    def _begun(self, unfinished: Unfinished) -> loop.Fit:
+        loop.set_up(self.model, self.parts)
+        fit = loop.Fit(self.model, self.parts, self.recipe)
+        state = unfinished.read()
+        if state is not None:
+            fit.go_on(state)
+        return fit
+
     def _fit(self, unfinished: Unfinished, watch: Watch, ended: Callable[[Epoch], None]) -> tuple[Epoch, ...]:
         loop.set_up(self.model, self.parts, normalise=self.recipe.data.normalise)
         fit = loop.Fit(self.model, self.parts, self.recipe)

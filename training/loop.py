@@ -21,6 +21,7 @@ from training.optimisers import Rate, make
 from training.precision import Precision, device
 from training.recipe import Recipe
 from training.split import Parts
+from training.together import Together
 from training.windows import Windows
 
 Watch = Callable[[int, float], None]
@@ -61,6 +62,7 @@ class Fit:
         self._train_N = torch.from_numpy(parts.train.ends_N)
         self._validation_N = torch.from_numpy(parts.validation.ends_N).to(self._device)
         self._best_weights = _weights(model)
+        self._together = Together()
         self.history: tuple[Epoch, ...] = ()
 
     @property
@@ -138,7 +140,8 @@ class Fit:
         batches, accumulate = torch.split(ends_N, self._how.batch), self._how.accumulate
         # Summed on the device, so that no step of a GPU waits for the one before.
         total, norms = torch.zeros((2,), dtype=torch.float64, device=self._device)
-        for done, ends in enumerate(batches, start=1):
+        for done, batch in enumerate(batches, start=1):
+            ends, share = self._together.part(batch)
             with self.precision.cast():
                 raw = model.raw(*self._windows.inputs(ends))
             raw = {name: values.float() for name, values in raw.items()}
@@ -147,12 +150,13 @@ class Fit:
                 loss = loss + self._looking(raw, self._windows.events(ends))
             # Each of the batches that make one step counts by its share of them.
             first = (done - 1) // accumulate * accumulate
-            self.precision.backward(loss / len(batches[first : first + accumulate]))
+            self.precision.backward(loss * share / len(batches[first : first + accumulate]))
             if done % accumulate == 0 or done == len(batches):
+                self._together.add(weights)
                 norms += self.precision.step(self._optimiser, weights, self._how.clip)
-            total += loss.detach() * len(ends)
+            total += loss.detach() * share * len(batch)
             watch(done / len(batches))
-        return total.item() / len(ends_N), norms.item() / math.ceil(len(batches) / accumulate)
+        return self._together.total(total).item() / len(ends_N), norms.item() / math.ceil(len(batches) / accumulate)
 
 
 def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Epoch]:

@@ -72,7 +72,7 @@ def test_a_node_is_lost_and_every_run_is_what_one_process_gives(
 @pytest.mark.timeout(600)
 def test_what_cannot_be_trained_says_why(bars_path: Path, tmp_path: Path):
     planned = {"seed_0": a_recipe("window.length=5000")}
-    with Cluster("local") as cluster, pytest.raises(DataError, match="seed_0: .*try:"):
+    with Cluster("local") as cluster, pytest.raises(DataError, match=r"seed_0: .*try:"):
         list(cluster.train(planned, bars_path, tmp_path))
     assert not (tmp_path / "seed_0").exists()
 
