@@ -243,6 +243,47 @@ def evaluate(
         console.print(peeks.sentence(count), highlight=False, soft_wrap=True)
 
 
+@app.command()
+def compare(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Run folders, the first to compare with.")
+    ],
+    bars: Bars,
+    out: Annotated[Path | None, typer.Option(help="A folder for report.txt, compare.json and pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Put runs side by side on the windows that all of them may be judged on.
+
+    Every difference to the first run has a 95 % interval over the same draws; then it says in words which to take.
+    Runs of other bars or with other labels are refused.
+
+    Example: gaze compare runs/lstm runs/tcn --bars bars.parquet --out comparison
+    """
+    import msgspec  # noqa: PLC0415 - a help text needs none of these
+    from rich.console import Console  # noqa: PLC0415
+
+    from training import comparing, peeks, run, side_by_side  # noqa: PLC0415
+
+    if out is not None:
+        from training.explain import compared  # noqa: PLC0415 - it draws, which needs matplotlib
+
+        compared.refuse_taken(out)
+    console = Console(stderr=as_json)
+    found = comparing.compare([run.load(folder) for folder in run_folders], bars)
+    for folder in run_folders:
+        peeks.add(folder, "gaze compare", found.bars_fingerprint)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        console.print(side_by_side.runs(found), side_by_side.scores(found))
+        for sentence in side_by_side.sentences(found):
+            console.print(sentence, highlight=False, soft_wrap=True)
+    if out is not None:
+        histories = {one.name: run.history(folder) for one, folder in zip(found.runs, run_folders, strict=True)}
+        compared.write(found, histories, out)
+        console.print(f"written to {out}", highlight=False, soft_wrap=True)
+
+
 def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> None:
     import msgspec  # noqa: PLC0415 - as above
 

@@ -114,7 +114,7 @@ class Judged(msgspec.Struct, frozen=True):
         """Measure and predictor -> (D,): the measure of these windows themselves, then of each draw."""
         return {
             (measure.name, predictor): self._value(measure, predictor, mask_N)
-            for measure in self.measures[MODEL]
+            for measure in next(iter(self.measures.values()))
             for predictor, own in self.measures.items()
             if measure in own
         }

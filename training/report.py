@@ -58,13 +58,13 @@ def parts(of: Parts) -> Table:
         table.add_column(name, justify="right" if name == "windows" else "left")
     for name, part in (("train", of.train), ("validation", of.validation), ("test", of.test)):
         first, last = part.span
-        table.add_row(name, _when(first), _when(last), f"{len(part):,}")
+        table.add_row(name, when(first), when(last), f"{len(part):,}")
     return table
 
 
 def scores(of: Evaluation) -> Table:
     """Every measure, of the model and then of each baseline, with its interval."""
-    title = f"Test: {of.windows:,} windows of {of.symbols} symbols, {_when(of.span[0])} to {_when(of.span[1])}"
+    title = f"Test: {of.windows:,} windows of {of.symbols} symbols, {when(of.span[0])} to {when(of.span[1])}"
     table = Table(title=title, title_justify="left", caption="95 % intervals: bootstrap over blocks of time")
     table.add_column("output", no_wrap=True)
     table.add_column("measure")
@@ -73,10 +73,10 @@ def scores(of: Evaluation) -> Table:
     table.add_column("95 % interval", no_wrap=True)
     for (output, measure), rows in groupby(of.scores, key=lambda score: (score.output, score.measure)):
         table.add_section()
-        names, scale = (output, titled(measure) + _unit(output, measure)), _scale(output, measure)
+        names, scale = (output, titled(measure) + unit(output, measure)), scaled(output, measure)
         for score in rows:
-            interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
-            table.add_row(*names, score.predictor, _number(score.value * scale), interval)
+            interval = f"{number(score.low * scale)} to {number(score.high * scale)}"
+            table.add_row(*names, score.predictor, number(score.value * scale), interval)
             names = ("", "")
     return table
 
@@ -99,9 +99,9 @@ def spreads(of: Several) -> Table:
         table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
     for (output, measure), rows in groupby(of.spreads, key=lambda one: (one.output, one.measure)):
         table.add_section()
-        names, scale = (output, titled(measure) + _unit(output, measure)), _scale(output, measure)
+        names, scale = (output, titled(measure) + unit(output, measure)), scaled(output, measure)
         for one in rows:
-            numbers = (_number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest))
+            numbers = (number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest))
             ahead = "" if one.predictor == MODEL else f"{one.ahead} of {one.trainings}"
             table.add_row(*names, one.predictor, *numbers, ahead)
             names = ("", "")
@@ -119,10 +119,10 @@ def parts_apart(of: Evaluation) -> Table:
         names = (part.name, f"{part.windows:,}")
         shown = [one for one in part.scores if one.measure.startswith(BAND) or one.measure == _main(one.output)]
         for score in shown:
-            scale = _scale(score.output, score.measure)
-            measure = titled(score.measure) + _unit(score.output, score.measure)
-            interval = f"{_number(score.low * scale)} to {_number(score.high * scale)}"
-            table.add_row(*names, score.output, measure, score.predictor, _number(score.value * scale), interval)
+            scale = scaled(score.output, score.measure)
+            measure = titled(score.measure) + unit(score.output, score.measure)
+            interval = f"{number(score.low * scale)} to {number(score.high * scale)}"
+            table.add_row(*names, score.output, measure, score.predictor, number(score.value * scale), interval)
             names = ("", "")
     return table
 
@@ -214,28 +214,31 @@ def _main(output: str) -> str:
 
 
 def _sentence(of: Comparison) -> str:
-    scale = _scale(of.output, of.measure)
+    scale = scaled(of.output, of.measure)
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
-    unit = _unit(of.output, of.measure)
+    unit_ = unit(of.output, of.measure)
     against = AGAINST["direction" if of.measure == "direction" else of.baseline]
-    return f"{of.output} is {of.verdict} {against}: {titled(of.measure)}{unit}, {margin}."
+    return f"{of.output} is {of.verdict} {against}: {titled(of.measure)}{unit_}, {margin}."
 
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A score in four digits."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"  # noqa: PLR2004 - .4g turns to exponents there
 
 
-def _scale(output: str, measure: str) -> float:
+def scaled(output: str, measure: str) -> float:
+    """What a score is multiplied by to be told in its unit."""
     if measure in PERCENT or measure.startswith(BAND):
         return 100.0
     return BASIS_POINTS ** POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 1.0
 
 
-def _unit(output: str, measure: str) -> str:
+def unit(output: str, measure: str) -> str:
+    """The unit a score is told in, after a comma; empty where it has none."""
     if measure in PERCENT or measure.startswith(BAND):
         return ", %"
     power = POWERS.get(measure, 0) if output.startswith(IN_RETURNS) else 0
@@ -246,5 +249,6 @@ def _learned(model: Model) -> int:
     return sum(weights.numel() for weights in model.parameters())
 
 
-def _when(at_ms: int) -> str:
+def when(at_ms: int) -> str:
+    """A time in UTC, to the minute."""
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -179,6 +179,14 @@ def load(folder: Path) -> Run:
     return Run(folder, told, model.eval(), facts, _decode(folder / "metrics.json", Evaluation), baselines)
 
 
+def history(folder: Path) -> tuple[Epoch, ...]:
+    """The epochs of a run; an ensemble has none of its own.
+
+    Raises: DataError: the file is not there, or damaged.
+    """
+    return _decode(folder / "history.json", tuple[Epoch, ...])
+
+
 def _built(told: Recipe, facts: Facts) -> Model:
     # Building draws random weights that are replaced at once; the caller's random state is left as it was.
     with torch.random.fork_rng(devices=[]):
