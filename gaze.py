@@ -42,6 +42,7 @@ _BENCHMARKS = {
     "scale": "Bursts of more and more symbols. Example: gaze bench scale --symbols 10,1000",
     "peers": "The burst in other pipelines. Example: gaze bench peers --symbols 1000",
     "table": "The README's table, from benchmarks/results. Example: gaze bench table --write",
+    "train": "A training beside the obvious PyTorch loop and skorch. Example: gaze bench train --epochs 1",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _MOST = 20_000

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.errors import ConfigError
 
@@ -34,6 +35,25 @@ def go_on(cell: nn.LSTM | nn.GRU, x_N1F: Tensor, carried: Mapping[str, Tensor]) 
     state = (hidden_1NH, carried["cell"].unsqueeze(0)) if isinstance(cell, nn.LSTM) else hidden_1NH
     states_N1H: Tensor = cell(x_N1F, state)[0]
     return states_N1H
+
+
+class Dropout(nn.Module):
+    """As torch's own, but on a CPU it draws 16 random bits for each number, several times faster than a float."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape: in training so large a share of the numbers becomes zero, and the rest grows to match."""
+        if not self.training or self.share == 0:
+            return x
+        if x.device.type != "cpu":
+            return functional.dropout(x, self.share)
+        numbers = x.numel()
+        drawn = torch.empty((numbers + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        kept = drawn[:numbers].view(x.shape) >= round(self.share * 2**16) - 2**15
+        return x * (kept * (1 / (1 - self.share))).to(x.dtype)
 
 
 class Pooling(nn.Module):
@@ -71,7 +91,7 @@ class MultiHead(nn.Module):
         self.key = nn.Linear(hidden, hidden, bias=False)
         self.value = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, query_NQH: Tensor, key_NKH: Tensor, lacking_NK: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(N, Q, H) and (N, K, H) -> (N, Q, H) and the weights (N, A, Q, K); keys that are lacking get none."""
@@ -95,7 +115,7 @@ class Encoder(nn.Module):
         self.before_look, self.before_think = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
         self.look = MultiHead(hidden, heads, dropout)
         self.think = nn.Sequential(nn.Linear(hidden, feed_forward), nn.GELU(), nn.Linear(feed_forward, hidden))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_NTH: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, H) -> (N, T, H) and the weights (N, A, T, T)."""
@@ -113,7 +133,7 @@ class Embedding(nn.Module):
     def __init__(self, features: int, hidden: int, length: int, dropout: float) -> None:
         super().__init__()
         self.linear = nn.Linear(features, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         step_T1 = torch.arange(length).unsqueeze(1)
         unit_H = torch.arange(hidden)
         angle_TH = step_T1 / 10_000 ** (2 * (unit_H // 2) / hidden)
@@ -150,5 +170,7 @@ class _Scores(nn.Module):
         self.bias = nn.Parameter(torch.empty(heads, 1, out).uniform_(-reach, reach)) if bias else None
 
     def forward(self, x_NATI: Tensor) -> Tensor:
-        y_NATO = x_NATI @ self.weight
+        # One head is one product of two matrices, which is faster than as many small ones as there are rows.
+        single = len(self.weight) == 1
+        y_NATO = (x_NATI.squeeze(1) @ self.weight[0]).unsqueeze(1) if single else x_NATI @ self.weight
         return y_NATO if self.bias is None else y_NATO + self.bias

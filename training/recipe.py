@@ -16,7 +16,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Dropout = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+DropShare = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Precise = Literal["auto", "32", "bf16", "16"]
 S = TypeVar("S", bound=msgspec.Struct)
 

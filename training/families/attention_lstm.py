@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Pooling, Score, begin, bound, go_on
+from training.layers import Dropout, Pooling, Score, begin, bound, go_on
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     cell: Literal["lstm", "gru"] = "lstm"
     score: Score = "tanh"
     heads: Count = 1
-    dropout: Dropout = 0.3
+    dropout: DropShare = 0.3
 
 
 class AttentionLstm(Model):
@@ -44,7 +44,7 @@ class AttentionLstm(Model):
         self.first = cell(features, first, batch_first=True)
         self.second = cell(first, second, batch_first=True)
         self.attend = Pooling(second, options.score, options.heads)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.wide = nn.Linear(second, wide)
         self.narrow = nn.Linear(wide, narrow)
 

@@ -15,7 +15,7 @@ from core.bundle import Input
 from core.outputs import Attention, Output
 from training.layers import Embedding, Encoder, MultiHead, Pooling, Score
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -30,8 +30,8 @@ class Options(msgspec.Struct, frozen=True):
     layers: Count = 4
     feed_forward: Count = 512
     market_layers: Count = 2
-    dropout: Dropout = 0.1
-    layer_drop: Dropout = 0.0
+    dropout: DropShare = 0.1
+    layer_drop: DropShare = 0.0
     ordinal: Literal["softmax", "coral"] = "softmax"
     score: Score = "linear"
     gates: Literal["mean", "all"] = "mean"

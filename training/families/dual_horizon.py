@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import MultiHead
+from training.layers import Dropout, MultiHead
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True):
     project: bool = True
     head_hidden: tuple[Count, ...] = (64, 32)
     weights: Literal["heads", "mean"] = "heads"
-    dropout: Dropout = 0.2
+    dropout: DropShare = 0.2
 
 
 class DualHorizon(Model):
@@ -74,5 +74,5 @@ def _tower(hidden: int, options: Options) -> nn.Sequential:
     sizes = (hidden, *options.head_hidden)
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(sizes):
-        layers += [nn.Linear(wide, narrow), nn.ReLU(), nn.Dropout(options.dropout)]
+        layers += [nn.Linear(wide, narrow), nn.ReLU(), Dropout(options.dropout)]
     return nn.Sequential(*layers)

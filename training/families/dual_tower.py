@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Pooling, Score, bound
+from training.layers import Dropout, Pooling, Score, bound
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Options(msgspec.Struct, frozen=True):
 
     hidden: Count = 128
     embedding: Count = 64
-    dropout: Dropout = 0.2
+    dropout: DropShare = 0.2
     score: Score = "linear"
 
 
@@ -49,6 +49,6 @@ def _tower(features: int, options: Options) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(features, options.hidden),
         nn.GELU(),
-        nn.Dropout(options.dropout),
+        Dropout(options.dropout),
         nn.Linear(options.hidden, options.embedding),
     )

@@ -13,9 +13,9 @@ from torch.nn import functional
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Attention, Output
-from training.layers import Pooling, Score, begin, bound, go_on
+from training.layers import Dropout, Pooling, Score, begin, bound, go_on
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     score: Score = "linear"
     heads: Count = 1
     scales: tuple[Count, ...] = ()
-    dropout: Dropout = 0.0
+    dropout: DropShare = 0.0
 
 
 class HourlyLstm(Model):
@@ -47,7 +47,7 @@ class HourlyLstm(Model):
         self.scales, self.heads_each, self.several = scales, options.heads, several
         self.lstm = nn.LSTM(features, options.hidden, batch_first=True)
         self.attend = nn.ModuleList(Pooling(options.hidden, options.score, options.heads) for _ in scales)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
 
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F) -> {"return_1": (N, 1), ..., "attention": (N, T), or (N, heads, T) of scales}."""

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Attention, Output
-from training.layers import MultiHead
+from training.layers import Dropout, MultiHead
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Options(msgspec.Struct, frozen=True):
     hidden: Count = 128
     heads: Count = 8
     queries: Literal["all", "last"] = "all"
-    dropout: Dropout = 0.3
+    dropout: DropShare = 0.3
 
 
 class HybridLstm(Model):
@@ -55,7 +55,7 @@ class HybridLstm(Model):
         self.norm = nn.LayerNorm(hidden)
         self.cross = MultiHead(hidden, options.heads, options.dropout)
         wide = hidden * (2 * len(options.windows) + 1)
-        self.fuse = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), nn.Dropout(options.dropout))
+        self.fuse = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), Dropout(options.dropout))
         self.towers = nn.ModuleDict({str(output.horizon): _tower(options) for output in outputs})
 
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
@@ -106,4 +106,4 @@ def _over_queries(weights_NAQT: Tensor, lacking_NQ: Tensor) -> Tensor:
 
 
 def _tower(options: Options) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(options.hidden, options.hidden // 2), nn.ReLU(), nn.Dropout(options.dropout))
+    return nn.Sequential(nn.Linear(options.hidden, options.hidden // 2), nn.ReLU(), Dropout(options.dropout))

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Pooling, Score, bound
+from training.layers import Dropout, Pooling, Score, bound
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -20,7 +20,7 @@ class Options(msgspec.Struct, frozen=True):
     channels: Count = 64
     kernel: Count = 3
     blocks: Count = 5
-    dropout: Dropout = 0.2
+    dropout: DropShare = 0.2
     score: Score = "linear"
 
 
@@ -55,7 +55,7 @@ class _Block(nn.Module):
         self.first, self.second = (
             nn.Conv1d(options.channels, options.channels, options.kernel, dilation=dilation) for _ in range(2)
         )
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
 
     def forward(self, x_NCT: Tensor) -> Tensor:
         y_NCT = self.dropout(functional.gelu(self.first(functional.pad(x_NCT, (self.reach, 0)))))

@@ -13,7 +13,7 @@ from core.bundle import Input
 from core.outputs import Attention, Output
 from training.layers import Embedding, Encoder, Pooling, Score
 from training.model import Model
-from training.recipe import Count, Dropout
+from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Options(msgspec.Struct, frozen=True):
     heads: Count = 8
     layers: Count = 8
     feed_forward: Count = 512
-    dropout: Dropout = 0.1
+    dropout: DropShare = 0.1
     score: Score = "linear"
     matrices: Literal["mean", "all"] = "mean"
 

@@ -1,0 +1,330 @@
+"""How long a training takes: Gaze beside the obvious PyTorch loop with a DataLoader, and beside skorch.
+
+    gaze bench train [--epochs 2] [--repeats 3] [--threads 1] [--json]
+
+The work of two documents. `attention_lstm`: 10,034 sequences of 30 steps of 20 features, batches of 32 (its 50 epochs
+took its authors over 5 minutes); `hourly_lstm`: 2,112 sequences of 48 steps of 3 features, batches of 32. All learn the
+same network, written the plain way for the others, from the same windows and labels, by Adam, and measure a validation
+part after every epoch. Each repeat runs all of them in turn; told is the best of the repeats, in seconds an epoch, and
+how many times as fast Gaze is. skorch comes with pip install 'gazed[bench]'.
+
+Then, with --memory, how much memory a training of 20 symbols x 2.5 years of hours takes beyond the libraries.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from core.barfile import BarFile, SymbolBars
+from core.bars import COLUMNS, Interval
+from core.errors import ConfigError
+from training import families, loop, recipe
+from training.dataset import Samples, panel
+from training.recipe import Recipe
+from training.split import Parts, split
+from training.windows import Windows
+
+HOUSE = Path(__file__).resolve().parents[1]
+HOUR: Final = Interval.parse("1h")
+BATCH: Final = 32
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One document's training: how many sequences, and the keys of the recipe that make the network."""
+
+    name: str
+    sequences: int
+    document_epochs: int
+    changes: tuple[str, ...]
+
+
+WORKS: Final = (
+    Work(
+        "attention_lstm",
+        10_034,
+        50,
+        (
+            *("model.family=attention_lstm", "model.options={hidden=[64, 32], dense=[32, 16], dropout=0.3}"),
+            *("window.length=30", "data.features=winner_20", "label.kind=winner", "label.horizons=[10]"),
+            "label.threshold=0.02",
+        ),
+    ),
+    Work("hourly_lstm", 2_112, 20, ("model.family=hourly_lstm", "model.options={hidden=128}", "window.length=48")),
+)
+
+
+class AttentionLstm(nn.Module):
+    """As a person would write it down from the document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.LSTM(20, 64, batch_first=True)
+        self.second = nn.LSTM(64, 32, batch_first=True)
+        self.score = nn.Linear(32, 1)
+        self.dense = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 16), nn.ReLU())
+        self.out = nn.Linear(16, 1)
+        self.dropout = nn.Dropout(0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 30, 20) -> (N,) logits."""
+        h, _ = self.first(x)
+        h, _ = self.second(self.dropout(h))
+        h = self.dropout(h)
+        weights = torch.softmax(torch.tanh(self.score(h)), dim=1)
+        said: Tensor = self.out(self.dense((weights * h).sum(dim=1))).squeeze(-1)
+        return said
+
+
+class HourlyLstm(nn.Module):
+    """The same for the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(3, 128, batch_first=True)
+        self.score = nn.Linear(128, 1)
+        self.out = nn.Linear(128, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 48, 3) -> (N,)."""
+        h, _ = self.lstm(x)
+        weights = torch.softmax(self.score(h), dim=1)
+        said: Tensor = self.out((weights * h).sum(dim=1)).squeeze(-1)
+        return said
+
+
+PLAIN: Final[dict[str, tuple[type[nn.Module], type[nn.Module]]]] = {
+    "attention_lstm": (AttentionLstm, nn.BCEWithLogitsLoss),
+    "hourly_lstm": (HourlyLstm, nn.MSELoss),
+}
+"""The network and its loss."""
+
+
+class Given(msgspec.Struct, frozen=True):
+    """The same windows, as Gaze cuts them and as tensors of their own."""
+
+    told: Recipe
+    parts: Parts
+    x: Tensor
+    y: Tensor
+    held_x: Tensor
+    held_y: Tensor
+
+
+def walks(symbols: int, bars: int) -> BarFile:
+    """Random walks of one percent a bar."""
+    random = np.random.default_rng(1)
+    times = HOUR.floor(1_700_000_000_000) + HOUR.ms * np.arange(bars)
+    parts = {}
+    for number in range(symbols):
+        close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, bars)))
+        opened = np.concatenate([[100.0], close[:-1]])
+        high, low = np.maximum(opened, close) * 1.002, np.minimum(opened, close) * 0.998
+        rows = np.column_stack([opened, high, low, close, random.lognormal(3, 1, bars)])
+        parts[f"S{number}"] = SymbolBars(f"S{number}", times, rows)
+    assert rows.shape[1] == len(COLUMNS)
+    return BarFile(HOUR, parts, "made")
+
+
+def given(work: Work, epochs: int) -> Given:
+    """So many windows to train on, and a quarter as many to validate on."""
+    fixed = (f"optimiser.epochs={epochs}", f"stopping.patience={epochs}", f"optimiser.batch={BATCH}")
+    told = recipe.read("demo", changes=("split.train=0.7", "split.validation=0.25", *fixed, *work.changes))
+    whole = split(panel(walks(4, 4_600), told), told)
+    parts = msgspec.structs.replace(
+        whole,
+        train=Samples(whole.train.panel, whole.train.ends_N[: work.sequences]),
+        validation=Samples(whole.train.panel, whole.validation.ends_N[: work.sequences // 4]),
+    )
+    assert len(parts.train) == work.sequences
+    windows, (output,) = Windows(parts.train.panel, torch.device("cpu")), parts.train.panel.outputs
+    mean, std = (torch.from_numpy(of(parts.train.feature_rows(), axis=0)) for of in (np.mean, np.std))
+    tensors = []
+    for part in (parts.train, parts.validation):
+        ends = torch.from_numpy(part.ends_N)
+        label = windows.labels(ends)[output.name]
+        scale = 1.0 if output.kind == "probability" else float(np.nanstd(parts.train.target(output)))
+        tensors += [((windows.features(ends) - mean) / std).contiguous(), (label / scale).contiguous()]
+    return Given(told, parts, *tensors)
+
+
+def gaze(work: Given) -> float | None:
+    """Seconds of a training by Gaze."""
+    return _gaze(work, work.told)
+
+
+def gaze_bf16(work: Given) -> float | None:
+    """The same in bfloat16; None where the CPU has no instructions for it."""
+    how = msgspec.structs.replace(work.told.optimiser, precision="bf16")
+    try:
+        return _gaze(work, msgspec.structs.replace(work.told, optimiser=how))
+    except ConfigError:
+        return None
+
+
+def _gaze(work: Given, told: Recipe) -> float:
+    made = work.parts.train.panel
+    torch.manual_seed(0)
+    model = families.build(told.model.family, told.model.options, made.inputs, made.outputs)
+    loop.set_up(model, work.parts)
+    started = time.perf_counter()
+    for _ in loop.fit(model, work.parts, told, lambda *_: None):
+        pass
+    return time.perf_counter() - started
+
+
+def obvious(work: Given) -> float:
+    """Seconds of the loop that every tutorial has."""
+    torch.manual_seed(0)
+    network, loss_kind = PLAIN[work.told.model.family]
+    model, loss_of = network(), loss_kind()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    batches = DataLoader(TensorDataset(work.x, work.y), batch_size=BATCH, shuffle=True)
+    held = DataLoader(TensorDataset(work.held_x, work.held_y), batch_size=BATCH)
+    started = time.perf_counter()
+    for _ in range(work.told.optimiser.epochs):
+        model.train()
+        total = 0.0
+        for x, y in batches:
+            optimiser.zero_grad()
+            loss = loss_of(model(x), y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            total += loss.item()
+        model.eval()
+        with torch.no_grad():
+            total += sum(loss_of(model(x), y).item() for x, y in held)
+    return time.perf_counter() - started
+
+
+def with_skorch(work: Given) -> float | None:
+    """Seconds of skorch with its defaults but for what the work says; None where it is not installed."""
+    try:
+        import skorch  # noqa: PLC0415 - an extra of its own
+        from skorch.dataset import Dataset  # noqa: PLC0415
+        from skorch.helper import predefined_split  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    torch.manual_seed(0)
+    network, loss_kind = PLAIN[work.told.model.family]
+    net = skorch.NeuralNet(
+        network,
+        criterion=loss_kind,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=BATCH,
+        max_epochs=work.told.optimiser.epochs,
+        iterator_train__shuffle=True,
+        train_split=predefined_split(Dataset(work.held_x.numpy(), work.held_y.numpy())),
+        verbose=0,
+    )
+    started = time.perf_counter()
+    net.fit(work.x.numpy(), work.y.numpy())
+    return time.perf_counter() - started
+
+
+WAYS: Final[dict[str, Callable[[Given], float | None]]] = {
+    "gaze": gaze,
+    "gaze in bf16": gaze_bf16,
+    "obvious loop": obvious,
+    "skorch": with_skorch,
+}
+
+
+def measure(work: Work, epochs: int, repeats: int) -> dict[str, float]:
+    """Seconds an epoch of each way: the best of the repeats, all of them in turn in each."""
+    prepared = given(work, epochs)
+    best: dict[str, float] = {}
+    for _ in range(repeats):
+        for name, way in WAYS.items():
+            seconds = way(prepared)
+            if seconds is not None:
+                best[name] = min(best.get(name, float("inf")), seconds / epochs)
+    return best
+
+
+def memory() -> dict[str, float]:
+    """MiB beyond the libraries at the peak of a training of 20 symbols x 2.5 years of hours, one epoch of it."""
+    before = _peak_mib()
+    told = recipe.read("bitcoin_hourly", changes=("data.symbols=[]", "window.stride=16", "optimiser.epochs=1"))
+    file = walks(20, 21_900)
+    bars = sum(part.rows.nbytes + part.opened_at_ms.nbytes for part in file.symbols.values()) / 2**20
+    parts = split(panel(file, told), told)
+    made = parts.train.panel
+    model = families.build(told.model.family, told.model.options, made.inputs, made.outputs)
+    loop.set_up(model, parts)
+    list(loop.fit(model, parts, told, lambda *_: None))
+    copied = len(made.ends_N) * made.length * made.features_RF.shape[1] * 4 / 2**20
+    return {
+        "libraries": before,
+        "bars": bars,
+        "beyond the libraries": _peak_mib() - before,
+        "had windows been copied": copied,
+    }
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+
+
+def where() -> dict[str, Any]:
+    """Machine, date and commit."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    return {
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip() or "unknown",
+        "torch": str(torch.__version__),
+    }
+
+
+def main() -> None:
+    """Measure and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1, help="of torch, for all alike; 0 leaves torch to choose")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    told: dict[str, Any] = where() | {"threads": torch.get_num_threads(), "epochs": asked.epochs}
+    if asked.memory:
+        told["memory_mib"] = memory()
+    else:
+        told["seconds_an_epoch"] = {work.name: measure(work, asked.epochs, asked.repeats) for work in WORKS}
+    if asked.json:
+        print(json.dumps(told, indent=2))
+        return
+    print(", ".join(f"{key} {value}" for key, value in told.items() if not isinstance(value, dict)))
+    for name, mib in told.get("memory_mib", {}).items():
+        print(f"{name:26} {mib:8.0f} MiB")
+    for work in WORKS if not asked.memory else ():
+        seconds = told["seconds_an_epoch"][work.name]
+        print(f"\n{work.name}: {work.sequences:,} sequences, batches of {BATCH}")
+        for name, each in seconds.items():
+            whole = each * work.document_epochs
+            times = f"Gaze is {each / seconds['gaze']:.2f} times as fast" if name != "gaze" else ""
+            print(f"{name:14} {each:7.2f} s an epoch  {whole:6.0f} s for all {work.document_epochs}  {times}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
