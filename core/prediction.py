@@ -98,7 +98,9 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     drift: dict[str, float] = {}
     """Jensen-Shannon distance of each attention's running profile from its reference."""
     drifting: tuple[str, ...] = ()
-    """The statistics that are past their calibrated thresholds, the furthest first, at most eight."""
+    """The statistics that are past their calibrated thresholds, the furthest first, then features missing or stuck."""
+    bands: dict[str, tuple[Band, ...]] = {}
+    """As the prediction's, with margins kept up to date by the outcomes since."""
     engine: str = ""
     """What ran the model, and where: "onnxruntime on cpu"."""
     trusted: bool | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from core import bundle as bundles
+from core import reference as references
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle, Manifest
 from core.errors import FeedError, FencedError
@@ -38,6 +39,7 @@ from daemon.predicting.profile import RunningProfile
 from daemon.predicting.standby import Standby
 from daemon.predicting.trust import Trust
 from daemon.stores.opening import opened
+from daemon.stores.redis import RedisStore
 from daemon.telling.access import Certificate, read_token
 from daemon.telling.http import Server
 from daemon.telling.http import serve as serve_http
@@ -45,6 +47,8 @@ from daemon.telling.log import redact
 from daemon.telling.metrics import Metrics
 from daemon.telling.notify import Notifier
 from daemon.telling.status import Status
+from daemon.watching.watch import Watch
+from daemon.watching.watcher import Watcher
 
 log = logging.getLogger("gaze.app")
 
@@ -141,6 +145,7 @@ class Daemon:
         ahead: Ahead | None,
         known: Known | None,
         standby: Standby | None,
+        watcher: Watcher,
     ) -> None:
         self.url = url
         self._sources = sources
@@ -152,6 +157,7 @@ class Daemon:
         self._ahead = ahead
         self._known = known
         self._standby = standby
+        self._watcher = watcher
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -163,6 +169,7 @@ class Daemon:
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
             known = tasks.create_task(self._known.look_forever(), name="external") if self._known else None
+            folding = tasks.create_task(self._watcher.watch_forever(), name="watch")
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -176,6 +183,7 @@ class Daemon:
             if making:
                 making.cancel()
             checked.cancel()
+            folding.cancel()
             watched.cancel()
             if known:
                 known.cancel()
@@ -210,7 +218,7 @@ async def _build(
     gauged = chosen(config.metrics.symbols, feeds, symbols) or symbols[:_GAUGED]
     metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
-    profiles = _profiles(bundle, metrics)
+    profiles, watch = _profiles(bundle, metrics), _watch(config, bundle, metrics)
     any_spelling = partial(spelled_as, feeds, set(symbols))
     known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
     pipeline = Pipeline(
@@ -219,7 +227,7 @@ async def _build(
         publish_late=config.publish.late == "publish",
         top=config.publish.top,
         fill=config.publish.broken == "fill",
-        trust=Trust(manifest.inputs, bundle.arrays(REFERENCE)),
+        trust=Trust(manifest.inputs, bundle.arrays(REFERENCE), [watch.why_not] if watch.why_not else []),
         engine=f"{engine.name} on {engine.device}",
         records=known,
     )
@@ -297,7 +305,9 @@ async def _build(
         wall_ms=wall_ms,
         clock_s=time.monotonic,
         ahead=ahead,
+        standing=lambda: watcher.standing,
     )
+    watcher = _watcher(watch, bundle.digest, store, metrics, inbox, stack)
     notifier = Notifier(os.environ)
     stack.callback(notifier.close)
     standby = (
@@ -316,7 +326,7 @@ async def _build(
         if config.store.standby
         else None
     )
-    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby)
+    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, watcher)
 
 
 def _known(
@@ -349,6 +359,26 @@ async def _last_closed_ms(history: History, interval: Interval) -> int:
         now_ms = wall_ms()
         log.warning("the venue's clock cannot be had, ours decides where predictions begin", extra={"why": str(error)})
     return interval.floor(now_ms) - interval.ms
+
+
+def _watch(config: Config, bundle: Bundle, metrics: Metrics) -> Watch:
+    rate = config.watch.false_alarms_per_quarter or None
+    watch = Watch(bundle.manifest, references.read(bundle.arrays(REFERENCE)), rate)
+    metrics.watch(watch)
+    if watch.drift is None:
+        log.warning("drift is not watched", extra={"why": watch.why_not})
+    else:
+        promised = {"false_alarms_per_quarter": watch.drift.monitor.rate, "statistics": len(watch.drift.monitor.labels)}
+        log.info("drift is watched", extra=promised)
+    return watch
+
+
+def _watcher(
+    watch: Watch, digest: str, store: RedisStore, metrics: Metrics, inbox: Inbox, stack: AsyncExitStack
+) -> Watcher:
+    record = store.record()
+    stack.push_async_callback(record.close)
+    return Watcher(watch, digest, record, metrics, busy=lambda: inbox.depth > 0)
 
 
 def _profiles(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:

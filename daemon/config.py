@@ -105,6 +105,13 @@ class ParityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """0 turns it off."""
 
 
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model is watched: its drift, and its predictions against what came to be."""
+
+    false_alarms_per_quarter: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Drift alarms by chance, over all statistics together; 0: one, or as few as the bundle's reference supports."""
+
+
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probes, metrics and the status page."""
 
@@ -141,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig = StoreConfig()
     publish: PublishConfig = PublishConfig()
     parity: ParityConfig = ParityConfig()
+    watch: WatchConfig = WatchConfig()
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()

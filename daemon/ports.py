@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from core.bands import Margin
 from core.bars import Bar, Interval
 from core.windows import Windows
 
@@ -97,6 +98,13 @@ class StreamingEngine(Protocol):
 
     def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
         """States and the newest row of every input (N, 1, F) -> every output (N, ...)."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a model stands: the statistics that have drifted, the furthest first, and its margins as they are now."""
+
+    drifting: tuple[str, ...] = ()
+    margins: tuple[Margin, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

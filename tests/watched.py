@@ -5,13 +5,17 @@ import functools
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from builders import a_gaze, a_message
 
+from core.bundle import Manifest
 from core.drift import calibration
 from core.drift.calibration import level
 from core.drift.detector import binned, measured, walk
 from core.drift.monitor import Monitor
-from core.drift.statistics import HOUR_MS, QUARTER_MS, Names
-from core.reference import Reference
+from core.drift.statistics import HOUR_MS, QUARTER_MS, Names, by_period, joined, names, observe
+from core.prediction import Message
+from core.reference import Reference, side_by_side
+from daemon.watching.drift import rows_of
 
 Floats = npt.NDArray[np.float64]
 QUARTER = QUARTER_MS // HOUR_MS
@@ -79,3 +83,37 @@ def alarms(reference: Reference, walked: Walk, rate: float = 1.0) -> int:
 
 def episodes_of(worst_N: Floats, at: float, windows: tuple[int, ...]) -> int:
     return calibration.episodes(worst_N[240:], at, max(windows))
+
+
+def said(closes: int, seed: int = 0, symbols: str = "ABC", first: int = 1, heads: int = 0) -> list[list[Message]]:
+    """What a_manifest's model says at so many closes, of random looks, features and returns that follow one."""
+    chance = np.random.default_rng(seed)
+    told = []
+    price = dict.fromkeys(symbols, 100.0)
+    for number in range(first, first + closes):
+        close = []
+        for symbol in symbols:
+            message = a_message(number, symbol)
+            weights = chance.dirichlet(np.full(4, 8.0), size=heads or None).astype("<f4")
+            look = msgspec.structs.replace(a_gaze(), weights=weights.tobytes(), shape=weights.shape)
+            price[symbol] *= float(np.exp(chance.normal(0, 0.01)))
+            prediction = msgspec.structs.replace(
+                message.prediction,
+                gaze={"attention": look},
+                newest=chance.normal(size=3).astype("<f4").tobytes(),
+                outputs={"return_1": float(chance.normal(0, 0.002))},
+                close=price[symbol],
+            )
+            close.append(msgspec.structs.replace(message, prediction=prediction))
+        told.append(close)
+    return told
+
+
+def reference_of(manifest: Manifest, closes: list[list[Message]], quarter: int = 200) -> Reference:
+    """What a bundle of this manifest would be watched by, had it said this beyond its training."""
+    rows = [rows_of(manifest, [message.prediction for message in close]) for close in closes]
+    observed = joined([by_period(observe(one), np.zeros(len(one.newest), np.int64), 1)[0] for one in rows])
+    told = names(manifest.inputs, manifest.outputs, manifest.attentions, rows[0])
+    parts = side_by_side(observed.parts, len(observed.values))
+    limits = calibration.calibrated(observed.values, parts, quarter, quarters=60)
+    return Reference(told, HOUR_MS, 3.0, {"attention": 4}, observed.values, observed.parts, limits)

@@ -57,7 +57,7 @@ class Monitor:
             raise ConfigError(
                 f"{rate:g} false alarms a quarter are asked for, and the bundle's reference of "
                 f"{len(reference.values_CK)} observations supports no fewer than {limits.supported:.2g}. "
-                f"try: [drift] false_alarms_per_quarter = {limits.supported:.2g}, or more bars after the training part"
+                f"try: [watch] false_alarms_per_quarter = {limits.supported:.2g}, or more bars after the training part"
             )
         self.reference = reference
         self.rate = max(1.0, limits.supported) if rate is None else rate

@@ -20,7 +20,7 @@ from core.inputs import Inputs
 from core.outputs import Attention
 from core.prediction import Context, Doubt, Gaze, Message, Prediction, encode, prediction_id
 from core.windows import Fate, Windows
-from daemon.ports import Entry, Float32s
+from daemon.ports import Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.behind import Behind, Cut, Stored
 from daemon.predicting.gazing import gazes
@@ -30,6 +30,7 @@ from daemon.predicting.trust import Trust
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
 _SYMBOLS_AT_ONCE: Final = 64
+_AS_EXPORTED: Final = Standing()
 _NOBODY: Final = np.empty(0, np.int64)
 
 
@@ -188,11 +189,11 @@ class Pipeline:
         outputs: dict[str, Float32s],
         drift: dict[str, float],
         now_ms: int,
-        drifting: tuple[str, ...] = (),
+        standing: Standing = _AS_EXPORTED,
     ) -> list[tuple[Entry, Message | None]]:
         """What to store for every bar of this batch, and the message that goes out with it.
 
-        `drift`: the distance of each attention; `drifting`: the statistics that are past their thresholds.
+        `drift`: the distance of each attention's running profile; `standing`: how the model stands.
         No message says a number that is not finite: JSON has none, and nobody could act on it.
         """
         finite_N = _finite(outputs, len(batch.predicted))
@@ -205,14 +206,15 @@ class Pipeline:
         }
         gates = {one.name: openness(outputs[one.name]).tolist() for one in self._manifest.gates if outputs}
         newest = _newest(batch)
-        doubts = self._trust.doubts(batch.predicted, batch.given, drifting)
+        doubts = self._trust.doubts(batch.predicted, batch.given, standing.drifting)
         banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
+        adapted = bands(self._manifest.outputs, standing.margins, outputs) if outputs else []
         messages: dict[tuple[str, int, int], Message] = {}
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in looks.items()}
-            context = self._context(one, drift, now_ms, drifting, doubts[row])
+            context = self._context(one, drift, now_ms, standing, doubts[row], adapted[row] if adapted else {})
             said = self._prediction(one, values, looked, newest[row], banded[row] if banded else {})
             if gates:
                 opened = {name: tuple(rows[row]) for name, rows in gates.items()}
@@ -274,8 +276,9 @@ class Pipeline:
         one: Stored,
         drift: dict[str, float],
         now_ms: int,
-        drifting: tuple[str, ...],
+        standing: Standing,
         doubts: tuple[Doubt, ...],
+        adapted: dict[str, tuple[Band, ...]],
     ) -> Context:
         arrival = one.arrival
         return Context(
@@ -286,7 +289,8 @@ class Pipeline:
             published_at_ms=now_ms,
             filled=one.filled,
             drift=drift,
-            drifting=drifting,
+            drifting=standing.drifting,
+            bands=adapted,
             engine=self._engine,
             trusted=not doubts,
             doubts=doubts,

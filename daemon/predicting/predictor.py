@@ -12,7 +12,7 @@ from core.errors import FeedError
 from core.prediction import Message
 from core.windows import Fate, Windows
 from daemon.inbox import Inbox
-from daemon.ports import Engine, Entry, Float32s
+from daemon.ports import Engine, Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Admission, Batch, Pipeline
@@ -79,6 +79,7 @@ class Predictor:
         wall_ms: Callable[[], int],
         clock_s: Callable[[], float],
         ahead: Ahead | None = None,
+        standing: Callable[[], Standing] = Standing,
     ) -> None:
         self._pipeline = pipeline
         self._windows = windows
@@ -96,6 +97,7 @@ class Predictor:
         self._wall_ms = wall_ms
         self._clock_s = clock_s
         self._ahead = ahead
+        self._standing = standing
         # On a CPU a call has one thread; other engines take one call at a time.
         self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
         self._full: set[str] = set()
@@ -201,7 +203,7 @@ class Predictor:
                 waited = self._clock_s()
                 outputs = await inferring
                 inferred = self._stage("infer", waited)
-                entries = self._pipeline.finish(part, outputs, self._drift(outputs), self._wall_ms())
+                entries = self._pipeline.finish(part, outputs, self._drift(outputs), self._wall_ms(), self._standing())
                 _tell_unsaid(part, entries)
                 finished = self._stage("finish", inferred)
                 if entries:

@@ -24,6 +24,7 @@ from daemon.stores.address import address
 from daemon.stores.keys import Keys
 from daemon.stores.lease import Counts, Lease, holder
 from daemon.stores.outbox import Outbox
+from daemon.stores.record import Record
 from daemon.stores.recovery import Loss, mend_rings, mend_symbols
 from daemon.stores.wire import Wire, command
 
@@ -67,6 +68,7 @@ class RedisStore:
         republish: int = _REPUBLISH,
         lost: Callable[[Loss], None] = lambda _: None,
     ) -> None:
+        self._url = url
         self._keys = keys
         self._interval = interval
         self._capacity = capacity
@@ -90,6 +92,10 @@ class RedisStore:
             self._keep_ms,
             ring.offset_bytes(max(1, capacity // _RENEWALS_A_TURN)),
         )
+
+    def record(self, stream: str = "") -> Record:
+        """What was published, or another stream of these keys, over a connection of its own."""
+        return Record(self._url, self._keys, stream or self._keys.stream)
 
     @property
     def address(self) -> str:

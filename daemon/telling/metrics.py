@@ -30,6 +30,8 @@ from daemon.predicting.profile import RunningProfile
 from daemon.telling.histogram import BatchHistogram
 from daemon.telling.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
 from daemon.telling.profile_metrics import ProfileMetrics
+from daemon.telling.watch_metrics import WatchMetrics
+from daemon.watching.watch import Watch
 
 
 class Metrics:
@@ -59,6 +61,7 @@ class Metrics:
             self._build(told)
         self.registry.register(self._newest)
         self.registry.register(self._profiles)
+        self._watch = WatchMetrics(manifest.name, self._gauges, self._counters)
         self._start(venues)
 
     def _build(self, told: Told) -> None:
@@ -244,6 +247,14 @@ class Metrics:
     def records_refused(self) -> None:
         """The file of external records could not be read again."""
         self._counters["gaze_external_refused_total"].inc()
+
+    def watch(self, watch: Watch) -> None:
+        """From now on the model stands as this watch says."""
+        self._watch.start(watch)
+
+    def watched(self, watch: Watch) -> None:
+        """Closes were settled."""
+        self._watch.watched(watch)
 
     def parity(self, compared: int, mismatched: int) -> None:
         """So many feature rows were computed again, so many of them in other bits."""

@@ -8,6 +8,7 @@ from builders import HOUR, a_bar, a_gaze, a_manifest, a_message, an_arrival
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+from watched import reference_of, said
 
 from core.outputs import Attention, Kind, Output
 from core.windows import Fate
@@ -15,6 +16,7 @@ from daemon.inbox import Inbox
 from daemon.predicting.profile import RunningProfile
 from daemon.telling.metric_table import TABLE, reference
 from daemon.telling.metrics import Metrics
+from daemon.watching.watch import Watch
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 MODEL = {"model": "demo"}
@@ -24,6 +26,13 @@ RETURN = {"model": "demo", "horizon": "1", "output": "return"}
 
 def a_metrics(**manifest: object) -> Metrics:
     return Metrics(a_manifest(**manifest), "digest", SYMBOLS, ["binance"])
+
+
+def a_watch() -> Watch:
+    """A day of predictions, watched."""
+    watch = Watch(a_manifest(), reference_of(a_manifest(), said(200)))
+    watch.take(message.prediction for close in said(24, seed=1) for message in close)
+    return watch
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -41,6 +50,7 @@ async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_label
     metrics.predicted([a_message()])
     metrics.follow("attention", RunningProfile(np.full(48, 1 / 48)), 1.0)
     metrics.records_known({"mood": 1_000})
+    metrics.watch(a_watch())
     families = {family.name: family for family in parse(await text(metrics))}
     for told in TABLE:
         family = families[told.name.removesuffix("_total")]

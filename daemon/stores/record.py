@@ -1,0 +1,53 @@
+"""The record of what was published, read behind the daemon that writes it, over a connection of its own."""
+
+from typing import Final
+
+import msgspec
+
+from core.prediction import Prediction, decode
+from daemon.stores.address import address
+from daemon.stores.keys import Keys
+from daemon.stores.wire import Wire, command
+
+BEGIN: Final = "0-0"
+_ANSWER_S: Final = 10.0
+
+
+class Record:
+    """The stream of one model in one shard. Raises: ConfigError: `url` is not a Redis address."""
+
+    def __init__(self, url: str, keys: Keys, stream: str) -> None:
+        self._wire = Wire(address(url, keys.lease), _ANSWER_S)
+        self._stream = stream
+        self.position = BEGIN
+        """The id of the entry that was read last."""
+
+    async def read(self, count: int) -> list[bytes]:
+        """The next messages, at most so many; none when all is read. Raises: StoreError: the server is away."""
+        asked = command("XRANGE", self._stream, f"({self.position}", "+", "COUNT", count)
+        [entries] = await self._wire.demand([asked])
+        if entries:
+            self.position = entries[-1][0].decode()
+        return [fields[1] for _, fields in entries]
+
+    async def append(self, messages: list[bytes], maxlen: int) -> None:
+        """Write messages behind the others. Raises: StoreError: unknown whether they were written."""
+        adds = [command("XADD", self._stream, "MAXLEN", "~", maxlen, "*", "message", one) for one in messages]
+        await self._wire.demand(adds)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._wire.close()
+
+
+def said(raw: list[bytes], digest: str) -> list[Prediction]:
+    """What a bundle said in these messages; others, and what is no message, are passed over."""
+    predictions = []
+    for one in raw:
+        try:
+            prediction = decode(one).prediction
+        except msgspec.DecodeError:
+            continue
+        if prediction.digest == digest:
+            predictions.append(prediction)
+    return predictions

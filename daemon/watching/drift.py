@@ -1,0 +1,98 @@
+"""The drift of one bundle: closes as observations, and what its monitor says of them."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from core.bundle import Manifest
+from core.drift.monitor import Monitor, Moved
+from core.drift.statistics import Observed, Rows, middle, observe, period_ms
+from core.prediction import Prediction
+from core.reference import Reference, side_by_side
+from daemon.ports import Float32s
+from daemon.watching.closes import Close
+
+STUCK: Final = 24
+"""A feature whose mean over all symbols has stood still for so many observations, as in the reference it never did."""
+
+
+class Drift:
+    """Takes closes in. Raises: ConfigError: the reference does not support the rate of false alarms asked for."""
+
+    def __init__(self, manifest: Manifest, reference: Reference, rate: float | None, interval_ms: int) -> None:
+        self.monitor = Monitor(reference, rate)
+        self._manifest = manifest
+        self._period_ms = period_ms(interval_ms)
+        self._gathered: list[Observed] = []
+        self._period = -1
+        self._last: deque[np.ndarray] = deque(maxlen=STUCK)
+        groups = np.array(reference.names.groups)
+        self._moves_K = (groups == "input") & (np.nanstd(reference.values_CK, axis=0) > 0)
+        self._there_K = (groups == "input") & np.isfinite(reference.values_CK).any(axis=0)
+
+    def take(self, close: Close) -> bool:
+        """Take in a close; whether an alarm begins with the period that it ends."""
+        period = close.opened_at_ms // self._period_ms
+        begins = period > self._period and self._observe()
+        self._period = period
+        self._gathered.append(observe(rows_of(self._manifest, close.predictions)))
+        return begins
+
+    def moved(self) -> tuple[Moved, ...]:
+        """The statistics past their limits."""
+        return self.monitor.moved()
+
+    def missing(self) -> tuple[str, ...]:
+        """Features that no symbol had in the last observation, though the reference has them."""
+        return self._named(self._there_K & ~np.isfinite(self._last[-1])) if self._last else ()
+
+    def stuck(self) -> tuple[str, ...]:
+        """Features that are the same in each of the last STUCK observations."""
+        if len(self._last) < STUCK:
+            return ()
+        last_nK = np.array(self._last)
+        return self._named(self._moves_K & (last_nK == last_nK[0]).all(axis=0))
+
+    def names(self) -> tuple[str, ...]:
+        """All that has drifted, for a message: at most eight of what moved, then what is missing or stuck."""
+        told = [one.name for one in self.moved()]
+        told += [f"{name}: missing" for name in self.missing()[:4]] + [f"{name}: stuck" for name in self.stuck()[:4]]
+        return tuple(told)
+
+    def _named(self, which_K: np.ndarray) -> tuple[str, ...]:
+        names = self.monitor.reference.names.names
+        return tuple(names[at] for at in np.flatnonzero(which_K).tolist())
+
+    def _observe(self) -> bool:
+        if not self._gathered:
+            return False
+        values_NK = np.concatenate([one.values for one in self._gathered])
+        parts = {
+            name: np.concatenate([one.parts[name] for one in self._gathered]).mean(axis=0, keepdims=True)
+            for name in self._gathered[0].parts
+        }
+        self._gathered.clear()
+        there_NK = np.isfinite(values_NK)
+        count_K = there_NK.sum(axis=0)
+        total_K = np.where(there_NK, values_NK, 0.0).sum(axis=0)
+        values_K = np.divide(total_K, count_K, out=np.full(len(total_K), np.nan), where=count_K > 0)
+        self._last.append(values_K)
+        return self.monitor.take(values_K, side_by_side(parts, 1)[0])
+
+
+def rows_of(manifest: Manifest, predictions: Sequence[Prediction]) -> Rows:
+    """What is watched of predictions of one bundle."""
+    return Rows(
+        {one.name: _weights(predictions, one.name) for one in manifest.looks},
+        np.frombuffer(b"".join(said.newest for said in predictions), "<f4").reshape(len(predictions), -1),
+        {one.name: np.array([said.outputs[one.name] for said in predictions], np.float32) for one in manifest.outputs},
+        {one.name: np.array([said.gates[one.name] for said in predictions], np.float32) for one in manifest.gates},
+        middle(manifest.outputs),
+    )
+
+
+def _weights(predictions: Sequence[Prediction], name: str) -> Float32s:
+    joined = b"".join(said.gaze[name].weights for said in predictions)
+    return np.frombuffer(joined, "<f4").reshape(len(predictions), *predictions[0].gaze[name].shape)
