@@ -22,6 +22,7 @@ def replay(
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Bars from here on are left out.")] = "",
     bundle: Annotated[str, typer.Option(metavar="DIR", help="[bundle] path: which model.")] = "",
     engine: Annotated[str, typer.Option(help="[bundle] engine: auto, onnxruntime or onnxruntime-cuda.")] = "",
+    on: Annotated[str, typer.Option(metavar="RAY", help="Spread the symbols: local, or a Ray cluster's address.")] = "",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, by its dotted key.")
     ] = None,
@@ -49,7 +50,15 @@ def replay(
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value]
     read = configs.read(config, [*overrides, *(changes or [])], os.environ)
-    report = replayed(read, bars, out, compare, _ms("--from", begin), _ms("--to", end))
+    span = _ms("--from", begin), _ms("--to", end)
+    if on and out and not compare:
+        from daemon.replaying.cluster import spread  # noqa: PLC0415 - as above
+
+        report = spread(read, bars, out, on, *span)
+    elif on:
+        raise UsageError("a comparison is not spread over a cluster; try: --on with --out alone")
+    else:
+        report = replayed(read, bars, out, compare, *span)
     print(msgspec.json.encode(report).decode() if as_json else report.spoken())
     if report.differences and report.differences.total:
         raise typer.Exit(1)
