@@ -27,6 +27,7 @@ AXES: Final[dict[str, Axis]] = {
     "market": Axis("bars ago in the market's window", steps=True),
     "head": Axis("head"),
     "layer": Axis("layer"),
+    "query": Axis("which asks"),
     "gate": Axis("gate"),
 }
 

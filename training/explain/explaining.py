@@ -15,6 +15,7 @@ from training.explain import (
     cases,
     derived,
     findings,
+    inside,
     measure,
     reliability,
     said,
@@ -23,6 +24,7 @@ from training.explain import (
 )
 from training.explain.attributed import Attributed
 from training.explain.cases import Case
+from training.explain.inside import Matrices
 from training.explain.predictions import Predictions, Watch, make_panel, predict, unseen
 from training.explain.reads import Doubles
 from training.explain.reliability import Tested
@@ -48,6 +50,7 @@ class Explained(msgspec.Struct, frozen=True):
     predictions: Predictions
     tested: Tested
     attributed: Attributed
+    inside: Matrices
     volatility_N: Doubles
 
 
@@ -102,9 +105,10 @@ def explain(
         chosen.append(cases.tell(told, one_row, kinds, float(volatility_N[one_row]), forecast))
         watch(done / len(picks))
     hanging = attributed.with_cases(hanging, [case.occlusion for case in chosen], told.panel.length)
+    within = inside.look(told)
     report = _report(told, file, tuple(attentions), tuple(chosen), hanging.methods)
-    report = msgspec.structs.replace(report, recorded=recorded)
-    return Explained(report, told, tested, hanging, volatility_N)
+    report = msgspec.structs.replace(report, recorded=recorded, inside=within.told)
+    return Explained(report, told, tested, hanging, within, volatility_N)
 
 
 def _symbols(subject: Subject, bars: Path | BarFile, asked: Asked | None) -> tuple[str, ...]:

@@ -91,8 +91,9 @@ def _attentions(of: Explained, pictures: dict[Path, Path]) -> Iterator[str]:
 def _whole(of: Explained, pictures: dict[Path, Path]) -> Iterator[str]:
     yield '<h2 id="outputs">What it says, and how it was trained</h2>'
     sentences = [sentence for one in of.report.outputs for sentence in one.sentences]
+    sentences += [one.sentence for one in of.report.inside]
     yield "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
-    for folder in ("", "outputs", "hangs_on"):
+    for folder in ("", "outputs", "hangs_on", "inside"):
         yield from _embedded(pictures, folder)
 
 

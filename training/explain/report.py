@@ -6,6 +6,7 @@ from core.bundle import Score
 from training.explain.cases import Case, Importance
 from training.explain.derived import Recorded
 from training.explain.estimate import Estimate
+from training.explain.inside import Inside
 from training.explain.reliability import Reliability
 from training.explain.said import Said
 from training.explain.stability import Stability
@@ -131,6 +132,8 @@ class Report(msgspec.Struct, frozen=True):
     outputs: tuple[Said, ...]
     gates: tuple[GateReport, ...]
     cases: tuple[Case, ...]
+    inside: tuple[Inside, ...] = ()
+    """Attention inside the model that it does not tell, of a run."""
     recorded: Recorded | None = None
     """What a daemon had said of the prediction that was asked for, where its id was given."""
     pictures: tuple[str, ...] = ()

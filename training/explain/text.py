@@ -104,6 +104,8 @@ def whole(of: Report) -> str:
         lines += ["", *_statistics(one), "", *_buckets(one), "", *_groups(one)]
     for said in of.outputs:
         lines += ["", *_output(said)]
+    if of.inside:
+        lines += ["", *_titled("INSIDE: who looks where"), *(f"- {one.sentence}" for one in of.inside)]
     for gate in of.gates:
         lines += ["", f"Gate {gate.name}: open by {100 * gate.open:.0f} % on average"]
     lines += ["", *(case(one, of) for one in of.cases)]

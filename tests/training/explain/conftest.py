@@ -52,6 +52,12 @@ def market_run(bars_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 
 @pytest.fixture(scope="session")
+def market_explained(market_run: Run, bars_path: Path) -> Explained:
+    """The run beside a market, explained."""
+    return explaining.explain(subject.read(market_run.folder), bars_path, None, 200, None, silent)
+
+
+@pytest.fixture(scope="session")
 def every_axis(market_run: Run, bars_path: Path) -> Explained:
     """A model with heads, layers, a market and gates."""
     with torch.random.fork_rng(devices=[]):

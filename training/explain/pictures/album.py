@@ -25,6 +25,10 @@ def _whole(of: Explained) -> Iterator[tuple[Path, Draw]]:
         yield Path("hangs_on", f"{reads.name}.png"), partial(judged.saliency_map, of, place)
     for output, told in zip(of.predictions.subject.outputs, of.report.outputs, strict=True):
         yield Path("outputs", f"{output.name}.png"), partial(said.said, of, output, told)
+    for one in of.inside.told:
+        yield Path("inside", f"{one.name}.png"), partial(heads.matrices, one.name, one.axes, of.inside.mean[one.name])
+    if of.inside.told:
+        yield Path("inside", "evolution.png"), partial(heads.evolution, of.inside.told)
     for gates in of.predictions.gates:
         yield Path(gates.attention.name, "gates.png"), partial(heads.gates, gates)
 
@@ -50,8 +54,10 @@ def _attentions(of: Explained) -> Iterator[tuple[Path, Draw]]:
             yield folder / "heads.png", partial(heads.heads, told)
         if told.layers:
             yield folder / "layers.png", partial(heads.layers, told)
+        if told.heads and told.layers:
+            yield folder / "layers_and_heads.png", partial(heads.by_layer_and_head, told, seen)
         if seen.layout.looking:
-            yield folder / "matrices.png", partial(heads.matrices, seen)
+            yield folder / "matrices.png", partial(heads.matrices, told.name, seen.layout.axes, seen.mean)
 
 
 def _cases(of: Explained) -> Iterator[tuple[Path, Draw]]:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.explain.axes import AXES
+from training.explain.inside import Inside
 from training.explain.pictures import style
 from training.explain.predictions import Gates, Look
 from training.explain.reads import Doubles
@@ -75,16 +76,18 @@ def layers(told: AttentionReport) -> Figure:
     return picture
 
 
-def matrices(look: Look) -> Figure:
-    """Who looks where: mean attention from each step to each, by layer and head; the diagonal is a step itself."""
-    axes_names, looking = look.layout.axes, look.layout.looking
-    assert looking is not None
-    query = axes_names.index(looking)
-    panels = _panels(look.mean, query)
+def matrices(name: str, axes_names: tuple[str, ...], mean: Doubles) -> Figure:
+    """Who looks where: mean attention from each step to each, by layer and head.
+
+    A diagonal is a step that looks at itself, stripes are steps at which all look, an even grey looks nowhere.
+    """
+    query = max(place for place in range(len(axes_names) - 1) if axes_names[place] not in {"layer", "head"})
+    looking = axes_names[query]
+    panels = _panels(mean, query)
     labels = [axes_names[place] for place in range(query) if axes_names[place] in {"layer", "head"}]
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
-    picture = style.figure(f"{look.attention.name}: who looks where", 3.4 * columns + 1, 3.1 * rows + 0.6)
+    picture = style.figure(f"{name}: who looks where", 3.4 * columns + 1, 3.1 * rows + 0.6)
     drawn_on = picture.subplots(rows, columns, squeeze=False).ravel()
     most = max(float(matrix.max()) for _, matrix in panels)
     for axes, (place, matrix) in zip(drawn_on, panels, strict=False):
@@ -94,7 +97,8 @@ def matrices(look: Look) -> Figure:
         style.plain(axes)
         style.bars_ago(axes, matrix.shape[1], f"looked at: {AXES[axes_names[-1]].label}")
         rows_there = np.linspace(0, matrix.shape[0] - 1, min(5, matrix.shape[0])).round().astype(int)
-        axes.set_yticks(rows_there, [str(matrix.shape[0] - 1 - one) for one in rows_there])
+        last = matrix.shape[0] - 1
+        axes.set_yticks(rows_there, [str(last - one if AXES[looking].steps else one) for one in rows_there])
         axes.set_ylabel(f"looks: {AXES[looking].label}")
     for axes in drawn_on[len(panels) :]:
         axes.axis("off")
@@ -108,6 +112,48 @@ def _panels(mean: Doubles, query: int) -> list[tuple[tuple[int, ...], Doubles]]:
     lying = mean.mean(axis=between) if between else mean
     flat = [(place, lying[place]) for place in np.ndindex(*lying.shape[:-2])]
     return flat if len(flat) <= 16 else [*flat[:8], *flat[-8:]]  # noqa: PLR2004 - two rows of first, two of last
+
+
+def evolution(of: Sequence[Inside]) -> Figure:
+    """Entropy and sparsity from layer to layer, of every kind of attention inside the model; heads as dots."""
+    picture = style.figure("Inside, from layer to layer: each look's entropy and sparsity", 12, 4.4)
+    for axes, title, values in zip(
+        picture.subplots(1, 2, sharey=True),
+        ("Normalised entropy", "Sparsity (Gini)"),
+        ([one.entropy for one in of], [one.sparsity for one in of]),
+        strict=True,
+    ):
+        for one, by_layer, colour in zip(of, values, style.CYCLE * len(of), strict=False):
+            number = np.arange(len(by_layer))
+            axes.plot(number, [np.mean(layer) for layer in by_layer], "o-", color=colour, label=one.name)
+            for place, layer in enumerate(by_layer):
+                axes.plot(np.full(len(layer), place), layer, ".", color=colour, ms=3, alpha=0.6)
+        axes.set(xlabel="layer", ylabel="0 to 1", ylim=(0, 1.05))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_title(title)
+        axes.legend()
+    return picture
+
+
+def by_layer_and_head(told: AttentionReport, look: Look) -> Figure:
+    """Where each head of each layer looks: a row a head, a panel a layer."""
+    axes_names = look.layout.axes
+    kept = tuple(place for place, name in enumerate(axes_names[:-1]) if name not in {"layer", "head"})
+    mean = look.mean.mean(axis=kept) if kept else look.mean
+    mean = mean if axes_names.index("layer") < axes_names.index("head") else mean.swapaxes(0, 1)
+    layers_, heads_, steps = mean.shape
+    picture = style.figure(f"{told.name}: every head of every layer", 12, 1.2 + layers_ * (0.7 + 0.16 * heads_))
+    panels = picture.subplots(layers_, 1, squeeze=False, sharex=True).ravel()
+    for number, axes in enumerate(panels):
+        shown = 100 * mean[number]
+        drawn = axes.imshow(shown, aspect="auto", cmap=style.WEIGHTS, vmin=0, vmax=100 * mean.max())
+        axes.set_yticks(np.arange(heads_), [str(head) for head in range(heads_)], fontsize=7)
+        axes.set_ylabel("head")
+        axes.set_title(f"layer {number}")
+        style.plain(axes)
+        style.bars_ago(axes, steps, AXES[axes_names[-1]].label)
+    picture.colorbar(drawn, ax=panels.tolist(), label="mean weight (%)", shrink=0.8)
+    return picture
 
 
 def gates(of: Gates) -> Figure:
