@@ -30,7 +30,7 @@ def rows() -> list[tuple[str, str, str]]:
     """What was measured, what came out, and on what."""
     told: list[tuple[str, str, str]] = []
     for one in read("burst") or []:
-        graph = {"full": "whole windows", "stream": "windows run ahead"}.get(one["graph"], "auto")
+        graph = {"full": "whole windows", "stream": "windows run ahead"}.get(one.get("graph", "full"), "as is best")
         what = f"{one['symbols']:,} symbols close at once, `{one['family']}` on `{one['features']}`, {graph}"
         bare = f"{one['ratio']:.2f} x the bare model's {one['bare']['median_ms']:,.0f} ms"
         told.append((what, f"last prediction after {one['ms']['last']:,.0f} ms, {bare}", where(one)))

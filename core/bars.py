@@ -58,6 +58,11 @@ class Interval(msgspec.Struct, frozen=True):
         """Count of whole intervals since the anchor: consecutive bars have consecutive numbers."""
         return (opened_at_ms - self.anchor_ms) // self.ms
 
+    def numbers(self, opened_at_ms_N: TimeArray) -> TimeArray:
+        """The same of many."""
+        numbers_N: TimeArray = (opened_at_ms_N - self.anchor_ms) // self.ms
+        return numbers_N
+
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
     """One bar of one symbol. Prices in the quote currency, volume in the base currency, times in UTC milliseconds."""
@@ -109,3 +114,16 @@ def inconsistency(bar: Bar) -> str | None:
     if bar.high < max(bar.open, bar.close):
         return f"high {bar.high} is below open {bar.open} or close {bar.close}"
     return None
+
+
+def consistent(rows_N5: BarArray) -> npt.NDArray[np.bool_]:
+    """(N, 5) -> (N,): whether the numbers of each bar can be true, as `inconsistency` says it."""
+    open_N, high_N, low_N, close_N, volume_N = rows_N5.T
+    possible_N: npt.NDArray[np.bool_] = (
+        np.isfinite(rows_N5).all(axis=1)
+        & (low_N > 0)
+        & (volume_N >= 0)
+        & (low_N <= np.minimum(open_N, close_N))
+        & (high_N >= np.maximum(open_N, close_N))
+    )
+    return possible_N

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.bars import Bar, BarArray, Interval, TimeArray, inconsistency
+from core.bars import Bar, BarArray, Interval, TimeArray, consistent, inconsistency
 
 EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
@@ -108,6 +108,29 @@ class Windows:
             return Fate.FILLED
         return Fate.REPEATED if tuple(self.rows_SC5[position, slot]) == bar.row else Fate.REVISED
 
+    def put_fresh(self, bars: Sequence[Bar], now_ms: int | None = None) -> npt.NDArray[np.bool_]:
+        """Of bars of different symbols store those whose fate is FRESH, all at once; (N,): which."""
+        opened_N = np.array([bar.opened_at_ms for bar in bars], np.int64)
+        rows_N5 = np.array([bar.row for bar in bars])
+        positions_N = np.array([self.index.get(bar.symbol, -1) for bar in bars], np.int64)
+        newest_N = self.newest_ms_S[positions_N]
+        fresh_N: npt.NDArray[np.bool_] = (
+            (positions_N >= 0)
+            & np.array([bar.closed for bar in bars], np.bool_)
+            & (newest_N != EMPTY)
+            & (opened_N == newest_N + self.interval.ms)
+            & (opened_N <= (_LATEST_MS if now_ms is None else now_ms))
+            & consistent(rows_N5)
+        )
+        places = positions_N[fresh_N], self.interval.numbers(opened_N[fresh_N]) % self.capacity
+        self.opened_at_ms_SC[places] = opened_N[fresh_N]
+        self.rows_SC5[places] = rows_N5[fresh_N]
+        self.revision_SC[places] = 0
+        self.published_SC[places] = NEVER
+        self.newest_ms_S[places[0]] = opened_N[fresh_N]
+        self.changes_S[places[0]] += 1
+        return fresh_N
+
     def put(self, bar: Bar) -> int:
         """Store a closed bar in its slot and return its revision: 0, or one more than the bar it replaces."""
         position, slot = self.index[bar.symbol], self.slot(bar.opened_at_ms)
@@ -197,7 +220,7 @@ class Windows:
         """
         rows_NT5 = np.empty((len(positions_N), length, 5))
         unbroken_N = np.empty(len(positions_N), np.int64)
-        first_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms - (length - 1)
+        first_N = self.interval.numbers(opened_at_ms_N) - (length - 1)
         _copy(
             self.rows_SC5,
             self.opened_at_ms_SC,

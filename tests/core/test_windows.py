@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bars import Bar, Interval
-from core.windows import EMPTY, Fate, Windows
+from core.windows import EMPTY, STORED, Fate, Windows
 
 HOUR = Interval.parse("1h")
 
@@ -43,6 +43,29 @@ def filled(*numbers: int, capacity: int = 8) -> Windows:
 )
 def test_every_bar_that_arrives_has_one_fate(arriving: Bar, fate: Fate):
     assert filled(7, 9, 10).judge(arriving) is fate
+
+
+def test_bars_placed_together_are_those_that_follow_and_leave_what_placing_each_would():
+    symbols = [f"S{place}" for place in range(40)]
+    together, apart = Windows(HOUR, symbols, 8), Windows(HOUR, symbols, 8)
+    chance = np.random.default_rng(3)
+    for number in range(1, 60):
+        bars = []
+        for symbol in chance.permutation([*symbols, "STRANGER"])[: chance.integers(1, 42)].tolist():
+            changes = [{}, {}, {}, {}, {"closed": False}, {"high": math.nan}, {"low": -1.0}, {"volume": -1.0}]
+            changes += [{"high": 100.0}, {"low": 106.0}]
+            late = int(chance.choice([0, 0, 0, 1, 2, -1]))
+            bars.append(bar(number - late, symbol=symbol, **chance.choice(changes)))
+        now_ms = (number + int(chance.integers(2))) * HOUR.ms - 1
+        fates = [apart.judge(one, now_ms) for one in bars]
+        assert together.put_fresh(bars, now_ms).tolist() == [fate is Fate.FRESH for fate in fates]
+        for one, fate in zip(bars, fates, strict=True):
+            if fate in STORED:
+                apart.put(one)
+                if fate is not Fate.FRESH:
+                    together.put(one)
+        for name in ("opened_at_ms_SC", "rows_SC5", "revision_SC", "published_SC", "newest_ms_S", "changes_S"):
+            assert np.array_equal(getattr(together, name), getattr(apart, name), equal_nan=True), name
 
 
 def test_a_bar_that_opens_after_the_venues_now_is_from_the_future():
