@@ -60,6 +60,9 @@ class Input(msgspec.Struct, frozen=True):
     lag: int = 0
     external: tuple[External, ...] = ()
     """Joined to every bar by the time they became known: two of `features` each, behind those of the bars."""
+    interval: str = ""
+    """Of its bars where they are longer than the bundle's: joined of `parts` of them each, and only when whole."""
+    parts: int = 1
 
     @property
     def own_features(self) -> tuple[str, ...]:
@@ -69,13 +72,17 @@ class Input(msgspec.Struct, frozen=True):
     @property
     def bars_needed(self) -> int:
         """Bars of a full window, and what its first row looks back on."""
-        return self.window.length + self.lookback - 1
+        return self._joined(self.window.length + self.lookback - 1)
 
     @property
     def fewest_bars(self) -> int:
         """Bars without which nothing is predicted."""
         rows = self.window.minimum if self.window.kind == "expanding" else self.window.length
-        return rows + self.lookback - 1
+        return self._joined(rows + self.lookback - 1)
+
+    def _joined(self, bars: int) -> int:
+        """Bars of the bundle's interval that hold so many of its own, wherever between two of these they end."""
+        return bars * self.parts + self.parts - 1
 
     def fits(self, shape: Sequence[object]) -> bool:
         """Whether a graph's input of this shape takes any number of rows of (window, features).

@@ -13,6 +13,7 @@ from core.bundle import Input
 from core.errors import BundleError
 from core.external import Records
 from core.features import FeatureSet
+from core.resample import join, parts_of
 from core.rows import RowMemory
 
 Bools = npt.NDArray[np.bool_]
@@ -33,14 +34,23 @@ class Inputs:
         self._memories = {
             one.name: RowMemory(known, one.window.length, interval.ms)
             for one, known in self._own
-            if one.window.kind == "rolling"
+            if one.window.kind == "rolling" and one.parts == 1
         }
+        self._interval = interval
         self.bars_needed = max(one.bars_needed + one.lag for one in inputs)
         """Bars behind each prediction, its own included, where windows are full."""
         self.fewest_bars = max((one.fewest_bars for one, _ in self._own), default=1)
         """Consecutive bars of a symbol without which nothing is predicted."""
         self.markets = tuple(one for one, _ in self._markets)
         self.external = tuple(one for one, _ in self._own if one.external)
+        for one, _ in self._own:
+            if one.parts > 1 and (
+                one.window.kind != "rolling" or parts_of(interval, Interval.parse(one.interval)) != one.parts
+            ):
+                raise BundleError(
+                    f"input {one.name!r} joins {one.parts} bars of {interval.name} to {one.window.kind} ones of "
+                    f"{one.interval}, expected are rolling ones that they make; try: gaze train with data.scales"
+                )
         for one in self.markets:
             if not one.symbol or one.window.kind != "rolling":
                 raise BundleError(
@@ -119,6 +129,8 @@ class Inputs:
         symbols: Sequence[str] = (),
     ) -> npt.NDArray[np.float32]:
         bars_NL5 = bars_NL5[:, -one.bars_needed :]
+        if one.parts > 1:
+            return self._joined_rows(one, known, bars_NL5, opened_at_ms_N)
         back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
         opened_at_ms_NL = opened_at_ms_N[:, None] - back_L
         if symbols and one.window.kind == "rolling":
@@ -131,6 +143,21 @@ class Inputs:
         lacking_NT = np.arange(one.window.length) < one.window.length - reach_N[:, None]
         rows_NTF[lacking_NT] = np.nan
         return rows_NTF.astype(np.float32)
+
+    def _joined_rows(
+        self, one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_N: TimeArray
+    ) -> npt.NDArray[np.float32]:
+        """Of the longer bars that had closed with the last of these."""
+        longer, count = Interval.parse(one.interval), one.window.length + one.lookback - 1
+        closed_N = opened_at_ms_N + self._interval_ms
+        over_N = (closed_N - longer.anchor_ms) % longer.ms
+        first_N = bars_NL5.shape[1] - over_N // self._interval_ms - count * one.parts
+        place_NL = first_N[:, None] + np.arange(count * one.parts)
+        pieces = np.take_along_axis(bars_NL5, place_NL[..., None], axis=1).reshape(-1, one.parts, 5)
+        back_M = np.arange(count, 0, -1) * longer.ms
+        opened_NM = (closed_N - over_N)[:, None] - back_M
+        joined_NM5 = join(pieces).reshape(-1, count, 5)
+        return known.rows(joined_NM5, one.window.length, opened_NM).astype(np.float32)
 
 
 def unbroken(bars_NL5: BarArray) -> Counts:

@@ -33,14 +33,19 @@ def resample(
     starts = np.flatnonzero(at_ms_T == 0)
     starts = starts[starts + parts <= len(opened_at_ms_T)]
     starts = starts[opened_at_ms_T[starts + parts - 1] - opened_at_ms_T[starts] == long.ms - short.ms]
-    pieces_LP5 = bars_T5[starts[:, None] + np.arange(parts)]
-    joined_L5 = np.empty((len(starts), 5))
+    return opened_at_ms_T[starts], join(bars_T5[starts[:, None] + np.arange(parts)])
+
+
+def join(pieces_LP5: BarArray) -> BarArray:
+    """(L, P, 5) -> (L, 5): each longer bar of its parts; no number where a part is missing."""
+    joined_L5 = np.empty((len(pieces_LP5), 5))
     joined_L5[:, OPEN] = pieces_LP5[:, 0, OPEN]
     joined_L5[:, HIGH] = pieces_LP5[..., HIGH].max(axis=1, initial=-np.inf)
     joined_L5[:, LOW] = pieces_LP5[..., LOW].min(axis=1, initial=np.inf)
     joined_L5[:, CLOSE] = pieces_LP5[:, -1, CLOSE]
     joined_L5[:, VOLUME] = _added(pieces_LP5[..., VOLUME])
-    return opened_at_ms_T[starts], joined_L5
+    joined_L5[np.isnan(pieces_LP5).any(axis=(1, 2))] = np.nan
+    return joined_L5
 
 
 def parts_of(short: Interval, long: Interval) -> int:

@@ -20,6 +20,7 @@ from training.beside import Beside
 from training.events import bursts
 from training.market import Market
 from training.recipe import Recipe
+from training.scales import Scale
 from training.stretches import Grid, Rows
 from training.volatility import BARS, volatility
 
@@ -49,6 +50,9 @@ class Panel(msgspec.Struct, frozen=True):
     market: Market | None = None
     external: tuple[External, ...] = ()
     external_fingerprint: str = ""
+    scales: tuple[Scale, ...] = ()
+    before_R: Rows = np.empty(0, np.int64)
+    """Consecutive bars that end at each row, itself included."""
 
     @property
     def length(self) -> int:
@@ -68,7 +72,7 @@ class Panel(msgspec.Struct, frozen=True):
     @property
     def memory(self) -> int:
         """Bars that anything said at a bar hangs on, itself included: of the symbol, and of the market before it."""
-        return max(self.bars_needed, *(one.bars_needed + self.market.lag for one in self.inputs[1:] if self.market), 0)
+        return max(one.bars_needed + one.lag for one in self.inputs)
 
     @property
     def horizon(self) -> int:
@@ -84,13 +88,14 @@ class Panel(msgspec.Struct, frozen=True):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """All that a model of these windows reads: the symbol, then the market where there is one."""
+        """All that a model of these windows reads: the symbol, its longer bars, the market where there is one."""
+        own = (self.input, *(one.input for one in self.scales))
         if self.market is None:
-            return (self.input,)
+            return own
         of, window = self.market, Window("rolling", self.length, self.length)
         known = of.features
         beside = Input("market", "market", known.names, known.digest, known.lookback, window, of.symbol, of.lag)
-        return (self.input, beside)
+        return (*own, beside)
 
 
 class Samples(msgspec.Struct, frozen=True):
@@ -111,7 +116,10 @@ class Samples(msgspec.Struct, frozen=True):
     @property
     def first_bar(self) -> Rows:
         """(N,): the row of the first bar that any feature of each window reads."""
-        return self.ends_N - (self.panel.reach_R[self.ends_N] + self.panel.features.lookback - 2)
+        behind_N = self.panel.reach_R[self.ends_N] + self.panel.features.lookback - 1
+        return (
+            self.ends_N + 1 - np.maximum(behind_N, max((one.input.bars_needed for one in self.panel.scales), default=0))
+        )
 
     @property
     def span(self) -> tuple[int, int]:
@@ -142,13 +150,17 @@ class Samples(msgspec.Struct, frozen=True):
         assert market is not None
         return market.features_MF[_covered(market.row_R[self.ends_N], self.panel.length, len(market.features_MF))]
 
+    def scale_rows(self, scale: Scale) -> npt.NDArray[np.float32]:
+        """(rows, F): every row of longer bars that lies in some window, once."""
+        return scale.features_MF[_covered(scale.row_R[self.ends_N], scale.length, len(scale.features_MF))]
+
     def bars(self, which: Rows) -> BarArray:
-        """(n, K+T-1, 5): the bars of some windows, oldest first, as a daemon would hold them; NaN before the first."""
+        """(n, L, 5): the bars behind some windows, oldest first, as a daemon would hold them; NaN before the first."""
         ends_n = self.ends_N[which]
-        back = np.arange(self.panel.bars_needed - 1, -1, -1)
+        needed = max(one.bars_needed for one in self.panel.inputs if one.source == "symbol")
+        back = np.arange(needed - 1, -1, -1)
         bars_nL5 = self.panel.bars_R5[np.maximum(ends_n[:, None] - back, 0)]
-        if self.panel.window.kind == "expanding":
-            bars_nL5[ends_n[:, None] - back < self.first_bar[which][:, None]] = np.nan
+        bars_nL5[back >= self.panel.before_R[ends_n][:, None]] = np.nan
         return np.asarray(bars_nL5)
 
     def external_rows(self, which: Rows) -> npt.NDArray[np.float32]:
@@ -161,7 +173,7 @@ class Samples(msgspec.Struct, frozen=True):
         """(n, K+T-1, 5): the market's bars beside some windows, up to its lag."""
         market = self.panel.market
         assert market is not None
-        back = np.arange(self.panel.inputs[1].bars_needed - 1, -1, -1)
+        back = np.arange(self.panel.inputs[-1].bars_needed - 1, -1, -1)
         return np.asarray(market.bars_M5[market.row_R[self.ends_N[which]][:, None] - back])
 
 
@@ -200,6 +212,11 @@ def panel(file: BarFile, told: Recipe) -> Panel:
         external=beside.external,
         external_fingerprint=beside.fingerprint,
     )
+    chosen = features_named(told.data.scale_features) if told.data.scale_features else features
+    scales = tuple(
+        Scale.beside(parts, interval, Interval.parse(name), chosen, told.data.scale_length) for name in told.data.scales
+    )
+    made = msgspec.structs.replace(made, scales=scales, before_R=before_R)
     if told.data.market:
         (series,) = _chosen(file, recipe.Data(told.data.interval, "", (told.data.market,)))
         known = features_named(told.data.market_features)
@@ -230,6 +247,8 @@ def _ends(made: Panel, before_R: Rows, after_R: Rows) -> Rows:
     usable_R = (before_R >= needed) & (after_R >= made.horizon)
     if made.market is not None:
         usable_R &= made.market.row_R >= 0
+    for scale in made.scales:
+        usable_R &= scale.row_R >= 0
     usable_R &= np.isfinite(np.stack(list(made.targets.values()))).any(axis=0)
     ends_N = np.flatnonzero(usable_R)
     if not len(ends_N):

@@ -36,6 +36,8 @@ def set_up(model: Model, parts: Parts, *, normalise: bool = True) -> None:
         model.normalise.fit(parts.train.feature_rows())
     if normalise and model.normalise_market is not None:
         model.normalise_market.fit(parts.train.market_rows())
+    for place, scale in enumerate(parts.train.panel.scales if normalise else ()):
+        model.normalise_scales[place].fit(parts.train.scale_rows(scale))  # type: ignore[operator]
     for output in model.outputs:
         if output.kind in IN_RETURNS:
             spread = float(np.nanstd(parts.train.target(output)))

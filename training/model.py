@@ -44,7 +44,8 @@ class Normalise(nn.Module):
 class Model(nn.Module):
     """One family's network. `heads` has one Head per output, by the output's name.
 
-    `normalise` is that of the first input, the symbol's own; `normalise_market` that of the second, where there is one.
+    `normalise` is that of the first input, the symbol's own; `normalise_market` that of the market, where there is one,
+    `normalise_scales` those of its longer bars; each `scales` many features.
     """
 
     raw: Callable[..., dict[str, Tensor]]
@@ -58,6 +59,7 @@ class Model(nn.Module):
         attentions: tuple[Attention, ...],
         *,
         market: int = 0,
+        scales: tuple[int, ...] = (),
         coral: bool = False,
     ) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class Model(nn.Module):
         self.attentions = attentions
         self.normalise = Normalise(features)
         self.normalise_market = Normalise(market) if market else None
+        self.normalise_scales = nn.ModuleList(map(Normalise, scales))
         self.heads = nn.ModuleDict({output.name: heads.make(hidden, output, coral=coral) for output in outputs})
 
     def forward(self, *x_NTF: Tensor) -> dict[str, Tensor]:

@@ -40,9 +40,10 @@ class Data(msgspec.Struct, frozen=True):
 
     `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend.
     `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
-    `market_lag` bars before, so that the order in which bars arrive changes nothing. `external`: what is read beside
-    the bars from the file `records`. `normalise`: features get mean 0 and deviation 1 over the training part, inside
-    the model.
+    `market_lag` bars before, so that the order in which bars arrive changes nothing. `scales`: longer intervals, such
+    as "4h", of which the model reads `scale_length` bars each, joined from those of the file and only when whole, with
+    `scale_features`, or `features`. `external`: what is read beside the bars from the file `records`. `normalise`:
+    features get mean 0 and deviation 1 over the training part, inside the model.
     """
 
     interval: str
@@ -52,6 +53,9 @@ class Data(msgspec.Struct, frozen=True):
     market: str = ""
     market_features: str = "market_11"
     market_lag: Annotated[int, msgspec.Meta(ge=0)] = 1
+    scales: tuple[str, ...] = ()
+    scale_length: Annotated[int, msgspec.Meta(ge=2)] = 16
+    scale_features: str = ""
     records: str = ""
     external: tuple[External, ...] = ()
     normalise: bool = True

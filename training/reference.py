@@ -29,6 +29,7 @@ _AT_ONCE = 8_192
 def ranges(train: Samples) -> Arrays:
     """Of every input the least and the largest value of each feature, (F,), over all rows of the training part."""
     rows = {"features": train.feature_rows()}
+    rows |= {one.input.name: train.scale_rows(one) for one in train.panel.scales}
     if train.panel.market is not None:
         rows["market"] = train.market_rows()
     kept: Arrays = {}
@@ -60,9 +61,10 @@ def watched(model: Model, unseen: Sequence[tuple[Samples, Said]]) -> Arrays:
 
 def _rows(model: Model, samples: Samples, said: Said, some: slice) -> Rows:
     panel, ends_n = samples.panel, samples.ends_N[some]
-    newest_nF = panel.features_RF[ends_n]
+    newest = [panel.features_RF[ends_n], *(one.features_MF[one.row_R[ends_n]] for one in panel.scales)]
     if panel.market is not None:
-        newest_nF = np.concatenate([newest_nF, panel.market.features_MF[panel.market.row_R[ends_n]]], axis=1)
+        newest.append(panel.market.features_MF[panel.market.row_R[ends_n]])
+    newest_nF = np.concatenate(newest, axis=1)
     return Rows(
         {one.name: travels(said[one.name][some]) for one in model.attentions if not one.gates},
         newest_nF,

@@ -25,16 +25,23 @@ class Windows:
         market = panel.market
         self.market_WTF = None if market is None else _view(market.features_MF, panel.length, device)
         self.market_row_R = None if market is None else torch.from_numpy(market.row_R).to(device)
+        self.scales = [
+            (_view(one.features_MF, one.length, device), torch.from_numpy(one.row_R).to(device), one.length)
+            for one in panel.scales
+        ]
         self.targets = {name: torch.from_numpy(values).float().to(device) for name, values in panel.targets.items()}
         self.event_R = torch.from_numpy(panel.event_R).to(device)
         self.volatility_R = torch.from_numpy(panel.volatility_R).float().to(device)
 
     def inputs(self, ends_N: Tensor) -> tuple[Tensor, ...]:
-        """(N,) rows of last bars -> the symbol's windows, then the market's where there is one."""
+        """(N,) rows of last bars -> the symbol's windows, those of its longer bars, the market's where there is one."""
+        own = [self.features(ends_N)]
+        for windows_WTF, row_R, length in self.scales:
+            own.append(windows_WTF[row_R[ends_N.to(row_R.device)] - (length - 1)])
         if self.market_WTF is None or self.market_row_R is None:
-            return (self.features(ends_N),)
+            return tuple(own)
         market_N = self.market_row_R[ends_N.to(self.market_row_R.device)]
-        return self.features(ends_N), self.market_WTF[market_N - (self.length - 1)]
+        return (*own, self.market_WTF[market_N - (self.length - 1)])
 
     def features(self, ends_N: Tensor) -> Tensor:
         """(N,) rows of last bars -> (N, T, F). The only copy of a window that is ever made.

@@ -97,7 +97,7 @@ def stream_of(graph: str, engine: OpenEngine, bundle: Bundle) -> tuple[OpenStrea
     """
     if graph == "full":
         return None, "whole windows were asked for"
-    beside = any(one.external for one in bundle.manifest.inputs)
+    beside = any(one.external or one.parts > 1 for one in bundle.manifest.inputs)
     stream = None if beside else open_stream(engine, bundle)
     if stream is None:
         why = bundle.manifest.not_streaming or f"{engine.name} has no streaming graphs of this bundle"

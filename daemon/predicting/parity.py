@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from core.bars import BarArray, TimeArray
+from core.bars import BarArray, Interval, TimeArray
 from core.bundle import Input
 from core.errors import StoreError
 from core.external import Records
 from core.features import FeatureSet
+from core.resample import resample
 from core.windows import EMPTY, Windows
 from daemon.ports import Float32s, Store
 from daemon.predicting.pipeline import Batch
@@ -132,7 +133,8 @@ class Parity:
             again_TF[len(live_TF) - len(history_TF) :] = history_TF
             lookback, rows = self._inputs[name].lookback, len(live_TF)
             behind_TK = sliding_window_view(other_L[-(rows + lookback - 1) :], lookback)
-            differ_T = _differ(again_TF, live_TF) | behind_TK.any(axis=1)
+            other_T = behind_TK.any(axis=1) if self._inputs[name].parts == 1 else np.full(rows, other_L.any())
+            differ_T = _differ(again_TF, live_TF) | other_T
             compared += len(live_TF)
             if differ_T.any():
                 wrong[name] = int(differ_T.sum())
@@ -140,8 +142,12 @@ class Parity:
 
     def _history_rows(self, name: str, symbol: str, bars_T5: BarArray, opened_T: TimeArray) -> Float32s:
         """(T, F): the rows of a whole history, as training computes them."""
+        one = self._inputs[name]
+        if one.parts > 1:
+            longer = Interval.parse(one.interval)
+            opened_T, bars_T5 = resample(opened_T, bars_T5, self._windows.interval, longer)
         rows_TF = self._features[name].history(bars_T5, opened_T).astype(np.float32)
-        external = self._inputs[name].external
+        external = one.external
         if self._records is None or not external:
             return rows_TF
         closed_T = opened_T + self._windows.interval.ms

@@ -80,9 +80,7 @@ def test_runs_of_other_bars_or_labels_or_with_nothing_in_common_are_refused(
     with pytest.raises(DataError, match="nothing in common"):
         comparing.compare([trained, elsewhere], bars_path)
     dead = a_run(a_recipe("label.kind=direction", "label.dead_zone=0.001"), bars_path, tmp_path / "dead")
-    with pytest.raises(
-        DataError, match=r"beyond 0 log return in elsewhere and .* beyond 0\.001"
-    ):
+    with pytest.raises(DataError, match=r"beyond 0 log return in elsewhere and .* beyond 0\.001"):
         comparing.compare([elsewhere, dead], bars_path)
     with pytest.raises(UsageError, match="nothing to be compared with"):
         comparing.compare([trained], bars_path)

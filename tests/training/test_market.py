@@ -96,7 +96,7 @@ def test_a_model_beside_a_market_is_trained_judged_and_read_back(tmp_path: Path)
     assert [one.source for one in trained.inputs] == ["symbol", "market"]
     assert job.evaluate(trained, bars) == trained.evaluation
     with np.load(tmp_path / "run" / "reference.npz") as reference:
-        assert {name.split(".")[0] for name in reference.files} == {"attention", "cross_attention", "range"}
+        assert {name.split(".")[0] for name in reference.files} >= {"attention", "cross_attention", "range"}
 
 
 def test_a_family_that_needs_a_market_asks_for_it(tmp_path: Path):

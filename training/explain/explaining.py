@@ -138,7 +138,9 @@ def _report(
         file.fingerprint,
         of.panel.interval.name,
         of.panel.length,
-        tuple(InputReport(one.name, one.symbol, one.window.length, one.features) for one in subject.inputs),
+        tuple(
+            InputReport(one.name, one.symbol or one.interval, one.window.length, one.features) for one in subject.inputs
+        ),
         len(of),
         len(np.unique(of.panel.symbol_R[of.samples.ends_N])),
         (cases.iso(int(times_N.min())), cases.iso(int(times_N.max()))),

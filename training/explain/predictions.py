@@ -202,7 +202,8 @@ def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) ->
             one.add(spoken[one.attention.name], np.full(len(ends), panel.length) if one.place else panel.reach_R[ends])
         watch(min(1.0, (at + batch) / len(samples)))
     whole = {name: np.concatenate(parts) for name, parts in said.items()}
-    rows = [samples.feature_rows(), *([samples.market_rows()] if panel.market is not None else [])]
+    rows = [samples.feature_rows(), *map(samples.scale_rows, panel.scales)]
+    rows += [samples.market_rows()] if panel.market is not None else []
     return Predictions(
         subject,
         samples,

@@ -27,12 +27,14 @@ class Family(msgspec.Struct, frozen=True):
     """A family: the type of its options, and how a model is made of (options, inputs, outputs).
 
     `market`: whether it reads a second input, the market's. `expanding`: whether its windows may lack rows.
+    `scales`: whether it reads longer bars of the symbol too.
     """
 
     options: type[msgspec.Struct]
     build: Callable[[Any, tuple[Input, ...], tuple[Output, ...]], Model]
     market: bool = False
     expanding: bool = False
+    scales: bool = False
 
 
 FAMILIES: Final[dict[str, Family]] = {
@@ -41,7 +43,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "dual_horizon": Family(dual_horizon.Options, dual_horizon.DualHorizon),
     "dual_tower": Family(dual_tower.Options, dual_tower.DualTower),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
-    "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.HybridLstm, expanding=True),
+    "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.HybridLstm, expanding=True, scales=True),
     "tcn": Family(tcn.Options, tcn.Tcn),
     "transformer": Family(transformer.Options, transformer.Transformer),
 }
@@ -56,7 +58,9 @@ def build(name: str, options: Mapping[str, Any], inputs: tuple[Input, ...], outp
         near = difflib.get_close_matches(name, FAMILIES, n=1) or sorted(FAMILIES)
         raise ConfigError(f"no family is called {name!r}; there are: {', '.join(sorted(FAMILIES))}. try: {near[0]}")
     family = FAMILIES[name]
-    if family.market != (len(inputs) > 1):
+    if any(one.parts > 1 for one in inputs) and not family.scales:
+        raise ConfigError(f"{name} reads no longer bars; try: --set data.scales=[], or model.family=hybrid_lstm")
+    if family.market != any(one.source == "market" for one in inputs):
         reads = "a market beside the symbol" if family.market else "the symbol alone"
         change = "data.market=BTCUSDT" if family.market else 'data.market=""'
         raise ConfigError(f"{name} reads {reads}, the recipe gives it {len(inputs)} inputs; try: --set {change}")

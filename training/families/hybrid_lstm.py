@@ -1,6 +1,7 @@
 """The hybrid LSTM: one LSTM for each of several fixed windows, one for an expanding window, fused by attention.
 
-The fixed windows are the newest rows of the expanding one, so a single input feeds all. Rows that are lacking are NaN,
+The fixed windows are the newest rows of the expanding one, so a single input feeds all; or, where the recipe names
+`data.scales`, windows of longer bars joined of the same, an input each. Rows that are lacking are NaN,
 oldest first; an LSTM must not run over them, so windows are shifted to their first row, read, and told from there.
 
 N batch, T steps, F features, H hidden units, S fixed windows, A heads.
@@ -39,33 +40,31 @@ class HybridLstm(Model):
     not_causal = "its expanding window begins at a first row that does not move on"
 
     def __init__(self, options: Options, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> None:
-        length, features = inputs[0].row
-        if not options.windows or max(options.windows) > length:
+        (length, features), scales = inputs[0].row, inputs[1:]
+        if not scales and (not options.windows or max(options.windows) > length):
             raise ConfigError(
                 f"fixed windows of {list(options.windows)} bars are read from one of {length}; "
                 f"try: --set window.length={max(options.windows, default=length)}, or other model.options.windows"
             )
         hidden = options.hidden
         seen = tuple(Attention(name, ("head", "time")) for name in ("attention", "cross_attention"))
-        super().__init__(features, hidden // 2, outputs, seen)
+        widths = [one.row[1] for one in scales] or [features] * len(options.windows)
+        super().__init__(features, hidden // 2, outputs, seen, scales=tuple(one.row[1] for one in scales))
         self.windows, self.ask_all = options.windows, options.queries == "all"
-        self.fixed = nn.ModuleList(nn.LSTM(features, hidden, batch_first=True) for _ in options.windows)
+        self.fixed = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
         self.expanding = nn.LSTM(features, hidden, batch_first=True)
         self.look = MultiHead(hidden, options.heads, options.dropout)
         self.norm = nn.LayerNorm(hidden)
         self.cross = MultiHead(hidden, options.heads, options.dropout)
-        wide = hidden * (2 * len(options.windows) + 1)
+        wide = hidden * (2 * len(widths) + 1)
         self.fuse = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(), Dropout(options.dropout))
         self.towers = nn.ModuleDict({str(output.horizon): _tower(options) for output in outputs})
 
-    def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
+    def raw(self, x_NTF: Tensor, *scales_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F), NaN where rows are lacking -> {"direction_15": (N, 2), ..., "attention": (N, A, T), ...}."""
         lacking_NT = x_NTF.isnan().any(dim=-1)
         x_NTF = self.normalise(x_NTF).masked_fill(lacking_NT.unsqueeze(-1), 0.0)
-        finals = [
-            _read(lstm, x_NTF[:, -window:], lacking_NT[:, -window:])[1]
-            for lstm, window in zip(self.fixed, self.windows, strict=True)
-        ]
+        finals = self._scales(scales_NTF) if scales_NTF else self._newest(x_NTF, lacking_NT)
         states_NTH, last_NH = _read(self.expanding, x_NTF, lacking_NT)
         last_N1H = last_NH.unsqueeze(1)
         seen_NQH, weights_NAQT = self.look(states_NTH if self.ask_all else last_N1H, states_NTH, lacking_NT)
@@ -81,6 +80,20 @@ class HybridLstm(Model):
         answers = {output.name: self.head(output)(towers[str(output.horizon)]) for output in self.outputs}
         attention_NAT = _over_queries(weights_NAQT, lacking_NT) if self.ask_all else weights_NAQT[:, :, 0]
         return {**answers, "attention": attention_NAT, "cross_attention": cross_NAST.mean(dim=2)}
+
+    def _newest(self, x_NTF: Tensor, lacking_NT: Tensor) -> list[Tensor]:
+        """Of each fixed window its last state."""
+        return [
+            _read(lstm, x_NTF[:, -window:], lacking_NT[:, -window:])[1]
+            for lstm, window in zip(self.fixed, self.windows, strict=True)
+        ]
+
+    def _scales(self, scales_NTF: tuple[Tensor, ...]) -> list[Tensor]:
+        """Of each window of longer bars its last state; these lack no row."""
+        return [
+            lstm(normalise(x_NTF))[0][:, -1]
+            for lstm, normalise, x_NTF in zip(self.fixed, self.normalise_scales, scales_NTF, strict=True)
+        ]
 
 
 def _read(lstm: nn.Module, x_NTF: Tensor, lacking_NT: Tensor) -> tuple[Tensor, Tensor]:

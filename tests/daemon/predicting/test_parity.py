@@ -10,7 +10,8 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 from redis.asyncio import Redis
 
 from core.bars import Arrival
-from core.bundle import Input, Window
+from core.bundle import Input, Manifest, Window
+from core.external import External, Records
 from core.features import FeatureSet
 from core.windows import Windows
 from daemon.predicting.parity import Parity
@@ -46,20 +47,24 @@ class Told:
 class Desk:
     """Windows, a store that keeps the same bars, and the monitor."""
 
-    def __init__(self, url: str, windows_per_minute: float = 60.0) -> None:
+    def __init__(
+        self, url: str, windows_per_minute: float = 60.0, manifest: Manifest = MANIFEST, records: Records | None = None
+    ) -> None:
+        known = (lambda: records) if records else None
         self.url = url
         self.now_s = 0.0
         self.windows = Windows(HOUR, ("BTCUSDT", "ETHUSDT"), CAPACITY)
-        self.pipeline = Pipeline(MANIFEST, "digest", publish_late=True, top=2)
+        self.pipeline = Pipeline(manifest, "digest", publish_late=True, top=2, records=known)
         self.store = RedisStore(url, Keys("demo"), HOUR, CAPACITY)
         self.told = Told()
         self.parity = Parity(
-            MANIFEST.inputs,
+            manifest.inputs,
             self.windows,
             self.store,
             self.told,
             windows_per_minute=windows_per_minute,
             clock_s=lambda: self.now_s,
+            records=known,
         )
 
     async def serve(self, *arrivals: Arrival, offer: bool = True) -> Batch:
@@ -120,6 +125,31 @@ async def test_one_bit_of_one_stored_bar_is_a_mismatch_in_the_rows_that_read_it(
     assert await desk.check() == (4, 2)
     assert "live features are not those of the bars in the store" in caplog.text
     assert caplog.records[-1].rows_wrong == {"bars": 2}  # type: ignore[attr-defined]
+
+
+FEW = FeatureSet.named("btc_3")
+MOOD = External("mood", "series", 5 * HOUR.ms)
+
+
+async def test_longer_bars_and_what_is_known_beside_them_are_compared_too(desk: Desk):
+    window = Window("rolling", 4, 4)
+    beside = Input("bars", "symbol", (*FEW.names, *MOOD.columns), FEW.digest, FEW.lookback, window, external=(MOOD,))
+    longer = Input("longer", "symbol", FEW.names, FEW.digest, FEW.lookback, window, interval="2h", parts=2)
+    known_ms = np.array([(NEWEST - 2) * HOUR.ms, NEWEST * HOUR.ms], np.int64)
+    records = Records(["mood"] * 2, [""] * 2, known_ms, known_ms, np.array([1.0, 2.0]))
+    other = Desk(desk.url, manifest=a_manifest(inputs=(beside, longer)), records=records)
+    other.windows, other.store, other.parity._windows = desk.windows, desk.store, desk.windows
+    other.parity._store = desk.store
+    batch = await other.serve(*arrivals(NEWEST, NEWEST))
+    assert batch.inputs["bars"][0, :, 3].tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert await other.check() == (8, 0)
+    other.now_s = 5.0
+    await other.serve(*arrivals(NEWEST + 1, NEWEST + 1))
+    other.told.heard.clear()
+    await desk.flip(NEWEST - 1)
+    # Two rows of the bars read it within 25, and all of the longer ones count.
+    compared, mismatched = await other.check()
+    assert (compared, mismatched) == (16, 3 + 4)
 
 
 async def test_a_bar_that_the_store_lost_is_a_mismatch(desk: Desk):
