@@ -23,6 +23,7 @@ _ADVICE: Final = {
     "loading": "wait until it has read its data",
     "moved": "point store.url at the cluster: redis+cluster://host:6379",
     "crossslot": "point store.url at the cluster: redis+cluster://host:6379",
+    "cluster support disabled": "leave +cluster out of store.url: redis://host:6379",
     "clusterdown": "bring the cluster back",
     "no master found": "see that the Sentinels know the service, and have a primary for it",
     "certificate": "set ssl_ca_certs, and ssl_certfile and ssl_keyfile where it asks for them, in store.url",

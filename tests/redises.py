@@ -1,0 +1,203 @@
+"""Redis in several processes, on loopback: a primary with its replica under Sentinels, and a cluster of three.
+
+Each is a server of Debian's, in a folder of its own. A replica that is stopped while its primary writes, and goes on
+when that one is killed, becomes a primary that lacks what was answered.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+PROGRAM = shutil.which("redis-server") or ""
+PATIENCE_S = 30.0
+_LOOK_S = 0.05
+_SILENT_MS = 800
+"""So long a server says nothing before the others count it as gone."""
+_SLOTS = 16_384
+
+
+def free_port() -> int:
+    """A port that nobody has, nor the one 10,000 above it, on which nodes of a cluster talk."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            if port + 10_000 > 65_535:
+                continue
+            try:
+                other.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            return port
+
+
+class Node:
+    """One server. `client` asks it; it is killed at the end."""
+
+    def __init__(self, port: int, process: asyncio.subprocess.Process, client: Redis) -> None:
+        self.port = port
+        self.process = process
+        self.client = client
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.process.pid, number)
+
+    async def until(self, so: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something about it is so; while it starts, or is another's, it may not answer."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await _is_so(so):  # noqa: ASYNC110 - another program can only be asked
+                await asyncio.sleep(_LOOK_S)
+
+    async def leads(self) -> bool:
+        return bool((await self.client.info("replication"))["role"] == "master")
+
+    async def follows(self) -> bool:
+        told = await self.client.info("replication")
+        return bool(told["role"] == "slave" and told["master_link_status"] == "up")
+
+
+async def _is_so(so: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await so()
+    except (RedisError, OSError):
+        return False
+
+
+@asynccontextmanager
+async def node(folder: Path, *options: str, config: str | None = None, tls: Path | None = None) -> AsyncIterator[Node]:
+    """A server in a new folder. `config`: it is a Sentinel, told by file. `tls`: where its certificates are."""
+    if not PROGRAM:
+        pytest.skip("redis-server is not on PATH")
+    port = free_port()
+    place = folder / str(port)
+    place.mkdir(parents=True)
+    told = ["--tls-port", str(port), "--port", "0"] if tls else ["--port", str(port)]
+    told += ["--bind", "127.0.0.1", "--dir", str(place), "--save", "", *options]
+    if config is not None:
+        (place / "node.conf").write_text(config)
+        told = [str(place / "node.conf"), *told, "--sentinel"]
+    with (place / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(PROGRAM, *told, stdout=log, stderr=log)
+    files = {"ssl_ca_certs": "authority.pem", "ssl_certfile": "gaze.pem", "ssl_keyfile": "gaze.key"} if tls else {}
+    secure = {name: str((tls or folder) / file) for name, file in files.items()}
+    retry = Retry(ConstantBackoff(0.1), 5)
+    client = Redis(host="127.0.0.1", port=port, ssl=bool(tls), **secure, retry=retry, socket_timeout=5)
+    one = Node(port, process, client)
+    try:
+        await one.until(client.ping)
+        yield one
+    finally:
+        await client.aclose()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+class Service:
+    """A primary and its replica, and the URL under which whoever leads is found."""
+
+    def __init__(self, url: str, primary: Node, replica: Node) -> None:
+        self.url = url
+        self.primary = primary
+        self.replica = replica
+
+    async def fails_over(self) -> None:
+        """Kill the primary, and wait until the replica leads."""
+        self.primary.kill()
+        await self.replica.until(self.replica.leads)
+
+    @asynccontextmanager
+    async def lagging(self) -> AsyncIterator[None]:
+        """Meanwhile the replica hears nothing; then the primary is killed, and the replica leads without it."""
+        self.replica.kill(signal.SIGSTOP)
+        # What the kernel already holds for it would still reach it.
+        await self.primary.client.client_kill_filter(_type="replica")
+        try:
+            yield
+        finally:
+            self.primary.kill()
+            await self.primary.process.wait()
+            self.replica.kill(signal.SIGCONT)
+        await self.replica.until(self.replica.leads)
+
+
+@asynccontextmanager
+async def sentinels(folder: Path, count: int = 3) -> AsyncIterator[Service]:
+    """A primary and a replica, watched by Sentinels."""
+    async with AsyncExitStack() as stack:
+        primary = await stack.enter_async_context(node(folder))
+        replica = await stack.enter_async_context(node(folder, "--replicaof", "127.0.0.1", str(primary.port)))
+        await replica.until(replica.follows)
+        config = (
+            f"sentinel monitor gaze 127.0.0.1 {primary.port} {count // 2 + 1}\n"
+            f"sentinel down-after-milliseconds gaze {_SILENT_MS}\n"
+            "sentinel failover-timeout gaze 3000\n"
+        )
+        watchers = [await stack.enter_async_context(node(folder, config=config)) for _ in range(count)]
+        for watcher in watchers:
+            await watcher.until(lambda watcher=watcher: _knows(watcher, others=count - 1))
+        hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+        yield Service(f"redis+sentinel://{hosts}/gaze/0", primary, replica)
+
+
+async def _knows(watcher: Node, others: int) -> bool:
+    told = (await watcher.client.sentinel_masters())["gaze"]
+    return bool(told["num-other-sentinels"] == others and told["num-slaves"] == 1)
+
+
+@asynccontextmanager
+async def cluster(folder: Path, key: str = "gaze:{0}:lease:btc") -> AsyncIterator[Service]:
+    """Three primaries; the one that owns the slot of the key has a replica."""
+    options = (
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        str(_SILENT_MS),
+        "--cluster-replica-validity-factor",
+        "0",
+    )
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(node(folder, *options)) for _ in range(4)]
+        shares = [range(first * _SLOTS // 3, (first + 1) * _SLOTS // 3) for first in range(3)]
+        for one, share in zip(nodes, shares, strict=False):
+            await one.client.execute_command("CLUSTER", "ADDSLOTS", *share)
+        for other in nodes[1:]:
+            await nodes[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+        [owner] = [one for one, share in zip(nodes, shares, strict=False) if key_slot(key.encode()) in share]
+        replica = nodes[-1]
+        for one in nodes:
+            await one.until(lambda one=one: _is_whole(one, len(nodes)))
+        await replica.client.execute_command(
+            "CLUSTER", "REPLICATE", await owner.client.execute_command("CLUSTER", "MYID")
+        )
+        await replica.until(replica.follows)
+        for one in nodes:
+            await one.until(lambda one=one: _has_replica(one))
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in nodes)
+        yield Service(f"redis+cluster://{hosts}", owner, replica)
+
+
+async def _is_whole(one: Node, nodes: int) -> bool:
+    told: bytes = await one.client.execute_command("CLUSTER", "INFO")
+    return "cluster_state:ok" in str(told) and f"cluster_known_nodes:{nodes}" in str(told)
+
+
+async def _has_replica(one: Node) -> bool:
+    slots: Sequence[Sequence[object]] = await one.client.execute_command("CLUSTER", "SLOTS")
+    return any(len(share) > 3 for share in slots)
