@@ -9,6 +9,9 @@ import typer
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    import ssl
+
+    from daemon.exchange.faults import Faults
     from daemon.exchange.market import Market
     from daemon.exchange.server import Exchange
 
@@ -34,11 +37,12 @@ def exchange(
     ] = "200..2000",
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="drop:P (sockets), repeat:P, reorder:P or silent-gap:P (closed bars); may be repeated."),
+        typer.Option(help="drop:0.01, repeat:0.1, life:24, ...: docs/how-to/exchange.md; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(help="For delays and faults.")] = 0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 finds a free one.")] = 0,
+    tls: Annotated[Path | None, typer.Option(help="Serve wss and https with this certificate and key (PEM).")] = None,
     hold: Annotated[bool, typer.Option("--hold", help="Stay when the file has ended, until SIGTERM.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print addresses and summary as JSON.")] = False,  # noqa: FBT002
 ) -> None:
@@ -64,7 +68,12 @@ def exchange(
     pace = _speed(speed)
     names = [name for name in symbols.split(",") if name]
     market = Market(
-        barfile.read(bars, interval), names, updates=updates, close_delay_ms=_span(close_delay_ms), seed=seed
+        barfile.read(bars, interval),
+        names,
+        updates=updates,
+        close_delay_ms=_span(close_delay_ms),
+        seed=seed,
+        unclosed=wrong.unclosed,
     )
     venue = Exchange(
         market,
@@ -74,6 +83,7 @@ def exchange(
         host=host,
         port=port,
         subscribers=subscribers,
+        tls=_tls(tls, wrong),
     )
 
     def announce() -> None:
@@ -109,6 +119,21 @@ async def _serve(venue: "Exchange", announce: Callable[[], None], *, hold: bool)
             replay.add_done_callback(lambda _: ended.set())
         await ended.wait()
         replay.cancel()
+
+
+def _tls(certificate: Path | None, wrong: "Faults") -> "ssl.SSLContext | None":
+    import ssl  # noqa: PLC0415 - as above
+
+    if certificate is None:
+        if wrong.wrong_certificate:
+            raise UsageError("a wrong certificate needs a right one beside it; try: --tls CERT.pem")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"--tls {certificate}: expected a certificate and its key, found {error}; try: PEM") from error
+    return context
 
 
 def _start_ms(market: "Market", start: str, history: int | None) -> int:

@@ -7,17 +7,25 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from daemon.exchange.dialects import Session
+from daemon.exchange.mischief import half
 
 
 class Client:
     """A websocket with a session. Sending to one that has gone is no error: its reader notices and removes it."""
 
     def __init__(
-        self, number: int, socket: web.WebSocketResponse, session: Session, transport: asyncio.Transport | None
+        self,
+        number: int,
+        socket: web.WebSocketResponse,
+        session: Session,
+        transport: asyncio.Transport | None,
+        since_ms: int,
     ) -> None:
         self.number = number
+        self.since_ms = since_ms
         self.session = session
         self.symbols = session.symbols
+        self.stalled = False
         self._socket = socket
         self._transport = transport
         self._pings = itertools.count()
@@ -32,6 +40,8 @@ class Client:
 
     async def hear(self, request: str, now_ms: int) -> None:
         """Take a request and answer it."""
+        if self.stalled:
+            return
         for answer in self.session.hear(request, now_ms):
             await self.send(answer)
         # What is told reaches the client only after the answer to its subscription.
@@ -39,6 +49,8 @@ class Client:
 
     async def answer_ping(self, payload: bytes) -> None:
         """Answer the client's own ping."""
+        if self.stalled:
+            return
         try:
             await self._socket.pong(payload)
         except ConnectionError:
@@ -58,9 +70,11 @@ class Client:
             self._owed.pop(payload, None)
 
     async def ping_forever(self, every_s: float, within_s: float, now_ms: Callable[[], int]) -> None:
-        """Ping as the venue does, and say what it says unasked. Ends by cancellation."""
+        """Ping as the venue does, and say what it says unasked. Ends by cancellation, or stalled."""
         while True:
             await asyncio.sleep(every_s)
+            if self.stalled:
+                return
             said = self.session.beat(now_ms())
             if said is not None:
                 await self.send(said)
@@ -83,6 +97,18 @@ class Client:
         self.gone()
         if self._transport is not None:
             self._transport.abort()
+
+    def stall(self) -> None:
+        """Say and answer nothing any more, and leave the connection open."""
+        self.gone()
+        self.stalled = True
+
+    def break_within(self, frame: bytes) -> None:
+        """Send a part of a frame and be gone."""
+        self.gone()
+        if self._transport is not None:
+            self._transport.write(half(frame))
+            self._transport.close()
 
     async def leave(self, farewell: bytes | None, code: int) -> None:
         """Say good-bye and close."""

@@ -12,6 +12,7 @@ from core.errors import DataError, UsageError
 from daemon.exchange.chance import chance
 
 _MOST_DIGITS: Final = 10
+_UNFINISHED_MS: Final = 4_000
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +33,8 @@ class Market:
     """The bars of a file as a venue lives through them. Missing bars are never told, as on the venue.
 
     `updates`: how often a bar is told before it closes. `close_delay_ms`: the least and the most time between a
-    bar's end and the word that it closed, drawn for each bar by `seed`.
+    bar's end and the word that it closed, drawn for each bar by `seed`. `unclosed`: the share of bars that history
+    shows unfinished for some seconds after their end.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Market:
         updates: int = 2,
         close_delay_ms: tuple[int, int] = (200, 2_000),
         seed: int = 0,
+        unclosed: float = 0.0,
     ) -> None:
         unknown = sorted(set(symbols) - set(bars.symbols))
         if unknown:
@@ -57,6 +60,9 @@ class Market:
         self._updates = updates
         self._close_delay_ms = close_delay_ms
         self._seed = seed
+        self._unclosed = unclosed
+        self.skew_ms = 0
+        """The clock by which history is asked is so far ahead of the bars."""
 
     def period(self, opened_at_ms: int) -> list[Update]:
         """All that is told from this opening time until the next: late closes of the bars before, then updates."""
@@ -77,13 +83,23 @@ class Market:
     def history(self, symbol: str, now_ms: int, limit: int, from_ms: int | None, to_ms: int | None) -> list[Bar]:
         """Bars that open within [from_ms, to_ms], oldest first, the forming one last; without `from_ms` the newest."""
         times = self.symbols[symbol].opened_at_ms
+        now_ms -= self.skew_ms
         end = int(np.searchsorted(times, now_ms if to_ms is None else min(to_ms, now_ms), side="right"))
         if from_ms is None:
             start = max(0, end - limit)
         else:
             start = int(np.searchsorted(times, from_ms))
             end = min(end, start + limit)
-        return [self._bar(symbol, place, now_ms) for place in range(start, end)]
+        return [
+            self._bar(symbol, place, self._shown_at_ms(symbol, int(times[place]), now_ms))
+            for place in range(start, end)
+        ]
+
+    def _shown_at_ms(self, symbol: str, opened_at_ms: int, now_ms: int) -> int:
+        """As of when history shows a bar: now, or the moment before its end."""
+        end_ms = opened_at_ms + self.interval.ms
+        late = end_ms <= now_ms < end_ms + _UNFINISHED_MS
+        return end_ms - 1 if late and chance(self._seed, "unclosed", symbol, opened_at_ms) < self._unclosed else now_ms
 
     def _place(self, symbol: str, opened_at_ms: int) -> int | None:
         times = self.symbols[symbol].opened_at_ms

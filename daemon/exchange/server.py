@@ -11,14 +11,17 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from core.errors import UsageError
+from daemon.exchange.chance import chance
 from daemon.exchange.client import Client
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import Dialect
-from daemon.exchange.faults import Disorder, Faults
+from daemon.exchange.faults import Break, Disorder, Faults, Limit
 from daemon.exchange.market import Market, Update
+from daemon.exchange.mischief import changing, garbage, oversized
 
 # Clients subscribe in several messages over several sockets: the clock waits until nothing came for so long.
 _SETTLED_S: Final = 0.2
+_RETRY_AFTER: Final = {Limit.LIMIT: (429, "1"), Limit.BAN: (418, "2")}
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -55,10 +58,13 @@ class Exchange:
         self._market = market
         self._dialect = dialect
         self._faults = faults or Faults()
+        self._skew_ms = market.skew_ms = int(self._faults.skew * 1_000)
+        self._requests = itertools.count()
+        self._handshakes = itertools.count()
         self._host = host
         self._port = port
         self._subscribers = subscribers
-        self._tls = tls
+        self._tls = tls and changing(tls, self._shows_wrong_certificate)
         self._clients: list[Client] = []
         self._numbers = itertools.count()
         self._subscribed = asyncio.Event()
@@ -119,6 +125,7 @@ class Exchange:
         self.clock.start()
         # Two more than there are bars: the last one closes in the next period, or, told late, in the one after.
         for period_ms in range(first_ms, self._market.last_ms + 3 * length, length):
+            await self._end_lives(period_ms)
             if self.clock.speed is None:
                 await self._gathered()
             told = disorder(
@@ -133,22 +140,58 @@ class Exchange:
 
     async def _tell(self, period_ms: int, period: Sequence[Update]) -> None:
         """Tell a period to every client there, breaking the sockets that the faults choose."""
-        breaks = {client: self._faults.drops_after(client.number, period_ms, len(period)) for client in self._clients}
+        breaks = {client: self._faults.breaks(client.number, period_ms, len(period)) for client in self._clients}
         for place, update in enumerate(period):
             await self.clock.reach(update.at_ms)
             told = self._dialect.tell(update)
+            torn = update.bar.closed and self._faults.hits(self._faults.garbage, "garbage", update)
             for client in list(self._clients):
-                if breaks.get(client) == place:
-                    self._dropped += 1
-                    self._leave(client)
-                    client.cut()
+                way, when = breaks.get(client) or (None, 0)
+                if way is not None and when == place:
+                    await self._break(client, way, told)
                 elif update.bar.symbol in client.symbols:
+                    if torn:
+                        await client.send(garbage(told, self._faults.seed, update.at_ms))
                     await client.send(client.session.wrap(update.bar.symbol, told))
                     self._frames += 1
             self._closed_bars += update.bar.closed
         if self.clock.speed is None:
             for client in list(self._clients):
                 await client.taken(self._dialect.cut_after_s)
+
+    async def _break(self, client: Client, way: Break, frame: bytes) -> None:
+        self._dropped += 1
+        self._leave(client)
+        if way is Break.DROP:
+            client.cut()
+        elif way is Break.STALL:
+            client.stall()
+        elif way is Break.HALF_FRAME:
+            client.break_within(frame)
+        else:
+            await client.send(oversized())
+
+    async def _end_lives(self, period_ms: int) -> None:
+        """Close the sockets that have lived long enough; say so one bar before, where the venue has a word for it."""
+        if not self._faults.life:
+            return
+        life_ms, length = int(self._faults.life * 3_600_000), self._market.interval.ms
+        for client in list(self._clients):
+            age_ms = period_ms - client.since_ms
+            farewell = self._dialect.farewell(period_ms)
+            if age_ms >= life_ms:
+                self._dropped += 1
+                self._leave(client)
+                await client.leave(None, WSCloseCode.GOING_AWAY)
+            elif age_ms >= life_ms - length and farewell is not None:
+                await client.send(farewell)
+
+    def _shows_wrong_certificate(self) -> bool:
+        return chance(self._faults.seed, "certificate", next(self._handshakes), 0) < self._faults.wrong_certificate
+
+    def _told_ms(self) -> int:
+        """What time it is by the venue's own account."""
+        return self.clock.now_ms() + self._skew_ms
 
     async def _gathered(self) -> None:
         """Wait until enough clients have subscribed and none has asked for more lately."""
@@ -168,8 +211,12 @@ class Exchange:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve(request)
+        refusal = self._faults.refuses(next(self._requests))
+        if refusal is not None:
+            status, pause_s = _RETRY_AFTER[refusal]
+            return web.Response(status=status, headers={"Retry-After": pause_s}, text="too many requests")
         body = await request.read()
-        answer = self._dialect.answer(request.path, request.query, self.clock.now_ms(), body)
+        answer = self._dialect.answer(request.path, request.query, self._told_ms(), body)
         return web.Response(status=answer.status, body=answer.body, content_type="application/json")
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -180,7 +227,11 @@ class Exchange:
         # Pings are answered below, so that the answers to ours can be seen; compression is not offered, as there.
         socket = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0)
         await socket.prepare(request)
-        client = Client(next(self._numbers), socket, session, request.transport)
+        client = Client(next(self._numbers), socket, session, request.transport, self.clock.now_ms())
+        if self._faults.turns_away(client.number):
+            self._dropped += 1
+            await client.leave(None, WSCloseCode.TRY_AGAIN_LATER)
+            return socket
         self._clients.append(client)
         self._accepted += 1
         self._subscribed.set()
@@ -188,11 +239,11 @@ class Exchange:
             async with asyncio.TaskGroup() as tasks:
                 every_s, within_s = self._dialect.ping_every_s, self._dialect.cut_after_s
                 pings = tasks.create_task(
-                    client.ping_forever(every_s, within_s, self.clock.now_ms), name=f"ping:{client.number}"
+                    client.ping_forever(every_s, within_s, self._told_ms), name=f"ping:{client.number}"
                 )
                 async for message in socket:
                     if message.type is WSMsgType.TEXT:
-                        await client.hear(message.data, self.clock.now_ms())
+                        await client.hear(message.data, self._told_ms())
                         self._subscribed.set()
                     elif message.type is WSMsgType.PING:
                         await client.answer_ping(message.data)

@@ -83,6 +83,16 @@ class Fills:
         """Pass on what history has of the symbol's gap; returns how many bars are still missing."""
         had: set[int] = set()
         missing = 1
+        asked = None
+        # What is asked for meanwhile has tries of its own.
+        while missing > 0 and asked != self._gaps[symbol]:
+            asked = self._gaps[symbol]
+            missing = await self._try(symbol, had)
+        return max(missing, 0)
+
+    async def _try(self, symbol: str, had: set[int]) -> int:
+        """As often as there are pauses; `had`: the bars that were passed on before, and those that are now."""
+        missing = 1
         for pause_s in self._pauses_s:
             await asyncio.sleep(pause_s)
             gap = self._gaps[symbol]
@@ -97,4 +107,4 @@ class Fills:
             missing = (gap.to_ms - gap.from_ms) // self._interval.ms - len(had)
             if missing <= 0:
                 break
-        return max(missing, 0)
+        return missing

@@ -28,7 +28,7 @@ class Lane:
     """Keeps one subscription open over `spares` + 1 sockets; each bar is passed on once.
 
     `heard`: told of each frame. `changed`: told when a socket has opened or closed. `reopened`: when one was lost and
-    is open again. `disagreed`: two told one bar differently. `healthy_s`: a socket open so long was no failure.
+    is open again. `disagreed`: two told this bar differently. `healthy_s`: a socket open so long was no failure.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Lane:
         heard: Callable[[FrameError | None], None],
         changed: Callable[[], None],
         reopened: Callable[[], None],
-        disagreed: Callable[[], None],
+        disagreed: Callable[[Bar], None],
         backoff: Backoff,
         healthy_s: float,
         hello_spacing_s: float,
@@ -168,7 +168,7 @@ class Lane:
                         "two sockets tell a bar differently, the first counts",
                         extra={**self._told, "symbol": bar.symbol, "opened_at_ms": bar.opened_at_ms},
                     )
-                    self._disagreed()
+                    self._disagreed(bar)
                 return
         await self._seam.receive(bar)
 

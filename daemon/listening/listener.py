@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, Protocol
 
-from core.bars import Interval
+from core.bars import Bar, Interval
 from core.errors import FrameError
 from daemon.listening.backoff import Backoff
 from daemon.listening.fills import Fills
@@ -62,6 +62,7 @@ class Listener:
         hello_spacing_s: float = 0.25,
     ) -> None:
         self._feed = feed
+        self._interval = interval
         self._seam = seam
         self._fills = fills
         self._watcher = watcher
@@ -80,7 +81,7 @@ class Listener:
                 heard=self._heard,
                 changed=self._changed,
                 reopened=lambda: watcher.reconnected(feed.name),
-                disagreed=lambda: watcher.disagreed(feed.name),
+                disagreed=self._asked_again,
                 backoff=backoff,
                 healthy_s=healthy_s,
                 hello_spacing_s=hello_spacing_s,
@@ -107,6 +108,11 @@ class Listener:
         if up != self._up:
             self._up = up
             self._watcher.feed_up(self._feed.name, up=up)
+
+    def _asked_again(self, bar: Bar) -> None:
+        """Two sockets tell a bar differently: the first counts until history has spoken."""
+        self._watcher.disagreed(self._feed.name)
+        self._fills.request_fill(bar.symbol, bar.opened_at_ms, bar.opened_at_ms + self._interval.ms)
 
     def _heard(self, refused: FrameError | None) -> None:
         self._watcher.frames(self._feed.name, int(self._now() * 1_000))

@@ -10,6 +10,8 @@ when that instant was, so three rules together leave no hole, however frames and
 3. So whatever has not come some seconds after its end, for this or any other reason, is asked of history. So is what
    the listener closed without the venue's word: until history confirms it, it counts as not come.
 
+A bar that closed before may have been revised meanwhile: history is asked from the last one that is known.
+
 Repeats are harmless: the windows know them. What is still missing shows when a later bar comes, and is asked for by
 whoever misses it (daemon/listening/fills.py).
 """
@@ -85,6 +87,10 @@ class Seam:
         self._symbols: set[str] = set()
         self._held: dict[str, deque[Arrival]] = {}
         self._next_ms: dict[str, int] = {}
+        self._before_ms: dict[str, int] = {}
+        """The last bar before the newest socket: what the venue said of it since may have been missed."""
+        self._newest: dict[str, Bar] = {}
+        """The last bar of each symbol as it was passed on."""
         self._asked: dict[str, tuple[int, int]] = {}
         self._guesses = Guesses(_HELD_BARS)
 
@@ -101,6 +107,7 @@ class Seam:
             since_ms = self._wanted_ms(symbol)
             if since_ms is not None:
                 self._next_ms.setdefault(symbol, since_ms)
+                self._before_ms[symbol] = since_ms - self._interval.ms
 
     async def receive(self, bar: Bar) -> None:
         """Take a bar off a socket."""
@@ -158,27 +165,39 @@ class Seam:
                 failures += 1
 
     async def _join(self, symbol: str) -> None:
-        if symbol not in self._held:
-            return
         try:
-            await self._take_history(symbol)
+            if symbol not in self._held or not await self._take_history(symbol):
+                await self._look_back(symbol)
         except RefusedError as error:
             self._warn("history refused, going on without", symbol=symbol, error=str(error))
         await self._release(symbol)
 
-    async def _take_history(self, symbol: str) -> None:
+    async def _take_history(self, symbol: str) -> bool:
+        """Pass on what is missing; returns whether history was asked for it before a frame showed that nothing is."""
+        asked = False
         closed_until_ms = await self._history.closed_until_ms(self._interval)
         since_ms = self._wanted_ms(symbol)
-        at_ms = closed_until_ms - self._warmup_ms if since_ms is None else since_ms
+        at_ms = closed_until_ms - self._warmup_ms if since_ms is None else since_ms - self._interval.ms
         while symbol in self._held and at_ms < closed_until_ms:
             bars = await self._history.bars(symbol, self._interval, at_ms, closed_until_ms)
+            asked = True
             if not bars:
                 break
-            await self._backfill(bars)
+            await self._backfill(self._news(symbol, bars))
             at_ms = bars[-1].opened_at_ms + self._interval.ms
             closed_until_ms = await self._history.closed_until_ms(self._interval)
         # Where even history has nothing, the chase begins here.
         self._next_ms.setdefault(symbol, closed_until_ms)
+        return asked
+
+    async def _look_back(self, symbol: str) -> None:
+        """Live bars go through already: only a revision of the one before them can have been missed."""
+        before_ms = self._before_ms.get(symbol)
+        closed_until_ms = await self._history.closed_until_ms(self._interval)
+        if before_ms is not None and before_ms < closed_until_ms:
+            until_ms = before_ms + self._interval.ms
+            bars = await self._history.bars(symbol, self._interval, before_ms, until_ms)
+            await self._backfill(self._news(symbol, bars))
 
     async def _release(self, symbol: str) -> None:
         held = self._held.get(symbol, deque())
@@ -233,6 +252,7 @@ class Seam:
     async def _pass_on(self, arrival: Arrival) -> None:
         """Hand over a live bar."""
         bar = arrival.bar
+        self._note(bar)
         if not self._history.confirms:
             await self._inbox.put_closed(arrival)
             self._count_as_come(bar)
@@ -242,11 +262,22 @@ class Seam:
     async def _backfill(self, bars: Iterable[Bar], *, count: bool = True) -> None:
         for bar in bars:
             if not self._guesses.confirmed_by(bar):
+                self._note(bar)
                 origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
                 await self._inbox.put_closed(self._arrival(bar, origin))
                 self._watcher.backfilled(1)
             if count:
                 self._count_as_come(bar)
+
+    def _news(self, symbol: str, bars: Iterable[Bar]) -> list[Bar]:
+        """The bars without the one that was passed on last, where it is still the same."""
+        known = self._newest.get(symbol)
+        return [bar for bar in bars if known is None or bar != known]
+
+    def _note(self, bar: Bar) -> None:
+        known = self._newest.get(bar.symbol)
+        if known is None or bar.opened_at_ms >= known.opened_at_ms:
+            self._newest[bar.symbol] = bar
 
     def _wanted_ms(self, symbol: str) -> int | None:
         """The first bar to ask for: guesses are asked for again, also the one before we were stopped."""

@@ -4,7 +4,7 @@ import pytest
 
 from core.bars import Bar
 from core.errors import UsageError
-from daemon.exchange.faults import Disorder, Faults
+from daemon.exchange.faults import Break, Disorder, Faults
 from daemon.exchange.market import Update
 
 HOUR_MS = 3_600_000
@@ -60,10 +60,11 @@ def test_the_same_seed_brings_the_same_faults_and_another_seed_others():
 
 def test_sockets_drop_within_the_period_about_as_often_as_asked():
     faults = Faults(drop=0.2)
-    places = [faults.drops_after(client, hour, 30) for client in range(10) for hour in range(100)]
-    dropped = [place for place in places if place is not None]
+    broken = [faults.breaks(client, hour, 30) for client in range(10) for hour in range(100)]
+    dropped = [one for one in broken if one is not None]
     assert 150 < len(dropped) < 250
-    assert set(dropped) <= set(range(30))
+    assert {way for way, _ in dropped} == {Break.DROP}
+    assert {place for _, place in dropped} <= set(range(30))
 
 
 def test_faults_are_read_from_the_command_line():

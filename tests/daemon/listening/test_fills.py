@@ -116,3 +116,23 @@ async def test_a_bar_of_the_far_future_asks_for_no_more_than_the_past(venue: Ven
     assert [number for _, number, _ in await desk.take(2)] == [18, 19]
     assert desk.fills.unfilled == 1
     assert len(venue.questions()) == 3
+
+
+async def test_what_is_asked_for_during_the_last_try_has_tries_of_its_own(venue: Venue, a_desk: ADesk):
+    desk = a_desk()
+    async with desk.listening():
+        await started(venue, desk)
+        venue.history.clear()
+        venue.history_open.clear()
+        desk.fills.request_fill(BTC, venue.bar(BTC, 12).opened_at_ms, venue.bar(BTC, 13).opened_at_ms)
+        venue.history_open.set()
+        for _ in range(2):
+            await venue.next_question()
+        venue.history_open.clear()
+        await venue.next_question()
+        # The third and last question is on its way.
+        venue.keep_hours(BTC, range(14, 15))
+        desk.fills.request_fill(BTC, venue.bar(BTC, 12).opened_at_ms, venue.bar(BTC, 15).opened_at_ms)
+        venue.history_open.set()
+        assert [number for _, number, _ in await desk.take(1)] == [14]
+        await desk.until_filled()

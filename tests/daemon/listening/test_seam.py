@@ -1,11 +1,14 @@
 """Each way in which history and live frames can interleave around a subscription."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 from venues import Desk, Link, Venue
+
+from core.bars import Origin
 
 ADesk = Callable[..., Desk]
 
@@ -37,13 +40,13 @@ async def test_history_comes_first_then_what_is_live(venue: Venue, a_desk: ADesk
     assert desk.told.counts["backfilled"] == 4
 
 
-async def test_history_is_fetched_from_the_first_bar_that_the_predictor_misses(venue: Venue, a_desk: ADesk):
+async def test_history_is_fetched_from_the_bar_before_the_first_that_the_predictor_misses(venue: Venue, a_desk: ADesk):
     desk = a_desk()
     venue.turn_to(10.5)
     venue.keep_hours(BTC, range(10))
     desk.known[BTC] = venue.bar(BTC, 2).opened_at_ms
     async with desk.listening():
-        assert await desk.take(8) == backfilled(range(2, 10))
+        assert await desk.take(9) == backfilled(range(1, 10))
 
 
 async def test_a_bar_that_closes_before_history_answers_waits_behind_it(venue: Venue, a_desk: ADesk):
@@ -156,7 +159,7 @@ async def test_once_a_frame_shows_that_nothing_was_missed_history_is_asked_no_fu
         assert await desk.take(1) == [(BTC, 10, "live")]
         venue.turn_to(12, seconds=6)
         venue.history_open.set()
-        assert await desk.take(1) == backfilled(range(10, 11))
+        assert await desk.take(1) == backfilled(range(9, 10))
         await venue.until_clock_asked(venue.clock_asked + 5)
     assert venue.asked.empty()
 
@@ -311,3 +314,30 @@ async def test_a_symbol_nobody_asked_for_is_handed_on_and_not_asked_after(venue:
         venue.turn_to(10.9)
         await venue.until_clock_asked(venue.clock_asked + 3)
     assert {question["symbol"] for question in venue.questions()} == {BTC}
+
+
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_revision_that_was_told_while_no_socket_was_open_is_taken_from_history(
+    venue: Venue, a_desk: ADesk, *, shown: bool
+):
+    desk = a_desk()
+    venue.turn_to(10.5)
+    venue.keep_hours(BTC, range(10))
+    async with desk.listening():
+        link = await venue.next_link()
+        await desk.take(4)
+        await link.tell(venue.bar(BTC, 10, closed=False), venue.bar(BTC, 10, volume=3.0))
+        assert await desk.take(1) == [(BTC, 10, "live")]
+        venue.keep(venue.bar(BTC, 10, volume=4.0))
+        venue.turn_to(11.5)
+        venue.history_open.clear()
+        link.cut()
+        link = await venue.next_link()
+        if shown:
+            # Nothing was missed, so that the next bar waits for nothing.
+            await link.tell(venue.bar(BTC, 11, closed=False), venue.bar(BTC, 11))
+            assert await desk.take(1) == [(BTC, 11, "live")]
+        venue.history_open.set()
+        async with asyncio.timeout(20):
+            (revised,) = await desk.inbox.take(9)
+        assert (revised.bar, revised.origin) == (venue.bar(BTC, 10, volume=4.0), Origin.BACKFILLED)
