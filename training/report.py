@@ -94,17 +94,24 @@ def trials(of: "list[Tried]") -> Table:
 
 def spreads(of: Several) -> Table:
     """Every measure over several trainings, of the model and then of each baseline."""
-    table = Table(title=f"{len(of.runs)} trainings: {', '.join(of.runs)}", title_justify="left")
-    for name in ("output", "measure", "predictor", "mean", "deviation", "lowest", "highest", "model ahead in"):
-        table.add_column(name, no_wrap=name == "output", justify="left" if name in LEFT else "right")
+    table = Table(
+        title=f"{len(of.runs)} trainings: {', '.join(of.runs)}",
+        title_justify="left",
+        caption="behind: in how many trainings the model was better",
+    )
+    table.add_column("predictor", max_width=24)
+    for name in ("mean", "deviation", "lowest to highest", "behind"):
+        table.add_column(name, justify="right", no_wrap=True)
     for (output, measure), rows in groupby(of.spreads, key=lambda one: (one.output, one.measure)):
         table.add_section()
-        names, scale = (output, titled(measure) + unit(output, measure)), scaled(output, measure)
+        table.add_row(f"{output} {titled(measure)}{unit(output, measure)}", style="bold")
+        scale = scaled(output, measure)
         for one in rows:
-            numbers = (number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest))
-            ahead = "" if one.predictor == MODEL else f"{one.ahead} of {one.trainings}"
-            table.add_row(*names, one.predictor, *numbers, ahead)
-            names = ("", "")
+            mean, deviation, low, high = (
+                number(value * scale) for value in (one.mean, one.deviation, one.lowest, one.highest)
+            )
+            behind = "" if one.predictor == MODEL else f"{one.ahead} of {one.trainings}"
+            table.add_row(one.predictor, mean, deviation, f"{low} to {high}", behind)
     return table
 
 

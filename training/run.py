@@ -199,7 +199,8 @@ def _built(told: Recipe, facts: Facts) -> Model:
 
 def _peeks(recipe: Recipe, facts: Facts, evaluation: Evaluation) -> tuple[Peek, ...]:
     """Scoring the test part was the first look; a fold's lies before the final span."""
-    return () if recipe.split.fold else (Peek(facts.created_at, "gaze train", evaluation.bars_fingerprint),)
+    by = "gaze train" if facts.kind == "model" else "gaze ensemble"
+    return () if recipe.split.fold else (Peek(facts.created_at, by, evaluation.bars_fingerprint),)
 
 
 def _json(value: object) -> bytes:

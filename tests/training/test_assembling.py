@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from core import barfile, bundle
 from core.errors import DataError, UsageError
 from export import cli as export
-from training import job, run
+from training import job, peeks, run
 from training.assembling import assemble, tune
 from training.cli import app
 from training.dataset import Samples, panel
@@ -67,6 +67,7 @@ def test_an_ensemble_is_a_run_that_names_its_members(joined: Run):
     assert [one.weight for one in again.facts.members] == pytest.approx([0.5, 0.3, 0.2])
     assert [seen.name for seen in again.attentions] == ["attention_1", "attention_2", "attention_3"]
     assert again.inputs[0].window.length == 12
+    assert [one.by for one in peeks.read(joined.folder)][:1] == ["gaze ensemble"]
 
 
 def test_evaluating_an_ensemble_gives_the_scores_of_its_run(joined: Run, bars_path: Path):

@@ -53,7 +53,7 @@ def test_the_spread_is_that_of_the_runs(folds: tuple[str, Path]):
     assert (spread.lowest, spread.highest, spread.trainings) == (min(scores), max(scores), 2)
     assert spread.mean == pytest.approx(sum(scores) / 2)
     assert spread.deviation == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
-    assert "ahead" in folds[0]
+    assert "behind" in folds[0]
 
 
 def test_a_fold_is_evaluated_on_its_own_stretch_alone(folds: tuple[str, Path], bars_path: Path):
