@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from core.outputs import Kind
 from training.explain import attribution
 from training.explain.estimate import Estimate
 from training.explain.predictions import Look, Predictions
@@ -20,6 +21,8 @@ class Attributed(msgspec.Struct, frozen=True):
 
     steps: tuple[dict[str, Doubles], ...]
     maps: tuple[dict[str, Doubles], ...]
+    by_output: dict[str, Doubles] = {}
+    """Of a run with several outputs, (T,) mean size of input x gradient on the symbol's steps, by output."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -40,7 +43,15 @@ def attribute(of: Predictions, tested: Tested) -> Attributed:
             for place, found_NTF in enumerate(method(model, of.output, tested.x, of.usual)):
                 steps[place][name] = np.abs(found_NTF).sum(axis=2)
                 maps[place][name] = np.abs(found_NTF).mean(axis=0)
-    return Attributed(tuple(steps), tuple(maps))
+    return Attributed(tuple(steps), tuple(maps), _by_output(of, tested))
+
+
+def _by_output(of: Predictions, tested: Tested) -> dict[str, Doubles]:
+    model, outputs = of.subject.model, [one for one in of.subject.outputs if one.kind is not Kind.DEVIATION]
+    if model is None or len(outputs) < 2:  # noqa: PLR2004 - nothing to hold side by side
+        return {}
+    found = {one.name: attribution.input_x_gradient(model, one, tested.x, of.usual)[0] for one in outputs}
+    return {name: np.asarray(np.abs(values_NTF).sum(axis=2).mean(axis=0)) for name, values_NTF in found.items()}
 
 
 def with_cases(of: Attributed, lost: Sequence[tuple[tuple[tuple[float, ...], ...], ...]], length: int) -> Attributed:
@@ -51,7 +62,7 @@ def with_cases(of: Attributed, lost: Sequence[tuple[tuple[tuple[float, ...], ...
         for case in lost:
             total_TF[-len(case[place]) :] += np.abs(case[place])
         maps.append({"occlusion": total_TF / len(lost), **known})
-    return Attributed(of.steps, tuple(maps))
+    return Attributed(of.steps, tuple(maps), of.by_output)
 
 
 def agreements(of: Predictions, look: Look, tested: Tested, attributed: Attributed, shift: int) -> dict[str, Estimate]:

@@ -57,7 +57,7 @@ def explain(
 
     write.refuse_taken(out)
     console = Console(stderr=as_json)
-    with StageBar(console) as bar:
+    with StageBar(console, 7 if len(subjects or ()) > 1 else 6) as bar:
         watch = bar.stage("read")
         asking.refuse(subjects or [], symbol, at, prediction, random)
         if prediction:

@@ -77,7 +77,7 @@ def explain(
     if asked and asked.message and row is not None:
         recorded = derived.compare(subject, told.reads(np.array([row])), told.closes(row), asked.message)
     forecast = attribution.forecaster(subject, told.output)
-    tested = reliability.prepare(told, forecast, stage("occlude"))
+    tested = reliability.prepare(told, forecast, stage("attribute"))
     hanging = attributed.attribute(told, tested)
     pointers = {name: (tested.rows, values_NT) for name, values_NT in hanging.steps[0].items()}
     events = None if isinstance(bars, BarFile) else truth.events_beside(bars)

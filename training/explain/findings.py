@@ -29,6 +29,7 @@ def tell(of: AttentionReport) -> tuple[str, ...]:
         _buckets(of),
         _patterns(of),
         *_around(of),
+        *((of.together.sentence,) if of.together else ()),
         *_contrasts(of),
         *_heads(of),
         *_truth(of.truth),

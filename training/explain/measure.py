@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from core import attention
+from training.explain import together
 from training.explain.cases import importances, truths
 from training.explain.estimate import Draws, Estimate, Mask
 from training.explain.predictions import Gates, Look, Predictions, spread
@@ -83,6 +84,7 @@ def measure(
         kept,
         judged,
         truth,
+        together=together.find(names_F, weights_NT[rows], away_nTF, look.reach_N[rows], of.draws(rows)),
     )
 
 

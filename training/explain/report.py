@@ -10,6 +10,7 @@ from training.explain.inside import Inside
 from training.explain.reliability import Reliability
 from training.explain.said import Said
 from training.explain.stability import Stability
+from training.explain.together import Together
 from training.explain.truth import Truth
 from training.history import Epoch
 
@@ -84,6 +85,8 @@ class AttentionReport(msgspec.Struct, frozen=True):
     truth: Truth | None
     agreements: dict[str, Estimate] = {}
     """By method of attribution, the mean rank correlation with attention."""
+    together: Together | None = None
+    """Two features that meet where it looks."""
     stability: Stability | None = None
     """Beside runs from other seeds, where some were given."""
     findings: tuple[str, ...] = ()

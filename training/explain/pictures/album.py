@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from training.explain.explaining import Explained
-from training.explain.pictures import heads, judged, look, outputs, said, single, steady
+from training.explain.pictures import heads, horizons, judged, look, outputs, said, single, steady
 
 Draw = Callable[[], Figure]
 
@@ -48,6 +48,8 @@ def _attentions(of: Explained) -> Iterator[tuple[Path, Draw]]:
             yield folder / "seeds.png", partial(steady.seeds, told, told.stability)
         if len(of.report.history) > 1 and all(told.name in epoch.attention for epoch in of.report.history):
             yield folder / "epochs.png", partial(steady.epochs, told.name, of.report.history)
+        if len(of.predictions.subject.outputs) > 1:
+            yield folder / "horizons.png", partial(horizons.horizons, of, seen)
         if told.truth:
             yield folder / "truth.png", partial(judged.truth, told, told.truth)
         if told.heads:

@@ -157,7 +157,7 @@ def saliency_map(of: Explained, place: int) -> Figure:
         largest = np.argsort(-values_FT, axis=None, kind="stable")[:TOP_CELLS]
         for rank, cell in enumerate(largest.tolist(), 1):
             row, column = divmod(cell, values_FT.shape[1])
-            axes.text(column, row, str(rank), ha="center", va="center", color=style.VERMILION, fontsize=7)
+            axes.text(column, row, str(rank), ha="center", va="center", color="white", fontsize=7, fontweight="bold")
         axes.set_yticks(np.arange(len(names)), names, fontsize=7)
         axes.set_title(f"{name}: mean size, the {len(largest)} largest numbered")
         style.plain(axes)

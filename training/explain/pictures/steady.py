@@ -28,7 +28,7 @@ def epochs(name: str, history: tuple[Epoch, ...]) -> Figure:
     first.set_title("Spikier while validation gets worse is overfitting")
     first.legend(handles=[*first.get_lines(), *beside.get_lines()], loc="best")
     profiles = 100 * np.array([one.profile for _, one, _ in seen])
-    drawn = second.imshow(profiles, aspect="auto", cmap=style.WEIGHTS, vmin=0, interpolation="nearest")
+    drawn = second.imshow(profiles, aspect="auto", cmap=style.WEIGHTS, interpolation="nearest")
     rows = np.linspace(0, len(number) - 1, min(10, len(number))).round().astype(int)
     second.set_yticks(rows, [str(number[row]) for row in rows])
     second.set_ylabel("epoch")
