@@ -24,8 +24,9 @@ import core
 from core.errors import ConfigError, DataError, GazeError
 from training import run
 from training.job import Job
-from training.recipe import Recipe, fit
+from training.recipe import Recipe
 from training.run import Run
+from training.tables import fit
 
 LOCAL: Final = "local"
 _RETRIES: Final = 5

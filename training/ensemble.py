@@ -18,7 +18,8 @@ from core.outputs import Attention, Output
 from training import calibration, families, recipe
 from training.heads import Head
 from training.model import Model
-from training.recipe import Count, Positive, fit
+from training.recipe import Count, Positive
+from training.tables import fit
 
 FAMILY: Final = "ensemble"
 STEPS: Final = ("time", "market")

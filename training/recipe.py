@@ -2,13 +2,14 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from core.errors import ConfigError
+from training import tables
 
 BUILT_IN: Final = Path(__file__).with_name("recipes")
 
@@ -18,7 +19,6 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 DropShare = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Precise = Literal["auto", "32", "bf16", "16"]
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class External(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -229,7 +229,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def toml(self) -> str:
         """The recipe as TOML, every key said."""
-        return "\n".join(_lines(msgspec.to_builtins(self), "")) + "\n"
+        return "\n".join(tables.lines(msgspec.to_builtins(self))) + "\n"
 
 
 def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> Recipe:
@@ -248,13 +248,13 @@ def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> 
             has = ", ".join(sorted(profiles)) or "none"
             raise ConfigError(f"{path} has no profile {profile!r}, it has: {has}. try: without --profile")
         for key, value in profiles[profile].items():
-            _set(table, key, value)
+            tables.change(table, key, value)
     for change in changes:
         key, told, text = change.partition("=")
         if not told:
             raise ConfigError(f"--set {change!r} has no '='; try: --set optimiser.epochs=5")
-        _set(table, key.strip(), _value(text.strip()))
-    return fit(Recipe, table, str(path))
+        tables.change(table, key.strip(), tables.value_of(text.strip()))
+    return tables.fit(Recipe, table, str(path))
 
 
 def find(name: str) -> Path:
@@ -271,69 +271,3 @@ def find(name: str) -> Path:
     names = sorted(recipe.stem for recipe in BUILT_IN.glob("*.toml"))
     near = difflib.get_close_matches(path.stem, names, n=1)
     raise ConfigError(f"no recipe at {name}; built in are {', '.join(names)}. try: {near[0] if near else names[0]}")
-
-
-def fit(kind: type[S], table: Mapping[str, Any], where: str) -> S:
-    """A table as a typed struct; its keys and values are checked.
-
-    Raises: ConfigError: an unknown key, with the nearest known one; a key that is missing; a value of another type.
-    """
-    _refuse_unknown(kind, table, where, "")
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as error:
-        told = str(error).replace("`$.", "`").replace(" - at `$`", "")
-        raise ConfigError(f"{where}: {told}; try: --set KEY=VALUE, or change it there") from error
-
-
-def _refuse_unknown(kind: type[msgspec.Struct], table: Mapping[str, Any], where: str, prefix: str) -> None:
-    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"{prefix}{near[0]}" if near else f"one of {', '.join(sorted(known))}"
-            raise ConfigError(f"{where}: {prefix}{key} is not a known key. try: {hint}")
-        inner = known[key]
-        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _refuse_unknown(inner, value, where, f"{prefix}{key}.")
-
-
-def _set(table: dict[str, Any], dotted: str, value: object) -> None:
-    *sections, key = dotted.split(".")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {dotted}: {section} is not a section; try: --set optimiser.epochs=5")
-    table[key] = value
-
-
-def _value(text: str) -> object:
-    """A value as TOML reads it; a bare word is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _lines(table: Mapping[str, Any], prefix: str) -> list[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    lines = [f"{_key(key)} = {_literal(value)}" for key, value in plain.items()]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            name = f"{prefix}{_key(key)}"
-            lines += ["", f"[{name}]", *_lines(value, f"{name}.")]
-    return lines
-
-
-def _key(key: str) -> str:
-    bare = key.replace("_", "").replace("-", "").isalnum() and key.isascii()
-    return key if bare else _literal(key)
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_literal(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    # JSON's strings, numbers, booleans and arrays are TOML's too.
-    return msgspec.json.encode(value).decode()

@@ -10,7 +10,7 @@ from core import bundle
 from core.bundle import Input, Score, Training
 from core.errors import DataError
 from core.outputs import Attention, Kind, Output
-from training import recipe, run
+from training import run, tables
 from training.explain import bundled
 from training.explain.reads import Say, speaker
 from training.history import Epoch
@@ -95,7 +95,7 @@ def _run(folder: Path) -> Subject:
 def _bundle(folder: Path) -> Subject:
     found = bundle.read(folder)
     manifest = found.manifest
-    told = recipe.fit(Recipe, manifest.recipe, str(folder / bundle.MANIFEST))
+    told = tables.fit(Recipe, manifest.recipe, str(folder / bundle.MANIFEST))
     return Subject(
         folder,
         "bundle",

@@ -20,7 +20,7 @@ from training.families import (
     transformer,
 )
 from training.model import Model
-from training.recipe import fit
+from training.tables import fit
 
 
 class Family(msgspec.Struct, frozen=True):
