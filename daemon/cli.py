@@ -11,6 +11,7 @@ from daemon import bundle_cli, config_cli
 from daemon.doctor_cli import doctor
 from daemon.exchange.cli import exchange
 from daemon.replaying.cli import replay
+from daemon.replaying.score_cli import score
 from daemon.starter.cli import init
 from daemon.telling import schema_cli
 from daemon.telling.watch_cli import watch
@@ -24,6 +25,7 @@ app.command()(init)
 app.add_typer(schema_cli.app, name="schema")
 app.command()(exchange)
 app.command()(replay)
+app.command()(score)
 app.command()(watch)
 app.command()(doctor)
 

@@ -1,6 +1,7 @@
 """A process that is watched: statistics with memory, a common factor, and heads that look somewhere."""
 
 import functools
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -85,24 +86,38 @@ def episodes_of(worst_N: Floats, at: float, windows: tuple[int, ...]) -> int:
     return calibration.episodes(worst_N[240:], at, max(windows))
 
 
-def said(closes: int, seed: int = 0, symbols: str = "ABC", first: int = 1, heads: int = 0) -> list[list[Message]]:
-    """What a_manifest's model says at so many closes, of random looks, features and returns that follow one."""
-    chance = np.random.default_rng(seed)
+def said(
+    closes: int,
+    seed: int = 0,
+    symbols: str = "ABC",
+    first: int = 1,
+    heads: int = 0,
+    steps: int = 4,
+    foresight: float = 0.0,
+    **changes: Any,
+) -> list[list[Message]]:
+    """What a_manifest's model says at so many closes: random looks and features, prices that are random walks.
+
+    `foresight`: how much of the next return it knows.
+    """
+    chance, market = np.random.default_rng(seed), np.random.default_rng(seed + 1_000)
     told = []
-    price = dict.fromkeys(symbols, 100.0)
+    price, coming = dict.fromkeys(symbols, 100.0), dict.fromkeys(symbols, 0.0)
     for number in range(first, first + closes):
         close = []
         for symbol in symbols:
             message = a_message(number, symbol)
-            weights = chance.dirichlet(np.full(4, 8.0), size=heads or None).astype("<f4")
+            weights = chance.dirichlet(np.full(steps, 8.0), size=heads or None).astype("<f4")
             look = msgspec.structs.replace(a_gaze(), weights=weights.tobytes(), shape=weights.shape)
-            price[symbol] *= float(np.exp(chance.normal(0, 0.01)))
+            price[symbol] *= float(np.exp(coming[symbol]))
+            coming[symbol] = market.normal(0, 0.01)
             prediction = msgspec.structs.replace(
                 message.prediction,
                 gaze={"attention": look},
                 newest=chance.normal(size=3).astype("<f4").tobytes(),
-                outputs={"return_1": float(chance.normal(0, 0.002))},
+                outputs={"return_1": foresight * coming[symbol] + float(chance.normal(0, 0.002))},
                 close=price[symbol],
+                **changes,
             )
             close.append(msgspec.structs.replace(message, prediction=prediction))
         told.append(close)
@@ -116,4 +131,6 @@ def reference_of(manifest: Manifest, closes: list[list[Message]], quarter: int =
     told = names(manifest.inputs, manifest.outputs, manifest.attentions, rows[0])
     parts = side_by_side(observed.parts, len(observed.values))
     limits = calibration.calibrated(observed.values, parts, quarter, quarters=60)
-    return Reference(told, HOUR_MS, 3.0, {"attention": 4}, observed.values, observed.parts, limits)
+    return Reference(
+        told, HOUR_MS, 3.0, {"attention": rows[0].looks["attention"].shape[-1]}, observed.values, observed.parts, limits
+    )

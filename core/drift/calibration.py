@@ -28,8 +28,8 @@ _A_REFERENCE: Final = 4
 """Quarters watched by one drawn reference."""
 _PILOT: Final = 40
 _LEVELS: Final = 64
-_BUDGET: Final = 80_000_000
-"""Statistics times windows times observations to draw: about ten seconds."""
+_BUDGET: Final = 30_000_000
+"""Statistics times windows times observations to draw: under ten seconds."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def block_for(length: int, windows: tuple[int, ...]) -> int:
     return max(1, min(max(windows), length // FEWEST))
 
 
-def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int = 600, seed: int = 7) -> Limits | None:
+def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int = 300, seed: int = 7) -> Limits | None:
     """Limits from a reference; `quarter`: observations in one. None where the reference is too short to watch by."""
     length = len(values_CK)
     windows = windows_for(length)
@@ -80,7 +80,8 @@ def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int
     usual_J = np.ones(draw.distances)
     highest_QJ = np.array([draw.quarter(usual_J)[1] for _ in range(_PILOT)])
     usual_J = np.maximum(np.median(highest_QJ, axis=0), 1e-9)
-    count = int(np.clip(_BUDGET / (values_CK.shape[1] * len(windows) * draw.watched), _PILOT, quarters))
+    most = min(_BUDGET / (values_CK.shape[1] * len(windows) * draw.watched), quarters * length / quarter)
+    count = int(np.clip(most, _PILOT, quarters))
     worst_QN = [draw.quarter(usual_J)[0] for _ in range(count)]
     peaks_Q = np.array([worst_N.max() for worst_N in worst_QN])
     level_L = np.linspace(peaks_Q.min(), peaks_Q.max(), _LEVELS)

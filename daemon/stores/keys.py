@@ -42,6 +42,10 @@ class Keys(msgspec.Struct, frozen=True):
         """The record of every message."""
         return f"gaze:{{{self.shard}}}:predictions:{self.model}"
 
+    def shadow(self, digest: str) -> str:
+        """The record of what a challenger would have said."""
+        return f"gaze:{{{self.shard}}}:shadow:{self.model}:{digest}"
+
     @property
     def channel(self) -> str:
         """Where every message is announced; the same for all shards."""

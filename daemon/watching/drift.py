@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from core.bundle import Manifest
 from core.drift.monitor import Monitor, Moved
-from core.drift.statistics import Observed, Rows, middle, observe, period_ms
+from core.drift.statistics import Floats, Observed, Rows, middle, observe, period_ms
 from core.prediction import Prediction
 from core.reference import Reference, side_by_side
 from daemon.ports import Float32s
@@ -27,7 +28,10 @@ class Drift:
         self._period_ms = period_ms(interval_ms)
         self._gathered: list[Observed] = []
         self._period = -1
-        self._last: deque[np.ndarray] = deque(maxlen=STUCK)
+        self.keep = False
+        """Whether `history` is kept: when each observation began, and (K,) what was observed."""
+        self.history: list[tuple[int, Floats]] = []
+        self._last: deque[Floats] = deque(maxlen=STUCK)
         groups = np.array(reference.names.groups)
         self._moves_K = (groups == "input") & (np.nanstd(reference.values_CK, axis=0) > 0)
         self._there_K = (groups == "input") & np.isfinite(reference.values_CK).any(axis=0)
@@ -61,7 +65,7 @@ class Drift:
         told += [f"{name}: missing" for name in self.missing()[:4]] + [f"{name}: stuck" for name in self.stuck()[:4]]
         return tuple(told)
 
-    def _named(self, which_K: np.ndarray) -> tuple[str, ...]:
+    def _named(self, which_K: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         names = self.monitor.reference.names.names
         return tuple(names[at] for at in np.flatnonzero(which_K).tolist())
 
@@ -79,6 +83,8 @@ class Drift:
         total_K = np.where(there_NK, values_NK, 0.0).sum(axis=0)
         values_K = np.divide(total_K, count_K, out=np.full(len(total_K), np.nan), where=count_K > 0)
         self._last.append(values_K)
+        if self.keep:
+            self.history.append((self._period * self._period_ms, values_K))
         return self.monitor.take(values_K, side_by_side(parts, 1)[0])
 
 
