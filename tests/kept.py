@@ -7,6 +7,7 @@ import numpy as np
 from builders import HOUR
 
 from core.windows import Windows
+from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 KEYS = Keys("btc")
 LATEST = KEYS.latest("BTCUSDT")
 RING = KEYS.ring("1h", 5, "BTCUSDT")
+
+
+class Place:
+    """Where a store is. `url` is the store's, `client_url` leads to the one node that has it."""
+
+    def __init__(self, url: str, client_url: str, server: EmbeddedServer | None = None) -> None:
+        self.url = url
+        self.client_url = client_url
+        self.server = server
 
 
 async def recorded(client: "redis.Redis"):

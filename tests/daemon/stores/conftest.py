@@ -1,13 +1,17 @@
 """A real server for the whole session, emptied before each test, and stores that are closed after it."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio as redis
+from kept import Place
+from redises import cluster
 
 from core.bars import Interval
 from daemon.ports import Entry
@@ -19,24 +23,63 @@ HOUR_MS = 3_600_000
 FIRST_MS = 480_000 * HOUR_MS
 
 
-@pytest.fixture(scope="session", params=[name for name in (None, "redis-server") if name is None or shutil.which(name)])
-def binary(request: pytest.FixtureRequest) -> Path | None:
-    """The server that comes with the package, which is None, and Debian's where it is installed."""
-    return Path(str(shutil.which(request.param))) if request.param else None
+SERVERS = [None, *filter(None, [shutil.which("redis-server"), *os.environ.get("GAZE_TEST_SERVERS", "").split(":")])]
+"""The server that comes with the package, which is None, Debian's where it is installed, and those that are named."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for a place runs in a cluster too, unless it asks for the one server behind it."""
+    names = [None if one is None else f"{Path(one).parent.name}/{Path(one).name}" for one in SERVERS]
+    if "binary" in metafunc.fixturenames:
+        metafunc.parametrize("binary", SERVERS, ids=names, indirect=True, scope="session")
+    if "place" in metafunc.fixturenames:
+        places = [pytest.param(("server", one), id=name) for one, name in zip(SERVERS, names, strict=True)]
+        if "server" not in metafunc.fixturenames:
+            places.append(pytest.param(("cluster", None), id="cluster", marks=pytest.mark.slow))
+        metafunc.parametrize("place", places, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def server(binary: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    server = EmbeddedServer(tmp_path_factory.mktemp("server"), binary=binary)
-    asyncio.run(server.start())
-    yield server
-    asyncio.run(server.stop())
+def binary(request: pytest.FixtureRequest) -> Path | None:
+    """A server's program; None is the one that comes with the package."""
+    return Path(request.param) if request.param else None
+
+
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A server of every kind, or a cluster of three, for the whole session."""
+    kind, program = request.param
+    folder = tmp_path_factory.mktemp("place")
+    with asyncio.Runner() as runner, entering(runner) as enter:
+        if kind == "cluster":
+            service = enter(cluster(folder))
+            yield Place(service.url, service.primary.url)
+        else:
+            server = enter(EmbeddedServer(folder, binary=Path(program) if program else None))
+            yield Place(server.url, server.url, server)
+
+
+@contextmanager
+def entering(runner: asyncio.Runner) -> Iterator[Callable[[Any], Any]]:
+    """Enters contexts on a loop of their own, which stands still in between."""
+    stack = AsyncExitStack()
+    try:
+        yield lambda context: runner.run(stack.enter_async_context(context))
+    finally:
+        runner.run(stack.aclose())
+
+
+@pytest.fixture(scope="session")
+def server(place: Place) -> EmbeddedServer:
+    """The one server behind a place."""
+    assert place.server
+    return place.server
 
 
 @pytest.fixture
-async def client(server: EmbeddedServer) -> AsyncIterator["redis.Redis"]:
+async def client(place: Place) -> AsyncIterator["redis.Redis"]:
     """What a user has: redis-py on the same server, which is empty."""
-    async with redis.Redis.from_url(server.url) as client:
+    async with redis.Redis.from_url(place.client_url) as client:
         await client.config_set("maxmemory", 0)
         await client.flushall()
         yield client
@@ -47,13 +90,13 @@ NewStore = Callable[..., Awaitable[RedisStore]]
 
 @pytest.fixture
 async def new_store(
-    server: EmbeddedServer,
+    place: Place,
     client: "redis.Redis",  # noqa: ARG001 - the server is empty first
 ) -> AsyncIterator[NewStore]:
     """Opens a store, as another daemon would, or one that `waits`."""
     stores: list[RedisStore] = []
 
-    async def opened(url: str = server.url, capacity: int = 5, *, waits: bool = False, **more: Any) -> RedisStore:
+    async def opened(url: str = place.url, capacity: int = 5, *, waits: bool = False, **more: Any) -> RedisStore:
         told = {"answer_s": 60.0, "stream_maxlen": 1_000} | more
         store = RedisStore(url, Keys("btc"), Interval.parse("1h"), capacity, **told)
         stores.append(store)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from builders import HOUR
-from kept import KEYS, bars_of, loaded, recorded
+from kept import KEYS, Place, bars_of, loaded, recorded
 
 from core.errors import FencedError
 from daemon.ports import Entry
-from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
 
@@ -51,9 +50,9 @@ async def test_closing_does_not_let_a_former_daemon_write_again(
         await store.commit([an_entry(0)])
 
 
-async def test_models_and_shards_have_leases_of_their_own(server: EmbeddedServer, store: RedisStore, an_entry: AnEntry):
+async def test_models_and_shards_have_leases_of_their_own(place: Place, store: RedisStore, an_entry: AnEntry):
     for keys in (Keys("other"), Keys("btc", "1")):
-        beside = RedisStore(server.url, keys, HOUR, 5)
+        beside = RedisStore(place.url, keys, HOUR, 5)
         await beside.open()
         assert await beside.commit([an_entry(0)]) == [True]
         await beside.close()

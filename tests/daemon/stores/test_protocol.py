@@ -9,12 +9,12 @@ import redis.asyncio as redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from kept import Place
 
 from core.bars import Interval
 from core.errors import FencedError
 from core.windows import EMPTY, Windows
 from daemon.ports import Entry
-from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
 
@@ -81,12 +81,12 @@ class Model:
 class Protocol(RuleBasedStateMachine):
     """A daemon, those before it, a server that loses things, and the model of what must come of it."""
 
-    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, client_url: str, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self.url = url
         self.loop = loop
         self.model = Model()
-        self.client = redis.Redis.from_url(self.url)
+        self.client = redis.Redis.from_url(client_url)
         self.do(self.client.flushall())
         self.count = 0
         self.former = []
@@ -178,11 +178,11 @@ class Protocol(RuleBasedStateMachine):
         self.do(self.client.aclose())
 
 
-def test_the_store_does_what_the_model_says(server: EmbeddedServer):
+def test_the_store_does_what_the_model_says(place: Place):
     loop = asyncio.new_event_loop()
     try:
         run_state_machine_as_test(
-            lambda: Protocol(server.url, loop),
+            lambda: Protocol(place.url, place.client_url, loop),
             settings=settings(
                 max_examples=60,
                 stateful_step_count=15,

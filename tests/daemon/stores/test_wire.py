@@ -105,6 +105,7 @@ async def test_a_full_server_refuses_and_says_what_to_do(store: RedisStore, clie
     assert await recorded(client) == ["BTCUSDT 0 0"]
 
 
+@pytest.mark.usefixtures("server")  # a node of a cluster is made a replica by the others
 async def test_a_replica_refuses_and_says_what_to_do(store: RedisStore, client: "redis.Redis", an_entry: AnEntry):
     await client.replicaof("127.0.0.1", 1)
     try:
@@ -129,6 +130,7 @@ async def test_a_server_that_is_not_there_is_named_without_secrets():
     assert store.address == "127.0.0.1:1"
 
 
+@pytest.mark.usefixtures("server")
 async def test_a_beat_notices_a_server_that_would_take_no_write(store: RedisStore, client: "redis.Redis"):
     await store.beat()
     await client.config_set("maxmemory", 1)
