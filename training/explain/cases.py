@@ -17,6 +17,7 @@ from training.dataset import Samples
 from training.explain.attribution import Forecast, occlude_cells
 from training.explain.predictions import Look, Predictions
 from training.explain.reads import Doubles, Floats
+from training.explain.upward import CHANCES
 
 TOP_STEPS: Final = 5
 TOP_FEATURES: Final = 3
@@ -76,6 +77,10 @@ class Case(msgspec.Struct, frozen=True):
     symbol: str
     opened_at: str
     said: str
+    told: str
+    """The forecast in words: "probability 0.734", "+0.0012"."""
+    came: str
+    """What came in words; empty where that is not known."""
     forecast: float
     confidence: float
     outcome: float | None
@@ -141,6 +146,7 @@ def tell(of: Predictions, row: int, kinds: tuple[str, ...], volatility: float, f
         symbol,
         iso(opened_at),
         direction(of, float(of.forecast_N[row])),
+        *_in_words(of, row),
         float(of.forecast_N[row]),
         float(of.confidence_N[row]),
         outcome if known else None,
@@ -151,6 +157,14 @@ def tell(of: Predictions, row: int, kinds: tuple[str, ...], volatility: float, f
         row,
         f"{kinds[0].replace(' ', '_')}_{symbol}_{iso(opened_at).replace(':', '').replace('-', '')}",
     )
+
+
+def _in_words(of: Predictions, row: int) -> tuple[str, str]:
+    value, outcome, known = of.forecast_N[row], of.outcome_N[row], np.isfinite(of.outcome_N[row])
+    if of.output.kind in CHANCES:
+        happened = ("yes" if outcome > 0 else "no") if of.output.kind is Kind.PROBABILITY else f"{outcome:+.3g}"
+        return f"probability {value + 0.5:.3f}", happened if known else ""
+    return f"{value:+.3g}", f"{outcome:+.3g}" if known else ""
 
 
 def _look(of: Predictions, look: Look, row: int) -> CaseLook:

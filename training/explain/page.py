@@ -110,13 +110,11 @@ def _cases(of: Explained, reports: dict[str, str]) -> Iterator[str]:
     yield "<th>pattern</th><th>max / mean</th></tr>"
     for case in of.report.cases:
         look = case.looks[0]
-        came = (
-            "not known yet" if case.outcome is None else f"{case.outcome:+.3g}, {'right' if case.correct else 'wrong'}"
-        )
+        came = f"{case.came}, {'right' if case.correct else 'wrong'}" if case.came else "not known yet"
         cells = (
             ", ".join(case.kinds),
             f"{case.symbol} {case.opened_at}",
-            f"{case.said} {case.forecast:+.3g}",
+            f"{case.said}, {case.told}",
             f"{100 * case.confidence:.0f} %",
             came,
             look.pattern.replace("_", " "),

@@ -32,10 +32,10 @@ def case(of: Case, report: Report) -> str:
         "",
         *_titled("PREDICTION"),
         f"Class: {of.said.upper()}",
-        f"Forecast: {of.forecast:+.6g}",
+        f"Forecast: {of.told}",
         f"Confidence: {100 * of.confidence:.1f} %{_confidence(report)}",
         "",
-        f"Actual: {'not known yet' if of.outcome is None else f'{of.outcome:+.6g}'}",
+        f"Actual: {of.came or 'not known yet'}",
         f"Prediction correct: {correct}",
     ]
     for look in of.looks:

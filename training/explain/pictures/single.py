@@ -23,9 +23,9 @@ def attention(of: Explained, case: Case, look: CaseLook) -> Figure:
 def title(case: Case) -> str:
     """What was said, how surely, and what came."""
     came = {True: "right", False: "wrong", None: "outcome not known yet"}[case.correct]
-    actual = "" if case.outcome is None else f", came {case.outcome:+.3g}"
+    actual = f", came {case.came}" if case.came else ""
     return (
-        f"{case.symbol} {case.opened_at}: {case.said} {case.forecast:+.3g} "
+        f"{case.symbol} {case.opened_at}: {case.said}, {case.told} "
         f"(confidence {100 * case.confidence:.0f} %){actual}: {came}"
     )
 
