@@ -20,6 +20,9 @@ from export.bundle import make_bundle, npz
 
 WINDOW = 48
 
+# Tests run side by side, one process a core: threads of each would wait for one another.
+torch.set_num_threads(1)
+
 
 class SmallLstm(nn.Module):
     """Raw features (N, T, 3) -> return_1 (N,) and the attention over time (N, T)."""
