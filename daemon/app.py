@@ -22,10 +22,12 @@ from daemon.config import Config, HttpConfig, VenueConfig
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
 from daemon.feeds import feed as open_feed
+from daemon.feeds.redis import Redis
 from daemon.inbox import Inbox
 from daemon.listening.history import History
-from daemon.listening.sources import Source, Sources
+from daemon.listening.sources import SocketSource, Source, Sources
 from daemon.listening.spelling import chosen, spelled, spelled_as, together
+from daemon.listening.stream import StreamSource
 from daemon.listening.wire import wire
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
@@ -253,7 +255,7 @@ async def _build(
     kept = await store.load(windows)
     store.guard(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})
-    last_ms = await _last_closed_ms(sources[0].history, interval)
+    last_ms = await _last_closed_ms(sources[0], interval)
     since_ms = await store.follow(watched, last_ms)
     predict_from_ms = dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols}
     inbox = Inbox(config.feed.inbox)
@@ -339,10 +341,12 @@ def _known(
     return Known(settings.path, wanted, spelling, told, look_s=settings.look_s, closed_until_ms=until_ms)
 
 
-async def _source(feed: Feed, one: VenueConfig, symbols: Sequence[str], stack: AsyncExitStack) -> Source:
+async def _source(feed: Feed | Redis, one: VenueConfig, symbols: Sequence[str], stack: AsyncExitStack) -> Source:
+    if isinstance(feed, Redis):
+        return StreamSource(feed, symbols)
     way = wire(one.proxy, one.ca_file)
     session = await stack.enter_async_context(way.session())
-    return Source(feed, symbols, way, History(feed, session), one.spares)
+    return SocketSource(feed, symbols, way, History(feed, session), one.spares)
 
 
 async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:
@@ -351,10 +355,10 @@ async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:
     return await serve_http(told.host, told.port, status, metrics, token=token, certificate=certificate)
 
 
-async def _last_closed_ms(history: History, interval: Interval) -> int:
+async def _last_closed_ms(source: Source, interval: Interval) -> int:
     """The opening time of the last closed bar: the first to predict for a symbol that nobody followed before."""
     try:
-        now_ms = await history.venue_time_ms()
+        now_ms = await source.venue_time_ms()
     except FeedError as error:
         now_ms = wall_ms()
         log.warning("the venue's clock cannot be had, ours decides where predictions begin", extra={"why": str(error)})

@@ -35,7 +35,7 @@ def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The daemon's settings.")],
     bundle: Annotated[str, typer.Option(metavar="DIR", help="[bundle] path: which model.")] = "",
     engine: Annotated[str, typer.Option(help="[bundle] engine: auto, onnxruntime or onnxruntime-cuda.")] = "",
-    feed: Annotated[str, typer.Option(metavar="VENUE", help="[feed] venue: binance, binance_us, binance_usdm.")] = "",
+    feed: Annotated[str, typer.Option(metavar="VENUE", help="[feed] venue: binance, kraken, redis, ...")] = "",
     symbols: Annotated[str, typer.Option(metavar="A,B", help="[feed] symbols, with commas between.")] = "",
     store: Annotated[str, typer.Option(metavar="URL", help="[store] url: redis://, rediss:// or unix://.")] = "",
     metrics_port: Annotated[int | None, typer.Option(help="[http] port; 0 takes a free one.")] = None,

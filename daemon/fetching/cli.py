@@ -39,9 +39,12 @@ def fetch(
     import msgspec  # noqa: PLC0415
 
     from core.bars import Interval  # noqa: PLC0415
+    from daemon.feeds import FEEDS, OTHERS  # noqa: PLC0415
     from daemon.feeds import feed as open_feed  # noqa: PLC0415
     from daemon.fetching.book import Book  # noqa: PLC0415
 
+    if venue in OTHERS:
+        raise UsageError(f"{venue} has no history to page through; try: one of {', '.join(FEEDS)}")
     feed = open_feed(venue, None, rest_url or None)
     length = Interval.parse(interval)
     names = [feed.spelling(name.strip()) for name in symbols.split(",") if name.strip()]

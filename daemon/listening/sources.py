@@ -6,27 +6,63 @@ from typing import NoReturn, Protocol
 
 from core.bars import Interval, Origin
 from daemon.inbox import Inbox
-from daemon.listening import listener as listeners
-from daemon.listening import seam as seams
 from daemon.listening.fills import Fills
 from daemon.listening.history import History
 from daemon.listening.listener import Listener
 from daemon.listening.seam import Seam
+from daemon.listening.watcher import Watcher
 from daemon.listening.wire import Wire
 from daemon.ports import Feed
 
 
-class Watcher(listeners.Watcher, seams.Watcher, Protocol):
-    """What is told of the sockets and of history, for metrics."""
+class Named(Protocol):
+    """What all feeds have."""
+
+    name: str
 
 
-class Source:
-    """One venue. `symbols`: those it brings, as it spells them."""
+class Source(Protocol):
+    """One venue, by whatever means its bars come."""
+
+    symbols: tuple[str, ...]
+
+    @property
+    def feed(self) -> Named:
+        """Its dialect."""
+
+    @property
+    def live(self) -> bool:
+        """Whether its bars go straight through."""
+
+    def join(
+        self,
+        interval: Interval,
+        inbox: Inbox,
+        since: Callable[[str], int | None],
+        watcher: Watcher,
+        *,
+        now: Callable[[], float],
+        warmup_bars: int,
+    ) -> None:
+        """Put its bars into this inbox, from now on."""
+
+    async def listen_forever(self) -> NoReturn:
+        """Bring bars. Ends only by cancellation."""
+
+    def request_fill(self, symbol: str, from_ms: int, to_ms: int) -> None:
+        """Ask its history for the bars of a symbol that open in [from_ms, to_ms)."""
+
+    async def venue_time_ms(self) -> int:
+        """Its own time. Raises: FeedError: it does not say."""
+
+
+class SocketSource:
+    """A venue with websockets and REST. `symbols`: those it brings, as it spells them."""
 
     def __init__(self, feed: Feed, symbols: Sequence[str], wire: Wire, history: History, spares: int = 0) -> None:
         self.feed = feed
         self.symbols = tuple(symbols)
-        self.history = history
+        self._history = history
         self._wire = wire
         self._spares = spares
         self._listener: Listener | None = None
@@ -53,14 +89,14 @@ class Source:
             feed.name,
             interval,
             inbox,
-            self.history,
+            self._history,
             since,
             watcher,
             now=now,
             warmup_bars=warmup_bars,
             live=Origin.LIVE if feed.carries in (None, interval) else Origin.AGGREGATED,
         )
-        self._fills = Fills(seam, self.history, interval)
+        self._fills = Fills(seam, self._history, interval)
         self._listener = Listener(
             feed, self.symbols, interval, seam, self._fills, watcher, now=now, wire=self._wire, spares=self._spares
         )
@@ -74,6 +110,10 @@ class Source:
         """Ask its history for the bars of a symbol that open in [from_ms, to_ms)."""
         assert self._fills is not None, "it has been joined"
         self._fills.request_fill(symbol, from_ms, to_ms)
+
+    async def venue_time_ms(self) -> int:
+        """What time it is by its clock. Raises: FeedError: it does not say."""
+        return await self._history.venue_time_ms()
 
 
 class Sources:
@@ -105,4 +145,4 @@ class Sources:
 
     async def venue_time_ms(self) -> int:
         """What time it is by the first venue's clock. Raises: FeedError: it does not say."""
-        return await self._sources[0].history.venue_time_ms()
+        return await self._sources[0].venue_time_ms()

@@ -2,12 +2,19 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from typing import Protocol
 
 from core.errors import ConfigError
-from daemon.ports import Feed
 
 
-def spelled(feed: Feed, symbols: Iterable[str]) -> tuple[str, ...]:
+class Speller(Protocol):
+    """Any feed."""
+
+    def spelling(self, symbol: str) -> str:
+        """A symbol as the venue writes it."""
+
+
+def spelled(feed: Speller, symbols: Iterable[str]) -> tuple[str, ...]:
     """The symbols asked of one venue. Raises: ConfigError: two of them are one."""
     names = [feed.spelling(symbol) for symbol in symbols]
     if twice := _twice(names):
@@ -23,7 +30,7 @@ def together(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def chosen(asked: Sequence[str], feeds: Sequence[Feed], symbols: Sequence[str]) -> tuple[str, ...]:
+def chosen(asked: Sequence[str], feeds: Sequence[Speller], symbols: Sequence[str]) -> tuple[str, ...]:
     """Those of the symbols that are asked for, in any venue's spelling. Raises: ConfigError: one that is none."""
     there = set(symbols)
     found = {one: next((name for feed in feeds if (name := feed.spelling(one)) in there), "") for one in asked}
@@ -36,7 +43,7 @@ def chosen(asked: Sequence[str], feeds: Sequence[Feed], symbols: Sequence[str]) 
     return tuple(found.values())
 
 
-def spelled_as(feeds: Sequence[Feed], symbols: Container[str], written: str) -> str:
+def spelled_as(feeds: Sequence[Speller], symbols: Container[str], written: str) -> str:
     """The one of these symbols that somebody wrote in any spelling; what is none of them stays as it is written."""
     return next((name for feed in feeds if (name := feed.spelling(written)) in symbols), written)
 
