@@ -58,6 +58,8 @@ class Input(msgspec.Struct, frozen=True):
     window: Window
     symbol: str = ""
     lag: int = 0
+    members: tuple[str, ...] = ()
+    """Of a market that is no symbol but breadth over these."""
     external: tuple[External, ...] = ()
     """Joined to every bar by the time they became known: two of `features` each, behind those of the bars."""
     interval: str = ""

@@ -1,9 +1,9 @@
 """Does what is computed here match the golden arrays? The one answer that export, the daemon and verify share.
 
 golden.npz: bars (N, L, 5) float64, opened_at_ms (N,) of each last bar, symbol (N,); `market.NAME` (N, L, 5), the bars
-of a market up to its lag; `external.NAME` (N, T, E) float32, what was known at each bar; `input.NAME` (N, T, F)
-float32, the features of these bars where the model was exported; `output.NAME`, what PyTorch said to them;
-`KIND.NAME`, what a lossy form of the model said to them where it was made.
+of a market up to its lag, or the rows of breadth, (N, T, F); `external.NAME` (N, T, E) float32, what was known at each
+bar; `input.NAME` (N, T, F) float32, the features of these bars where the model was exported; `output.NAME`, what
+PyTorch said to them; `KIND.NAME`, what a lossy form of the model said to them where it was made.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,8 @@ def features(manifest: Manifest, arrays: Arrays) -> dict[str, npt.NDArray[np.flo
     Raises: BundleError: this gaze computes some feature otherwise than the one that trained.
     """
     inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
-    markets = {one.name: arrays[MARKET + one.name] for one in inputs.markets}
+    read = (*inputs.markets, *(one for one, _ in inputs.breadths))
+    markets = {one.name: arrays[MARKET + one.name] for one in read}
     external = {one.name: arrays[EXTERNAL + one.name] for one in inputs.external}
     return inputs.make(arrays["bars"], arrays["opened_at_ms"], markets, external=external)
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bars import BarArray, Interval, TimeArray
+from core.breadth import Breadth
 from core.bundle import Input
 from core.errors import BundleError
 from core.external import Records
@@ -28,7 +29,9 @@ class Inputs:
 
     def __init__(self, inputs: Sequence[Input], interval: Interval) -> None:
         self._own = [(one, _known(one)) for one in inputs if one.source == "symbol"]
-        self._markets = [(one, _known(one)) for one in inputs if one.source == "market"]
+        self._markets = [(one, _known(one)) for one in inputs if one.source == "market" and not one.members]
+        self.breadths = tuple((one, _breadth(one)) for one in inputs if one.source == "market" and one.members)
+        """Markets that are breadth over members; none of `markets`."""
         self._interval_ms = interval.ms
         self._order = [one.name for one in inputs]
         self._memories = {
@@ -86,14 +89,18 @@ class Inputs:
         """(N, L, 5) bars and (N,) opening times of the last of each -> by input, (N, T, F).
 
         NaN where a bar is missing: an expanding window begins after the newest such. `markets`: of each market, by the
-        input's name, (N, L, 5) bars up to its lag. `symbols`: whose bars they are; rolling windows are then remembered,
-        and the next one of a symbol costs its new row only. `external`: by input, as `external_rows` makes them.
+        input's name, (N, L, 5) bars up to its lag, or of breadth its (N, T, F) rows. `symbols`: whose bars they are;
+        rolling windows are then remembered, and the next one of a symbol costs its new row only. `external`: by input,
+        as `external_rows` makes them.
         """
         made = {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N, symbols) for one, known in self._own}
         for one, known in self._markets:
             assert markets is not None, "a model of markets is given their bars"
             before_N = opened_at_ms_N - one.lag * self._interval_ms
             made[one.name] = self._rows(one, known, markets[one.name], before_N)
+        for one, _ in self.breadths:
+            assert markets is not None, "a model of breadth is given its rows"
+            made[one.name] = markets[one.name].astype(np.float32)
         for one in self.external:
             assert external is not None, "a model of external records is given their rows"
             bars_NTF = made[one.name]
@@ -178,9 +185,19 @@ def _without_holes(bars_NL5: BarArray, unbroken_N: Counts) -> BarArray:
 
 def _known(one: Input) -> FeatureSet:
     known = FeatureSet(one.own_features)
+    _refuse_other(one, known)
+    return known
+
+
+def _breadth(one: Input) -> Breadth:
+    known = Breadth(one.features)
+    _refuse_other(one, known)
+    return known
+
+
+def _refuse_other(one: Input, known: FeatureSet | Breadth) -> None:
     if (known.digest, known.lookback) != (one.features_digest, one.lookback):
         raise BundleError(
             f"the features of input {one.name!r} have digest {known.digest} here and {one.features_digest} in the "
             "bundle: their definitions changed. try: the gaze that trained it, or gaze train again"
         )
-    return known

@@ -232,6 +232,7 @@ async def _build(
         trust=Trust(manifest.inputs, bundle.arrays(REFERENCE), [watch.why_not] if watch.why_not else []),
         engine=f"{engine.name} on {engine.device}",
         records=known,
+        gone=config.feed.gone,
     )
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)

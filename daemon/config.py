@@ -51,6 +51,8 @@ class FeedConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
     """How long a bar waits for a missing one before it before its symbol goes on without."""
     inbox: Count = 20_000
     """Closed bars that may wait for the predictor; then the sockets are held back."""
+    gone: tuple[str, ...] = ()
+    """Members of a bundle's breadth that no longer trade: left out, and not waited for."""
     more: tuple[VenueConfig, ...] = ()
     """Further venues, each a table [[feed.more]]; no symbol stands in two."""
 

@@ -4,14 +4,17 @@ R rows (bars of all symbols, one symbol after the other), T steps, F features, N
 buffer: rows end - T + 1 to end. Nothing is copied until a batch is cut.
 """
 
+from typing import Any, Final
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from core.barfile import BarFile, SymbolBars
 from core.bars import BarArray, Interval, TimeArray
+from core.breadth import BREADTH, Breadth
 from core.bundle import Input, Window
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.external import External
 from core.features import SETS, FeatureSet
 from core.outputs import Output
@@ -23,6 +26,9 @@ from training.recipe import Recipe
 from training.scales import Scale
 from training.stretches import Grid, Rows
 from training.volatility import BARS, volatility
+
+OF_ALL: Final = "breadth"
+"""As the name of a market: what all symbols of the recipe do together."""
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -94,7 +100,9 @@ class Panel(msgspec.Struct, frozen=True):
             return own
         of, window = self.market, Window("rolling", self.length, self.length)
         known = of.features
-        beside = Input("market", "market", known.names, known.digest, known.lookback, window, of.symbol, of.lag)
+        beside = Input(
+            "market", "market", known.names, known.digest, known.lookback, window, of.symbol, of.lag, of.members
+        )
         return (*own, beside)
 
 
@@ -169,10 +177,13 @@ class Samples(msgspec.Struct, frozen=True):
         rows_nT = np.maximum(self.ends_N[which][:, None] - back, 0)
         return self.panel.features_RF[rows_nT, len(self.panel.features.names) :]
 
-    def market_bars(self, which: Rows) -> BarArray:
-        """(n, K+T-1, 5): the market's bars beside some windows, up to its lag."""
+    def market_bars(self, which: Rows) -> npt.NDArray[Any]:
+        """(n, K+T-1, 5): the market's bars beside some windows, up to its lag; of breadth its rows, (n, T, F)."""
         market = self.panel.market
         assert market is not None
+        if market.members:
+            back = np.arange(self.panel.length - 1, -1, -1)
+            return np.asarray(market.features_MF[market.row_R[self.ends_N[which]][:, None] - back])
         back = np.arange(self.panel.inputs[-1].bars_needed - 1, -1, -1)
         return np.asarray(market.bars_M5[market.row_R[self.ends_N[which]][:, None] - back])
 
@@ -218,11 +229,20 @@ def panel(file: BarFile, told: Recipe) -> Panel:
     )
     made = msgspec.structs.replace(made, scales=scales, before_R=before_R)
     if told.data.market:
-        (series,) = _chosen(file, recipe.Data(told.data.interval, "", (told.data.market,)))
-        known = features_named(told.data.market_features)
-        market = Market.beside(series, known, grid, made.number_R, made.length, told.data.market_lag)
-        made = msgspec.structs.replace(made, market=market)
+        made = msgspec.structs.replace(made, market=_market(file, parts, told.data, grid, made))
     return msgspec.structs.replace(made, ends_N=_ends(made, before_R, np.concatenate([after for _, after in runs])))
+
+
+def _market(file: BarFile, parts: list[SymbolBars], data: recipe.Data, grid: Grid, made: Panel) -> Market:
+    if data.market == OF_ALL:
+        if data.market_lag < 1:
+            raise ConfigError("breadth at a bar would wait for every member's bar; try: --set data.market_lag=1")
+        names = [one.strip() for one in data.market_features.split(",") if one.strip() != "market_11"]
+        known = Breadth(names or tuple(BREADTH))
+        return Market.breadth(parts, known, grid, made.number_R, made.length, data.market_lag)
+    (series,) = _chosen(file, recipe.Data(data.interval, "", (data.market,)))
+    known_series = features_named(data.market_features)
+    return Market.beside(series, known_series, grid, made.number_R, made.length, data.market_lag)
 
 
 def features_named(name: str) -> FeatureSet:

@@ -38,12 +38,13 @@ class External(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Data(msgspec.Struct, frozen=True):
     """Which bars, and what is computed of them. No symbols means every symbol of the file but the market.
 
-    `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend.
-    `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
-    `market_lag` bars before, so that the order in which bars arrive changes nothing. `scales`: longer intervals, such
-    as "4h", of which the model reads `scale_length` bars each, joined from those of the file and only when whole, with
-    `scale_features`, or `features`. `external`: what is read beside the bars from the file `records`. `normalise`:
-    features get mean 0 and deviation 1 over the training part, inside the model.
+    `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend. `market`:
+    a symbol of the file that models with a second input read beside every other; at a bar they know it up to
+    `market_lag` bars before, so that the order in which bars arrive changes nothing; "breadth" is what all of the
+    recipe's symbols do together. `scales`: longer intervals, such as "4h", of which the model reads `scale_length` bars
+    each, joined from those of the file and only when whole, with `scale_features`, or `features`. `external`: what is
+    read beside the bars from the file `records`. `normalise`: features get mean 0 and deviation 1 over the training
+    part, inside the model.
     """
 
     interval: str

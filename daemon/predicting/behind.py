@@ -3,7 +3,7 @@
 Shapes: N predictions, L bars needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bars import CLOSE, VOLUME, Arrival, BarArray, TimeArray
-from core.inputs import Counts, Inputs, unbroken
+from core.breadth import Breadth
+from core.bundle import Input
+from core.inputs import Bools, Counts, Inputs, unbroken
 from core.windows import Windows
 
 MOST_FILLED: Final = 8
@@ -27,18 +29,22 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market input, by its name."""
+    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market, or rows of breadth, by name."""
 
     predicted: list[Stored]
     bars_NL5: BarArray
-    markets: dict[str, BarArray]
+    markets: dict[str, npt.NDArray[np.floating]]
 
 
 class Behind:
-    """Cuts windows. `fill`: windows that lack up to MOST_FILLED bars are held flat instead of left out."""
+    """Cuts windows. `fill`: windows that lack up to MOST_FILLED bars are held flat instead of left out.
 
-    def __init__(self, inputs: Inputs, *, fill: bool) -> None:
+    `gone`: members of a breadth that no longer trade, and are not waited for.
+    """
+
+    def __init__(self, inputs: Inputs, *, fill: bool, gone: Collection[str] = ()) -> None:
         self._inputs = inputs
+        self._gone = frozenset(gone)
         self._fill = fill
 
     def cut(self, windows: Windows, asked: Sequence[Stored]) -> Cut:
@@ -50,18 +56,45 @@ class Behind:
         if self._fill:
             self._hold_flat(windows, positions_N, opened_N, bars_NL5, unbroken_N, filled_N)
         ready_N = self._inputs.enough(unbroken_N)
-        markets: dict[str, BarArray] = {}
+        markets: dict[str, npt.NDArray[np.floating]] = {}
         for one in self._inputs.markets:
             market_N = np.full(len(asked), windows.index[one.symbol], np.int64)
             before_N = opened_N - one.lag * windows.interval.ms
             markets[one.name], whole_N = windows.gather(market_N, before_N, one.bars_needed)
             ready_N &= whole_N >= one.bars_needed
+        for one, known in self._inputs.breadths:
+            before_N = opened_N - one.lag * windows.interval.ms
+            markets[one.name], there_N = self._breadth(windows, one, known, before_N)
+            ready_N &= there_N
         predicted = [
             msgspec.structs.replace(one, filled=filled) if filled else one
             for one, filled, ready in zip(asked, filled_N.tolist(), ready_N, strict=True)
             if ready
         ]
         return Cut(predicted, bars_NL5[ready_N], {name: bars[ready_N] for name, bars in markets.items()})
+
+    def complete_ms(self, windows: Windows) -> int:
+        """The last bar that every member of every breadth has come to; the newest of all where none is read."""
+        members = [name for one, _ in self._inputs.breadths for name in one.members if name not in self._gone]
+        newest_M = windows.newest_ms_S[[windows.index[name] for name in members]] if members else windows.newest_ms_S
+        return int(newest_M.min())
+
+    def _breadth(
+        self, windows: Windows, one: Input, known: Breadth, before_N: TimeArray
+    ) -> tuple[npt.NDArray[np.floating], Bools]:
+        """(N, T, F) up to these bars, and (N,): whether all members have come so far, and enough of them count."""
+        length, steps = one.window.length + one.lookback - 1, one.window.length
+        rows_NTF = np.zeros((len(before_N), steps, len(known.names)), np.float32)
+        there_N = before_N <= self.complete_ms(windows)
+        places_M = np.array([windows.index[name] if name not in self._gone else -1 for name in one.members], np.int64)
+        bars_ML5 = np.full((len(places_M), length, 5), np.nan)
+        for at_ms in np.unique(before_N[there_N]).tolist():
+            some_M = places_M[places_M >= 0]
+            bars_ML5[places_M >= 0], _ = windows.gather(some_M, np.full(len(some_M), at_ms), length)
+            rows_TF, enough_T = known.rows(bars_ML5, steps)
+            rows_NTF[before_N == at_ms] = rows_TF
+            there_N[before_N == at_ms] = enough_T.all()
+        return rows_NTF, there_N
 
     def reached(self, windows: Windows, symbol: str, opened_at_ms: TimeArray, filler_ms: int) -> npt.NDArray[np.bool_]:
         """(N,): which of these later bars have a window of unbroken bars that reaches back to `filler_ms`."""

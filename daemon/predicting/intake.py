@@ -35,6 +35,8 @@ class Intake:
 
     def take(self, turn: Sequence[Arrival], broken: Collection[str]) -> list[Stored]:
         """Give bars of different symbols their places; returns those that are new, and those they make whole."""
+        complete_ms = self._behind.complete_ms(self._windows) if self._inputs.breadths else 0
+        whole = turn
         placed, turn = self._fresh(turn)
         healed: list[Stored] = []
         for arrival in turn:
@@ -49,13 +51,16 @@ class Intake:
                     placed += self._said_broken(arrival)
                 if fate is not Fate.REVISED:
                     healed += self._beside(arrival)
+        if self._inputs.breadths:
+            new = {_key(one) for one in placed}
+            healed += [one for one in self._completed(whole[-1], complete_ms) if _key(one) not in new]
         self._stored |= {_key(one): one for one in placed}
         # A bar may have waited for its own symbol and for a market at once.
         return list({_key(one): one for one in placed + healed}.values())
 
     def _fresh(self, turn: Sequence[Arrival]) -> tuple[list[Stored], Sequence[Arrival]]:
         """Give the bars of a burst their places at once, where nothing waits for any of them; and the other bars."""
-        if len(turn) < _BURST or self._inputs.markets:
+        if len(turn) < _BURST or self._inputs.markets or self._inputs.breadths:
             return [], turn
         fresh_N = self._windows.put_fresh([arrival.bar for arrival in turn], self._now_ms).tolist()
         placed = [Stored(arrival, 0) for arrival, fresh in zip(turn, fresh_N, strict=True) if fresh]
@@ -103,6 +108,19 @@ class Intake:
             for symbol in self._windows.with_unpublished(first_ms):
                 healed += self._unsaid(arrival, symbol, market.lag)
         return healed
+
+    def _completed(self, arrival: Arrival, complete_ms: int) -> list[Stored]:
+        """Bars that waited for the last member of a breadth, now that all have come further than this."""
+        if self._behind.complete_ms(self._windows) <= complete_ms:
+            return []
+        lag_ms = min(one.lag for one, _ in self._inputs.breadths) * self._windows.interval.ms
+        from_ms = complete_ms + lag_ms + 1
+        waiting = [
+            _late(bar, arrival, revision)
+            for symbol in self._windows.with_unpublished(from_ms)
+            for bar, revision in self._windows.unpublished(symbol, from_ms)
+        ]
+        return [one for one in waiting if _key(one) not in self._said]
 
 
 def _late(bar: Bar, filler: Arrival, revision: int) -> Stored:

@@ -111,6 +111,7 @@ class Pipeline:
         trust: Trust | None = None,
         engine: str = "",
         records: Callable[[], Records] | None = None,
+        gone: Collection[str] = (),
     ) -> None:
         self._manifest = manifest
         self._trust = trust or Trust(manifest.inputs, {})
@@ -121,11 +122,13 @@ class Pipeline:
         self._publish_late = publish_late
         self._top = top
         self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
-        self._behind = Behind(self._inputs, fill=fill)
-        self._market_lag = max((one.lag for one in self._inputs.markets), default=0)
+        self._behind = Behind(self._inputs, fill=fill, gone=gone)
+        self._market_lag = max((one.lag for one in manifest.inputs), default=0)
         self.bars_needed = self._inputs.bars_needed
         self.fewest_bars = self._inputs.fewest_bars
-        self.markets = tuple(dict.fromkeys(one.symbol for one in self._inputs.markets))
+        breadths = [one for one, _ in self._inputs.breadths]
+        members = [name for one in breadths for name in one.members if name not in gone]
+        self.markets = tuple(dict.fromkeys([*(one.symbol for one in self._inputs.markets), *members]))
         """Symbols whose bars are read beside those of every other."""
 
     def prepare(

@@ -87,7 +87,15 @@ def replayed(
     symbols = together([spelled(feed, one.symbols) for feed, one in zip(feeds, config.feed.venues, strict=True)])
     any_spelling = partial(spelled_as, feeds, set(symbols))
     known = _known(config, manifest, any_spelling)
-    pipeline = Pipeline(manifest, bundle.digest, publish_late=True, top=config.publish.top, fill=fill, records=known)
+    pipeline = Pipeline(
+        manifest,
+        bundle.digest,
+        publish_late=True,
+        top=config.publish.top,
+        fill=fill,
+        records=known,
+        gone=config.feed.gone,
+    )
     stream = BarStream(bars, interval, with_markets(symbols, pipeline.markets), any_spelling)
     span = Span(
         symbols,

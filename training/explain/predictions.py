@@ -13,6 +13,7 @@ import numpy.typing as npt
 from core import attention
 from core.barfile import BarFile
 from core.bars import CLOSE, TimeArray
+from core.breadth import Breadth
 from core.errors import DataError
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
@@ -132,7 +133,7 @@ class Predictions(msgspec.Struct, frozen=True):
         """The columns of an input."""
         return self.panel.inputs[place].features
 
-    def feature_set(self, place: int = 0) -> FeatureSet:
+    def feature_set(self, place: int = 0) -> FeatureSet | Breadth:
         """The features of an input."""
         return self.panel.market.features if place and self.panel.market is not None else self.panel.features
 
