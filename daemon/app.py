@@ -1,6 +1,7 @@
 """Builds the daemon from its settings and runs it until it is told to stop. The only file that knows all others."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from core import bundle as bundles
 from core import reference as references
@@ -18,6 +19,7 @@ from core.bundle import REFERENCE, Bundle, Manifest
 from core.errors import FeedError, FencedError
 from core.inputs import Inputs
 from core.windows import Windows
+from daemon.challenging import Opened, open_beside
 from daemon.config import Config, HttpConfig, VenueConfig
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
@@ -31,11 +33,12 @@ from daemon.listening.stream import StreamSource
 from daemon.listening.wire import wire
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
+from daemon.predicting.challenger import Challenger
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.known import Known, external
 from daemon.predicting.parity import Parity
-from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
+from daemon.predicting.pipeline import NEVER_MS, Batch, Pipeline, with_markets
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.profile import RunningProfile
 from daemon.predicting.standby import Standby
@@ -148,6 +151,7 @@ class Daemon:
         known: Known | None,
         standby: Standby | None,
         watcher: Watcher,
+        challengers: Sequence[Challenger],
     ) -> None:
         self.url = url
         self._sources = sources
@@ -160,6 +164,7 @@ class Daemon:
         self._known = known
         self._standby = standby
         self._watcher = watcher
+        self._challengers = challengers
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -172,6 +177,7 @@ class Daemon:
             told = tasks.create_task(self._tell_when_ready(), name="ready")
             known = tasks.create_task(self._known.look_forever(), name="external") if self._known else None
             folding = tasks.create_task(self._watcher.watch_forever(), name="watch")
+            beside = [tasks.create_task(one.predict_forever(), name="challenger") for one in self._challengers]
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -186,6 +192,8 @@ class Daemon:
                 making.cancel()
             checked.cancel()
             folding.cancel()
+            for one in beside:
+                one.cancel()
             watched.cancel()
             if known:
                 known.cancel()
@@ -236,6 +244,7 @@ async def _build(
     )
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)
+    beside = [open_beside(config, Path(one), manifest, windows, known) for one in config.bundle.challengers]
     status = Status(metrics, _about(config, bundle, engine), len(watched))
     # A market that no venue was asked for is the first one's.
     by_feed[0] += watched[len(symbols) :]
@@ -291,6 +300,7 @@ async def _build(
         if stream
         else None
     )
+    challengers = _challengers(config, beside, windows, store, metrics, stack)
     predictor = Predictor(
         pipeline,
         windows,
@@ -304,15 +314,14 @@ async def _build(
         request_fill=all_sources.request_fill,
         venue_time_ms=all_sources.venue_time_ms,
         watcher=status,
-        committed=parity.offer,
+        committed=partial(_committed, [parity, *challengers]),
         wall_ms=wall_ms,
         clock_s=time.monotonic,
         ahead=ahead,
         standing=lambda: watcher.standing,
     )
     watcher = _watcher(watch, bundle.digest, store, metrics, inbox, stack)
-    notifier = Notifier(os.environ)
-    stack.callback(notifier.close)
+    notifier = stack.enter_context(contextlib.closing(Notifier(os.environ)))
     standby = (
         Standby(
             store,
@@ -329,7 +338,9 @@ async def _build(
         if config.store.standby
         else None
     )
-    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, watcher)
+    return Daemon(
+        server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, watcher, challengers
+    )
 
 
 def _known(
@@ -376,6 +387,47 @@ def _watch(config: Config, bundle: Bundle, metrics: Metrics) -> Watch:
         promised = {"false_alarms_per_quarter": watch.drift.monitor.rate, "statistics": len(watch.drift.monitor.labels)}
         log.info("drift is watched", extra=promised)
     return watch
+
+
+class _Follower(Protocol):
+    """Somebody who looks at what the store has."""
+
+    def offer(self, batch: Batch) -> None:
+        """The store has it."""
+
+
+def _committed(followers: Sequence[_Follower], batch: Batch) -> None:
+    for one in followers:
+        one.offer(batch)
+
+
+def _challengers(
+    config: Config,
+    beside: Sequence[Opened],
+    windows: Windows,
+    store: RedisStore,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> list[Challenger]:
+    challengers = []
+    for one in beside:
+        record = store.shadow(one.bundle.digest)
+        stack.push_async_callback(record.close)
+        challengers.append(
+            Challenger(
+                one.pipeline,
+                windows,
+                one.engine,
+                record,
+                metrics.shadowed,
+                shares=one.shares,
+                maxlen=config.store.stream_maxlen,
+                wall_ms=wall_ms,
+            )
+        )
+        manifest = one.bundle.manifest
+        log.info("a challenger predicts beside it", extra={"model": manifest.name, "version": manifest.version})
+    return challengers
 
 
 def _watcher(

@@ -23,6 +23,8 @@ class BundleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = "auto"
     graph: Literal["auto", "full", "stream"] = "auto"
     """Whole windows at the close, or all but their newest row before it; auto: that, where it gives the same bits."""
+    challengers: tuple[str, ...] = ()
+    """Bundles that predict the same bars beside it, to records of their own: gaze score compares them."""
 
 
 class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,7 +238,11 @@ def _from_folder(config: Config, folder: Path) -> Config:
     return replace(
         config,
         feed=replace(_beside(config.feed, folder), more=tuple(_beside(one, folder) for one in config.feed.more)),
-        bundle=replace(config.bundle, path=str(folder / config.bundle.path)),
+        bundle=replace(
+            config.bundle,
+            path=str(folder / config.bundle.path),
+            challengers=tuple(str(folder / one) for one in config.bundle.challengers),
+        ),
         external=replace(config.external, path=config.external.path and str(folder / config.external.path)),
         store=replace(
             config.store,

@@ -186,6 +186,12 @@ class Pipeline:
         inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
         return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
 
+    def again(self, windows: Windows, predicted: Sequence[Stored]) -> Batch:
+        """What another model predicted, and this one's inputs for those of it that have a whole window here."""
+        cut = self._behind.cut(windows, predicted)
+        inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
+        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
+
     def finish(
         self,
         batch: Batch,

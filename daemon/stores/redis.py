@@ -93,9 +93,13 @@ class RedisStore:
             ring.offset_bytes(max(1, capacity // _RENEWALS_A_TURN)),
         )
 
-    def record(self, stream: str = "") -> Record:
-        """What was published, or another stream of these keys, over a connection of its own."""
-        return Record(self._url, self._keys, stream or self._keys.stream)
+    def record(self) -> Record:
+        """What was published, over a connection of its own."""
+        return Record(self._url, self._keys, self._keys.stream)
+
+    def shadow(self, digest: str) -> Record:
+        """What a challenger would have said, over a connection of its own."""
+        return Record(self._url, self._keys, self._keys.shadow(digest))
 
     @property
     def address(self) -> str:

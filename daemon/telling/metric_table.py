@@ -120,6 +120,10 @@ TABLE: Final = (
     Told("gaze_drift_observations", "gauge", MODEL, "Observations held against the reference so far."),
     Told("gaze_features_missing", "gauge", MODEL, "Features that no symbol had in the newest observation."),
     Told("gaze_features_stuck", "gauge", MODEL, "Features that have stood still for a day of observations."),
+    Told("gaze_shadow_predictions_total", "counter", MODEL,
+         "Predictions of challengers, written beside those that serve."),
+    Told("gaze_shadow_predictions_passed_over_total", "counter", MODEL,
+         "Predictions that challengers had no time for: the bundle that serves goes first."),
     Told("gaze_closes_watched_total", "counter", MODEL, "Closes whose predictions were taken into drift and score."),
 
     Told("gaze_score_ratio", "gauge", (*_VALUE, "measure"),

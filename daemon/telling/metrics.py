@@ -252,6 +252,11 @@ class Metrics:
         """From now on the model stands as this watch says."""
         self._watch.start(watch)
 
+    def shadowed(self, written: int, passed_over: int) -> None:
+        """A challenger wrote so many predictions, and passed over so many."""
+        self._counters["gaze_shadow_predictions_total"].labels(self._model).inc(written)
+        self._counters["gaze_shadow_predictions_passed_over_total"].labels(self._model).inc(passed_over)
+
     def watched(self, watch: Watch) -> None:
         """Closes were settled."""
         self._watch.watched(watch)
