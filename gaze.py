@@ -40,6 +40,7 @@ _BENCHMARKS = {
     "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
     "latency": "One bar at a time. Example: gaze bench latency --minutes 4",
     "scale": "Bursts of more and more symbols. Example: gaze bench scale --symbols 10,1000",
+    "stages": "Where each microsecond of a burst goes. Example: gaze bench stages --symbols 1024",
     "peers": "The burst in other pipelines. Example: gaze bench peers --symbols 1000",
     "table": "The README's table, from benchmarks/results. Example: gaze bench table --write",
     "train": "A training beside the obvious PyTorch loop and skorch. Example: gaze bench train --epochs 1",
