@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import redis.asyncio
 from bundles import a_bundle
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from core.barfile import BarFile, SymbolBars
 from core.prediction import Message
@@ -35,7 +37,8 @@ def a_venue(name: str, bars: BarFile, symbols: dict[str, str], subscribers: int 
 
 async def until(url: str, expected: set[tuple[str, str]]) -> None:
     """Until predictions of these venues and symbols stand in the store."""
-    async with redis.asyncio.Redis(unix_socket_path=url) as client:
+    patience = Retry(ConstantBackoff(0.1), 300)
+    async with redis.asyncio.Redis(unix_socket_path=url, retry=patience) as client:
         last, seen = b"0", set[tuple[str, str]]()
         while not expected <= seen:
             for _, entries in await client.xread({"gaze:{0}:predictions:demo": last}, block=500):
