@@ -1,22 +1,25 @@
-"""The protocol of bars, messages and the lease, told as a small model and held against the real server."""
+"""The protocol of bars, messages, the lease and its takeover, as a small model, held against the real server."""
 
 import asyncio
-from collections.abc import Coroutine
+import hashlib
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
 import redis.asyncio as redis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from kept import Place
 
 from core.bars import Interval
-from core.errors import FencedError
+from core.errors import FencedError, StoreError
 from core.windows import EMPTY, Windows
 from daemon.ports import Entry
+from daemon.stores import redis as stores
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
+from daemon.stores.wire import command
 
 HOUR = Interval.parse("1h")
 CAPACITY = 3
@@ -91,6 +94,7 @@ class Protocol(RuleBasedStateMachine):
         self.count = 0
         self.former = []
         self.store = self.opened()
+        self.replica = {}
 
     def do(self, work: Coroutine[Any, Any, Any]):
         return self.loop.run_until_complete(work)
@@ -123,6 +127,36 @@ class Protocol(RuleBasedStateMachine):
     def another_daemon_takes_over(self):
         self.former.append(self.store)
         self.store = self.opened()
+        self.the_replica_catches_up()
+
+    @rule()
+    def another_daemon_waits_until_the_lease_has_run_out(self):
+        waiting = RedisStore(self.url, KEYS, HOUR, CAPACITY, answer_s=60.0)
+        self.do(waiting.connect())
+        self.do(self.store.beat())
+        assert self.do(waiting.seek()) is not None
+        self.do(self.client.pexpire(KEYS.lease, 0))
+        assert self.do(waiting.seek()) is None
+        self.former.append(self.store)
+        self.store = waiting
+        self.the_replica_catches_up()
+
+    @rule()
+    def the_daemon_ends_and_starts_again(self):
+        self.do(self.store.release())
+        self.another_daemon_waits_until_the_lease_has_run_out()
+
+    @rule()
+    def the_replica_catches_up(self):
+        self.replica = {key: self.do(self.client.dump(key)) for key in self.do(self.client.keys("*"))}
+
+    @rule()
+    def the_replica_becomes_the_primary(self):
+        self.store.guard(self.windows())
+        self.do(self.client.flushall())
+        for key, told in self.replica.items():
+            self.do(self.client.restore(key, 0, told))
+        self.do(self.store.beat())
 
     @rule(entry=asked)
     def a_former_daemon_tries(self, entry: Entry):
@@ -156,10 +190,14 @@ class Protocol(RuleBasedStateMachine):
             _, message = self.model.latest.get(symbol, (0, None))
             assert self.do(self.client.get(KEYS.latest(symbol))) == message
 
-    @invariant()
-    def the_windows_are_as_promised(self):
+    def windows(self):
         windows = Windows(HOUR, SYMBOLS, CAPACITY)
         self.do(self.store.load(windows))
+        return windows
+
+    @invariant()
+    def the_windows_are_as_promised(self):
+        windows = self.windows()
         for position, symbol in enumerate(SYMBOLS):
             found = {
                 int(windows.opened_at_ms_SC[position, slot]): (
@@ -178,19 +216,54 @@ class Protocol(RuleBasedStateMachine):
         self.do(self.client.aclose())
 
 
-def test_the_store_does_what_the_model_says(place: Place):
+def checked(place: Place, examples: int, phases: Sequence[Phase]) -> None:
+    """Try sequences of what may happen, and hold the store against the model after each step."""
     loop = asyncio.new_event_loop()
     try:
         run_state_machine_as_test(
             lambda: Protocol(place.url, place.client_url, loop),
             settings=settings(
-                max_examples=60,
+                max_examples=examples,
                 stateful_step_count=15,
                 deadline=None,
                 derandomize=True,
                 database=None,
+                phases=phases,
+                report_multiple_bugs=False,
                 suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no failure
             ),
         )
     finally:
         loop.close()
+
+
+def test_the_store_does_what_the_model_says(place: Place):
+    checked(place, 20, tuple(Phase))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_store_does_what_the_model_says_for_longer(place: Place):
+    checked(place, 100, tuple(Phase))
+
+
+@pytest.mark.parametrize(
+    ("check", "without"),
+    [
+        ("if kept[1] ~= token then", "if false then"),
+        pytest.param("number(kept[1]) < number(token)", "false", marks=pytest.mark.slow),
+        pytest.param("tonumber(kept[2] or 0) < known", "false", marks=pytest.mark.slow),
+        ("elseif published == revision then", "elseif false then"),
+        ("there_at_ms > opened_at_ms or", "false or"),
+    ],
+)
+def test_a_check_that_is_left_out_of_the_script_is_caught(
+    place: Place, monkeypatch: pytest.MonkeyPatch, check: str, without: str
+):
+    script = stores._COMMIT.decode()
+    assert script.count(check) == 1
+    changed = script.replace(check, without).encode()
+    monkeypatch.setattr(stores, "_COMMIT_SHA", hashlib.sha1(changed, usedforsecurity=False).hexdigest())
+    monkeypatch.setattr(stores, "_LOAD_COMMIT", command("SCRIPT", "LOAD", changed))
+    with pytest.raises((AssertionError, pytest.fail.Exception, StoreError, FencedError)):
+        checked(place, 200, (Phase.generate,))
