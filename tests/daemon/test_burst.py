@@ -11,10 +11,12 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 
 from core.bars import Bar
 from core.features import FeatureSet
+from core.inputs import Inputs
 from core.windows import Windows
 from daemon.inbox import Inbox
 from daemon.ports import Entry, Float32s
 from daemon.predicting import pipeline as pipelines
+from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
@@ -29,6 +31,7 @@ SYMBOLS = 1_200
 NEEDED = 28
 ROWS_A_PART = 512
 ENTRIES_A_CALL = 250
+STEPS_A_CALL = 64
 
 
 class Counted:
@@ -40,6 +43,8 @@ class Counted:
     def begin(self) -> None:
         """Count from nothing."""
         self.model_calls: list[int] = []
+        self.ahead: list[int] = []
+        self.steps: list[int] = []
         self.commits: list[int] = []
         self.encoded = 0
         self.feature_rows = 0
@@ -58,6 +63,23 @@ class Engine:
         rows = inputs["bars"]
         self._counted.model_calls.append(len(rows))
         return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
+
+
+class Stream:
+    """The same forecast in two parts; tells how many rows each part was given."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def prefix(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        rows = inputs["bars"]
+        self._counted.ahead.append(len(rows))
+        return {"seen": rows[:, :, 0]}
+
+    def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
+        self._counted.steps.append(len(states["seen"]))
+        rows = newest["bars"]
+        return {"return_1": rows[:, 0, 0], "attention": np.full((len(rows), 4), 0.25, np.float32)}
 
 
 class Store(RedisStore):
@@ -97,8 +119,18 @@ async def evalsha_calls(server: EmbeddedServer) -> int:
         return int((await client.info("commandstats"))["cmdstat_evalsha"]["calls"])
 
 
+async def all_run_ahead(ahead: Ahead, ready: asyncio.Queue[int]) -> None:
+    """Run ahead what can be, then stop, so that nothing but the burst is counted."""
+    making = asyncio.create_task(ahead.make_forever())
+    while await ready.get() < SYMBOLS:
+        pass
+    making.cancel()
+    await asyncio.wait([making])
+
+
+@pytest.mark.parametrize("graph", ["full", "stream"])
 async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_message(
-    tmp_path: Path, counted: Counted
+    tmp_path: Path, counted: Counted, graph: str
 ):
     symbols = [f"S{place}" for place in range(SYMBOLS)]
     manifest = a_manifest()
@@ -107,7 +139,9 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
     for number in range(1, NEEDED):
         for bar in closing(symbols, number):
             windows.put(bar)
-    inbox = Inbox(SYMBOLS)
+    inbox, ready = Inbox(SYMBOLS), asyncio.Queue[int]()
+    inputs = Inputs(manifest.inputs, HOUR)
+    ahead = Ahead(windows, inputs, Stream(counted), clock_s=lambda: 0.0, told=ready.put_nowait, quiet_s=0.0)
     metrics = Metrics(manifest, "digest", symbols[:3], ["binance"])
     async with EmbeddedServer(tmp_path / "server") as server:
         store = Store(server.url, Keys("demo"), HOUR, windows.capacity)
@@ -129,12 +163,15 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
             committed=lambda _: None,
             wall_ms=lambda: 10**15,
             clock_s=lambda: 0.0,
+            ahead=ahead if graph == "stream" else None,
         )
         predicting = asyncio.create_task(predictor.predict_until_closed())
         async with redis.Redis.from_url(server.url) as client, client.pubsub() as channel:
             await channel.subscribe(Keys("demo").channel)
             await channel.get_message(timeout=10)
             for number in (NEEDED, NEEDED + 1):
+                if number > NEEDED and graph == "stream":
+                    await all_run_ahead(ahead, ready)
                 before = await evalsha_calls(server) if number > NEEDED else 0
                 counted.begin()
                 for bar in closing(symbols, number):
@@ -146,6 +183,11 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
         assert counted.encoded == SYMBOLS
         assert counted.feature_rows == SYMBOLS
         assert counted.commits == [ROWS_A_PART, ROWS_A_PART, SYMBOLS - 2 * ROWS_A_PART]
-        assert sorted(counted.model_calls) == sorted(counted.commits)
+        whole = [] if graph == "stream" else counted.commits
+        assert sorted(counted.model_calls) == sorted(whole)
+        stepped = counted.commits if graph == "stream" else []
+        assert len(counted.steps) == sum(-(-rows // STEPS_A_CALL) for rows in stepped)
+        assert sum(counted.steps) == sum(stepped)
+        assert counted.ahead == []
         assert await evalsha_calls(server) - before <= sum(-(-rows // ENTRIES_A_CALL) for rows in counted.commits)
         await store.close()
