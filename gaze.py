@@ -36,6 +36,7 @@ _EXTRAS = {
 }
 _BENCHMARKS = {
     "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",
+    "start": "How soon windows are back after a restart. Example: gaze bench start --symbols 1000",
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
     "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
     "latency": "One bar at a time. Example: gaze bench latency --minutes 4",
