@@ -149,7 +149,8 @@ def _acl18(of: dict[str, Any]) -> list[str]:
             f"rule gives {of['obeyed']:,} of {of['labels']:,} labels. The test has {test['samples']:,} samples, as the "
             f"authors' code says, {100 * test['up']:.1f} % of them up, of the training part "
             f"{100 * train['up']:.1f} %, so that always saying up is right {100 * of['majority_of_training']:.1f} % "
-            "of the time. Published accuracies are 53.2 % (LSTM) to 57.2 % (Adv-ALSTM): the first is less than two "
+            "of the time. Published accuracies, as quoted from memory of the paper, are 53.2 % (LSTM) to 57.2 % "
+            "(Adv-ALSTM): the first is less than two "
             "points above saying nothing, where chance alone has a standard error of 0.8 points if all samples were "
             "independent, and stocks of one day are not."
         )

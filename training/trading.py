@@ -123,15 +123,12 @@ def book(samples: Samples, position_R: Floats) -> tuple[Floats, Floats, float]:
     """(M,) each: what the book earned over each bar and what share of it was traded; and how many years that were."""
     panel = samples.panel
     number_N = panel.number_R[samples.ends_N]
-    joined_R = np.zeros(len(position_R) + 1, bool)
-    joined_R[1:-1] = (np.diff(panel.number_R) == 1) & (np.diff(panel.symbol_R) == 0)
     close_R = panel.bars_R5[:, CLOSE]
     earned_R = np.zeros(len(position_R))
     held = np.flatnonzero(position_R)
     earned_R[held] = position_R[held] * (close_R[held + 1] / close_R[held] - 1)
-    before_R = np.where(joined_R[:-1], np.concatenate([[0.0], position_R[:-1]]), 0.0)
-    # What is held where a symbol's bars end is sold there.
-    turned_R = np.abs(position_R - before_R) + np.where(joined_R[1:], 0.0, np.abs(position_R))
+    # A symbol's bars, or a stretch of them, go on for a horizon after its last forecast: what is held is sold in it.
+    turned_R = np.abs(np.diff(position_R, prepend=0.0))
     some_R = (panel.number_R >= number_N.min()) & (panel.number_R <= number_N.max() + panel.horizon)
     moments, place_n = np.unique(panel.number_R[some_R], return_inverse=True)
     symbols = len(np.unique(panel.symbol_R[samples.ends_N]))

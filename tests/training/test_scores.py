@@ -58,7 +58,7 @@ def test_rank_ic_is_the_ic_of_ranks_and_ties_share_theirs():
 
 def test_rank_ic_ranks_each_moment_alone_in_whatever_order_they_come():
     random = np.random.default_rng(1)
-    predicted, actual = random.normal(size=(2, 3, 6)) + np.array([0.0, 50, -50])[:, None]
+    predicted, actual = random.normal(size=(2, 3, 6))
     ranks = [
         np.corrcoef(p.argsort().argsort(), a.argsort().argsort())[0, 1] for p, a in zip(predicted, actual, strict=True)
     ]
