@@ -3,15 +3,18 @@
 A score beside a leak means nothing, however narrow its interval.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import Samples
+from training.dataset import Panel, Samples
 from training.model import Model, Normalise
 from training.recipe import Recipe
 from training.run import Facts
+from training.scales import Scale
 from training.split import Parts
 
 NEAR: Final = 1e-3
@@ -21,7 +24,7 @@ NEAR: Final = 1e-3
 def leaks(recipe: Recipe, facts: Facts, model: Model, judged: Samples, parts: Parts | None) -> tuple[str, ...]:
     """A sentence for each leak. `parts`: those of the run, where the bars are the ones it was trained on."""
     found = [_shuffled(recipe), _in_time(facts, judged), _labels(facts, judged)]
-    if parts is not None:
+    if parts is not None and recipe.data.normalise:
         found += _scalers(model, parts)
     return tuple(sentence for sentence in found if sentence)
 
@@ -55,18 +58,32 @@ def _labels(facts: Facts, judged: Samples) -> str:
 
 def _scalers(model: Model, parts: Parts) -> list[str]:
     """Normalisations that are not those of the training part."""
-    whole = Samples(parts.train.panel, parts.train.panel.ends_N)
-    read = {"normalise": (parts.train.feature_rows, whole.feature_rows)}
-    if parts.train.panel.market is not None:
-        read["normalise_market"] = (parts.train.market_rows, whole.market_rows)
+    train, panel = parts.train, parts.train.panel
+    whole = Samples(panel, panel.ends_N)
     found = []
-    for name, (train, everything) in read.items():
-        scaler = getattr(model, name, None)
-        if not isinstance(scaler, Normalise) or _fits(scaler, train()):
-            continue
-        knew = "also of the windows judged" if _fits(scaler, everything()) else "not of the training part alone"
-        found.append(f"{name} has the mean and deviation {knew}")
+    for name, read in _read_by(model, panel).items():
+        scaler = model.get_submodule(name)
+        assert isinstance(scaler, Normalise)
+        if not _fits(scaler, read(train)):
+            knew = "also of the windows judged" if _fits(scaler, read(whole)) else "not of the training part alone"
+            found.append(f"{name} has the mean and deviation {knew}")
     return found
+
+
+def _read_by(model: Model, panel: Panel) -> dict[str, Callable[[Samples], npt.NDArray[np.float32]]]:
+    """The rows that each normalisation of a model is of; an ensemble has none of its own."""
+    if not hasattr(model, "normalise"):
+        return {}
+    read: dict[str, Callable[[Samples], npt.NDArray[np.float32]]] = {"normalise": Samples.feature_rows}
+    if panel.market is not None:
+        read["normalise_market"] = Samples.market_rows
+    for place, scale in enumerate(panel.scales):
+        read[f"normalise_scales.{place}"] = partial(_scale_rows, scale)
+    return read
+
+
+def _scale_rows(scale: Scale, samples: Samples) -> npt.NDArray[np.float32]:
+    return samples.scale_rows(scale)
 
 
 def _fits(scaler: Normalise, rows_RF: npt.NDArray[np.float32]) -> bool:

@@ -109,6 +109,9 @@ class Sweep:
         if tried[0].loss is None:
             raise DataError(f"no trial could be trained: {tried[0].refused}")
         best = self._read([_change(key, value) for key, value in tried[0].changes.items()])
+        # The deflated Sharpe ratio of what is trained of it allows for the best of so many.
+        tries = max(best.evaluate.tries, len(tried))
+        best = msgspec.structs.replace(best, evaluate=msgspec.structs.replace(best.evaluate, tries=tries))
         (self.folder / BEST).write_text(best.toml(), "utf-8")
         return tried
 

@@ -27,6 +27,19 @@ def test_an_honest_split_has_no_leak(purge: str, horizon: int, bars_path: Path, 
     assert job.evaluate(made, bars_path).leaks == ()
 
 
+def test_what_is_not_normalised_is_not_accused_and_longer_bars_are_looked_at_too(bars_path: Path, tmp_path: Path):
+    assert a_run(a_recipe("data.normalise=false"), bars_path, tmp_path / "plain").evaluation.leaks == ()
+    scaled = a_recipe("data.scales=['4h']", "data.scale_length=4", "model.family=hybrid_lstm", "split.purge=labels")
+    options = {"windows": [4], "hidden": 8, "heads": 2}
+    recipe = msgspec.structs.replace(scaled, model=msgspec.structs.replace(scaled.model, options=options))
+    made = a_run(recipe, bars_path, tmp_path / "scaled")
+    assert made.evaluation.leaks == ()
+    samples, _, parts = job.unseen(made, bars_path)
+    made.model.normalise_scales[0].mean.add_(made.model.normalise_scales[0].std)
+    (told,) = leaks(recipe, made.facts, made.model, samples, parts)
+    assert told.startswith("normalise_scales.0 has the mean and deviation not")
+
+
 def test_a_shuffled_split_is_named_as_leaking_wherever_its_scores_are_told(shuffled: Run, bars_path: Path):
     assert "split.shuffled" in shuffled.evaluation.leaks[0]
     assert any("windows judged end before the last that was trained on" in told for told in shuffled.evaluation.leaks)

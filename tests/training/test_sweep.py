@@ -45,6 +45,7 @@ def test_trials_are_told_best_first_and_the_best_recipe_is_written(whole: tuple[
     assert best.optimiser.learning_rate == tried[0].changes["optimiser.learning_rate"]
     assert best.model.options["hidden"] == tried[0].changes["model.options.hidden"]
     assert best.window.length in {6, 8, 10}
+    assert best.evaluate.tries == len(tried)
 
 
 def test_a_sweep_that_was_cut_off_goes_on_with_the_trials_it_would_have_had(
