@@ -31,3 +31,7 @@ class Epoch(msgspec.Struct, frozen=True):
     """The validation loss of each output, unweighted."""
     attention: dict[str, Seen] = {}
     """Where it looked after the epoch, by the attention's name."""
+    train_measures: dict[str, float] = {}
+    """Accuracy and area under the curve while it learned, dropout on, of outputs that say how likely something is."""
+    validation_measures: dict[str, float] = {}
+    """The same on the validation part, after the epoch."""

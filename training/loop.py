@@ -21,6 +21,7 @@ from training.optimisers import Rate, make
 from training.precision import Precision, device
 from training.recipe import Recipe
 from training.split import Parts
+from training.tally import Tally
 from training.together import Together
 from training.windows import Windows
 
@@ -85,9 +86,12 @@ class Fit:
             number = len(self.history) + 1
             started, current = time.perf_counter(), self._rate.now
             shuffled_N = self._train_N[torch.randperm(len(self._train_N), generator=self._shuffle)]
-            train_loss, norm = self._train(shuffled_N.to(self._device), partial(watch, number))
+            learned, held = Tally(self._model), Tally(self._model)
+            train_loss, norm = self._train(shuffled_N.to(self._device), learned, partial(watch, number))
             followed = Followed(self._model.attentions)
-            validation_loss, shares = measure(self._model, self._windows, self._validation_N, self._loss, followed)
+            validation_loss, shares = measure(
+                self._model, self._windows, self._validation_N, self._loss, followed, held
+            )
             if not math.isfinite(train_loss + validation_loss):
                 raise DataError(
                     f"the loss of epoch {number} is {train_loss}, of validation {validation_loss}. "
@@ -99,8 +103,19 @@ class Fit:
             if improved:
                 self._best_weights = _weights(self._model)
             seconds = time.perf_counter() - started
-            seen = followed.seen()
-            epoch = Epoch(number, train_loss, validation_loss, norm, seconds, improved, current, shares, seen)
+            epoch = Epoch(
+                number,
+                train_loss,
+                validation_loss,
+                norm,
+                seconds,
+                improved,
+                current,
+                shares,
+                followed.seen(),
+                learned.measures(),
+                held.measures(),
+            )
             self.history = (*self.history, epoch)
             self._rate.next(validation_loss)
             yield epoch
@@ -135,7 +150,7 @@ class Fit:
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(state["random"]["cuda"])
 
-    def _train(self, ends_N: Tensor, watch: Callable[[float], None]) -> tuple[float, float]:
+    def _train(self, ends_N: Tensor, tally: Tally, watch: Callable[[float], None]) -> tuple[float, float]:
         """One pass over the training windows: mean loss and mean norm of the gradients before clipping."""
         model = self._model.train()
         weights = list(model.parameters())
@@ -147,7 +162,9 @@ class Fit:
             with self.precision.cast():
                 raw = model.raw(*self._windows.inputs(ends))
             raw = {name: values.float() for name, values in raw.items()}
-            loss, _ = self._loss(raw, self._windows.labels(ends), self._windows.volatility(ends))
+            labels = self._windows.labels(ends)
+            loss, _ = self._loss(raw, labels, self._windows.volatility(ends))
+            tally.add(raw, labels)
             if self._looking.asked:
                 loss = loss + self._looking(raw, self._windows.events(ends))
             # Each of the batches that make one step counts by its share of them.
@@ -167,17 +184,29 @@ def fit(model: Model, parts: Parts, recipe: Recipe, watch: Watch) -> Iterator[Ep
 
 
 def measure(
-    model: Model, windows: Windows, ends_N: Tensor, loss: Objective, followed: Followed | None = None, batch: int = 256
+    model: Model,
+    windows: Windows,
+    ends_N: Tensor,
+    loss: Objective,
+    followed: Followed | None = None,
+    tally: Tally | None = None,
+    batch: int = 256,
 ) -> tuple[float, dict[str, float]]:
-    """Mean loss over the windows, and that of each output; no dropout, no gradient. `followed` sees where it looks."""
+    """Mean loss over the windows, and that of each output; no dropout, no gradient.
+
+    `followed` sees where it looks, `tally` what it says.
+    """
     model.eval()
     total, shares = 0.0, dict.fromkeys((output.name for output in model.outputs), 0.0)
     with torch.inference_mode():
         for ends in torch.split(ends_N, batch):
             raw = model.raw(*windows.inputs(ends))
-            batch_loss, parts = loss(raw, windows.labels(ends), windows.volatility(ends))
+            labels = windows.labels(ends)
+            batch_loss, parts = loss(raw, labels, windows.volatility(ends))
             if followed is not None:
                 followed.add(raw)
+            if tally is not None:
+                tally.add(raw, labels)
             total += batch_loss.item() * len(ends)
             for name, part in parts.items():
                 shares[name] += part.item() * len(ends)

@@ -33,4 +33,6 @@ class EpochBar:
         """Print an epoch's line."""
         mark = "  best" if epoch.best else ""
         losses = f"train {epoch.train_loss:.5f}  validation {epoch.validation_loss:.5f}"
+        areas = [value for name, value in epoch.validation_measures.items() if name.endswith(".auc")]
+        losses += f"  area {sum(areas) / len(areas):.3f}" if areas else ""
         self._console.print(f"epoch {epoch.number:3d}  {losses}  {epoch.seconds:.1f} s{mark}", highlight=False)

@@ -19,6 +19,7 @@ class Unfinished:
 
     def __init__(self, out: Path, recipe: Recipe, bars_fingerprint: str) -> None:
         self.path = out.with_name(f"{out.name}.unfinished")
+        self._beside = out.with_name(f".{self.path.name}.writing")
         self._of = {"recipe": recipe.toml(), "bars": bars_fingerprint}
 
     def read(self) -> State | None:
@@ -45,13 +46,13 @@ class Unfinished:
     def write(self, state: State) -> None:
         """Keep a state in the place of the one before; whatever happens meanwhile, one of the two is there."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.writing")
-        with beside.open("wb") as file:
+        with self._beside.open("wb") as file:
             torch.save({"of": self._of, "state": state}, file)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.path)
+        self._beside.replace(self.path)
 
     def remove(self) -> None:
         """Forget it."""
         self.path.unlink(missing_ok=True)
+        self._beside.unlink(missing_ok=True)

@@ -158,7 +158,7 @@ def test_the_validation_loss_of_every_output_is_told():
     [
         ("optimiser.kind=adm", "optimiser.kind = adam"),
         ("optimiser.loss=msse", "optimiser.loss = huber"),
-        ("optimiser.rates.lsmt=0.1", "the model has normalise, heads, lstm"),
+        ("optimiser.rates.lsmt=0.1", "the model has normalise, normalise_scales, heads, lstm"),
         ("loss.weights.retrun=0.1", "loss.weights names 'retrun'"),
     ],
 )
