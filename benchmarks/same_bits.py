@@ -335,6 +335,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=Path, action="append", required=True, help="Parquet file; may be repeated")
     parser.add_argument("--interval", help="where a file has several")
+    parser.add_argument("--from", dest="begin", default="", help="leave out bars before this day")
     parser.add_argument("--history", type=int, default=300, help="bars of each file that are past at the start")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
@@ -342,7 +343,9 @@ def main(arguments: list[str] | None = None) -> None:
     for file in asked.bars:
         with tempfile.TemporaryDirectory(prefix="gaze-bits-") as temporary:
             folder = Path(temporary)
-            counts.append(asyncio.run(measure(folder, read(folder, file, asked.interval), file.name, asked.history)))
+            bars = read(folder, file, asked.interval, asked.begin)
+            counts.append(asyncio.run(measure(folder, bars, file.name, asked.history)))
+        print(f"{counts[-1].rows:,} rows of {file.name}, {counts[-1].differing} numbers differ", file=sys.stderr)
     print(json.dumps(msgspec.to_builtins(counts), indent=2) if asked.json else table(counts))
     if not all(one.clean for one in counts):
         sys.exit(1)

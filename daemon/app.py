@@ -132,6 +132,8 @@ def _proven(config: Config, bundle: Bundle) -> tuple[OpenEngine, OpenStream | No
     stream, why = stream_of(config.bundle.graph, engine, bundle)
     graph = "whole windows at the close" if stream is None else "all but the newest row of a window before its close"
     log.info("how the model is run", extra={"graph": graph, "why": why})
+    if bundle.manifest.recipe.get("data", {}).get("sessions"):
+        log.warning("trained on sessions, but bars are counted by the clock: a venue that closes fills no window")
     return engine, stream
 
 

@@ -139,7 +139,8 @@ def _report(
         of.panel.interval.name,
         of.panel.length,
         tuple(
-            InputReport(one.name, one.symbol or one.interval, one.window.length, one.features) for one in subject.inputs
+            InputReport(one.name, one.symbol or one.interval or "all symbols", one.window.length, one.features)
+            for one in subject.inputs
         ),
         len(of),
         len(np.unique(of.panel.symbol_R[of.samples.ends_N])),
