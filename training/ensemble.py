@@ -96,7 +96,7 @@ class Streaming(Ensemble):
         states: dict[str, Tensor] = {}
         for number, member in enumerate(self._readers, start=1):
             own: Any = member.model
-            rows = [x[:, x.shape[1] + 1 - member.length :] for x in x_NTF]
+            rows = [x[:, x.shape[1] + 1 - own_length :] for x, own_length in zip(x_NTF, member.lengths, strict=True)]
             states |= {f"member_{number}_{name}": state for name, state in own.prefix(*rows).items()}
         return states
 
@@ -107,20 +107,21 @@ class Streaming(Ensemble):
             own: Any = member.model
             mine = {name: state for name, state in states.items() if name.startswith(f"member_{number}_")}
             said.append(own.step({name.split("_", 2)[2]: state for name, state in mine.items()}, *x_N1F))
-        return self._together(said, max(member.length for member in self._readers))
+        return self._together(said, max(member.lengths[0] for member in self._readers))
 
 
 class Reader(nn.Module):
     """A member reading its own newest rows of windows that may be longer."""
 
-    def __init__(self, model: Model, length: int) -> None:
+    def __init__(self, model: Model, lengths: tuple[int, ...]) -> None:
         super().__init__()
         self.model = model
-        self.length = length
+        self.lengths = lengths
 
     def forward(self, *x_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F) of each input -> every output and attention of the member."""
-        said: dict[str, Tensor] = self.model(*(x[:, x.shape[1] - self.length :] for x in x_NTF))
+        own = (x[:, x.shape[1] - length :] for x, length in zip(x_NTF, self.lengths, strict=True))
+        said: dict[str, Tensor] = self.model(*own)
         return said
 
 
@@ -153,15 +154,15 @@ def build(options: Mapping[str, Any], inputs: tuple[Input, ...], outputs: tuple[
 
 
 def _reader(member: Member, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> Reader:
-    window = {"kind": member.kind, "length": member.length, "minimum": member.fewest}
-    beside = {"kind": "rolling", "length": member.length, "minimum": member.length}
-    own = tuple(
-        msgspec.structs.replace(one, window=msgspec.convert(window if one.source == "symbol" else beside, Window))
-        for one in inputs
-    )
+    windows = {
+        "symbol": Window(member.kind, member.length, member.fewest),
+        "market": Window("rolling", member.length, member.length),
+    }
+    # Longer bars of the symbol have a window of their own, the same for every member.
+    own = tuple(one if one.parts > 1 else msgspec.structs.replace(one, window=windows[one.source]) for one in inputs)
     model = families.build(member.family, member.options, own, outputs)
     calibration.attach(model, member.calibration)
-    return Reader(model, member.length)
+    return Reader(model, tuple(one.window.length for one in own))
 
 
 def _widened(weights: Tensor, seen: Attention, length: int) -> Tensor:

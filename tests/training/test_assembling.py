@@ -43,8 +43,7 @@ def joined(members: tuple[Run, ...], bars_path: Path, tmp_path_factory: pytest.T
 def test_every_output_is_the_weighted_mean_of_what_the_members_say(
     joined: Run, members: tuple[Run, ...], bars_path: Path
 ):
-    made = panel(barfile.read(bars_path, "1h"), joined.recipe)
-    test = Samples(made, made.ends_N[made.opened_at_ms_R[made.ends_N] >= joined.facts.ends["test"][0]])
+    test = _test_part(joined, bars_path)
     said = predict(joined.model, test)
     # The rows of the buffer are the same whatever the window.
     own = [predict(one.model, Samples(Job(one.recipe, bars_path).panel, test.ends_N)) for one in members]
@@ -134,3 +133,28 @@ def test_the_recipe_of_an_ensemble_reads_back(joined: Run):
     again = run.load(joined.folder).recipe
     assert msgspec.to_builtins(again) == msgspec.to_builtins(joined.recipe)
     assert again.model.options["members"]["3"]["family"] == "attention_lstm"
+
+
+def test_members_that_read_longer_bars_or_a_market_read_them_in_an_ensemble_too(bars_path: Path, tmp_path: Path):
+    """The longer bars keep their own window; the market's is as long as its member's."""
+    scaled = ("data.scales=['2h', '4h']", "data.scale_length=3", "data.scale_features='log_return_1, parkinson_12'")
+    hybrid = ("model.family=hybrid_lstm", "model.options={hidden=8, heads=2}", "label.kind=direction")
+    cross = "{d_model=8, heads=2, layers=1, feed_forward=8, market_layers=1}"
+    market = ("model.family=cross_attention", f"model.options={cross}", "data.market=S0", "data.market_features=btc_3")
+    for changes, inputs in (((*scaled, *hybrid, "split.purge=labels"), 3), (market, 2)):
+        folder = tmp_path / changes[-1].replace("/", "_")
+        longer = (*changes, "seed=1", "window.length=10")
+        pair = [a_run(a_recipe(*one), bars_path, folder / str(place)) for place, one in enumerate((changes, longer))]
+        both = assemble(pair, bars_path, folder / "both", "both", [0.5, 0.5])
+        assert len(both.inputs) == inputs
+        assert job.evaluate(both, bars_path) == both.evaluation
+        test = _test_part(both, bars_path)
+        said = predict(both.model, test)
+        output = both.outputs[0].name
+        own = [predict(one.model, Samples(Job(one.recipe, bars_path).panel, test.ends_N))[output] for one in pair]
+        np.testing.assert_allclose(said[output], (own[0] + own[1]) / 2, atol=1e-6)
+
+
+def _test_part(joined: Run, bars_path: Path) -> Samples:
+    made = panel(barfile.read(bars_path, "1h"), joined.recipe)
+    return Samples(made, made.ends_N[made.opened_at_ms_R[made.ends_N] >= joined.facts.ends["test"][0]])
