@@ -38,7 +38,9 @@ def test_training_and_export_work_with_redis_and_websockets_hidden():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["train"], ["export"], ["bars", "fetch"], ["watch"], ["exchange"]])
+@pytest.mark.parametrize(
+    "words", [[], ["run"], ["train"], ["export"], ["bars", "fetch"], ["watch"], ["exchange"], ["explain"]]
+)
 def test_the_help_of_a_command_loads_nothing_heavy(words: list[str]):
     code = f"""
 import sys

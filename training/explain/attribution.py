@@ -28,6 +28,8 @@ Forecast = Callable[[Reads], Doubles]
 PATH_STEPS: Final = 32
 WINDOWS: Final = 2_048
 """So many windows are held at once."""
+GRAPHS: Final = 256
+"""So many windows of 48 steps are differentiated at once."""
 OCCLUDED: Final = 96
 """No more places than these are taken away one by one: steps of longer windows go together."""
 CELLS: Final = 1_500
@@ -98,21 +100,41 @@ def input_x_gradient(model: nn.Module, output: Output, x: Reads, usual: Reads) -
     def from_usual(*away: Tensor) -> Tensor:
         return _told(model, output, *(one + row for one, row in zip(away, usuals, strict=True)))
 
-    away = tuple((torch.from_numpy(one) - row).requires_grad_() for one, row in zip(x, usuals, strict=True))
-    return _plain(InputXGradient(from_usual).attribute(away))
+    def told(some: Reads) -> tuple[Tensor, ...]:
+        away = tuple((torch.from_numpy(one) - row).requires_grad_() for one, row in zip(some, usuals, strict=True))
+        return tuple(InputXGradient(from_usual).attribute(away))
+
+    return _in_parts(told, x, _graphs(x))
 
 
 def integrated_gradients(model: nn.Module, output: Output, x: Reads, usual: Reads) -> tuple[Doubles, ...]:
     """(N, T, F) of each input: shares of the forecast less that of usual rows alone; they add up to it, nearly."""
-    usuals = (torch.from_numpy(np.broadcast_to(row, one.shape).copy()) for one, row in zip(x, usual, strict=True))
-    found = IntegratedGradients(lambda *along: _told(model, output, *along)).attribute(
-        tuple(torch.from_numpy(one) for one in x),
-        baselines=tuple(usuals),
-        n_steps=PATH_STEPS,
-        method="riemann_middle",
-        internal_batch_size=max(len(x[0]), WINDOWS),
+
+    def told(some: Reads) -> tuple[Tensor, ...]:
+        rows = (torch.from_numpy(np.broadcast_to(row, one.shape).copy()) for one, row in zip(some, usual, strict=True))
+        found: tuple[Tensor, ...] = IntegratedGradients(lambda *along: _told(model, output, *along)).attribute(
+            tuple(torch.from_numpy(one) for one in some),
+            baselines=tuple(rows),
+            n_steps=PATH_STEPS,
+            method="riemann_middle",
+            internal_batch_size=_graphs(x),
+        )
+        return found
+
+    return _in_parts(told, x, max(1, _graphs(x) // 8))
+
+
+def _graphs(x: Reads) -> int:
+    """How many windows are differentiated at once: what a model keeps of each for that is large."""
+    return max(8, int(GRAPHS * 48 // x[0].shape[1]))
+
+
+def _in_parts(told: Callable[[Reads], tuple[Tensor, ...]], x: Reads, together: int) -> tuple[Doubles, ...]:
+    parts = [told(tuple(one[at : at + together] for one in x)) for at in range(0, len(x[0]), together)]
+    return tuple(
+        np.nan_to_num(np.concatenate([one.detach().numpy() for one in every]).astype(np.float64))
+        for every in zip(*parts, strict=True)
     )
-    return _plain(found)
 
 
 def _told(model: nn.Module, output: Output, *x: Tensor) -> Tensor:
@@ -120,7 +142,3 @@ def _told(model: nn.Module, output: Output, *x: Tensor) -> Tensor:
     said: Tensor = model(*x)[output.name]
     told: Tensor = said if said.ndim == 1 else said @ torch.from_numpy(weights(output)).to(said.dtype)
     return told
-
-
-def _plain(found: tuple[Tensor, ...]) -> tuple[Doubles, ...]:
-    return tuple(np.nan_to_num(one.detach().numpy().astype(np.float64)) for one in found)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from core import attention
+from core.outputs import Kind
 from training.explain import together
 from training.explain.cases import importances, truths
 from training.explain.estimate import Draws, Estimate, Mask
@@ -118,13 +119,15 @@ def groups(of: Predictions, volatility_N: Doubles) -> dict[tuple[str, str], Mask
     known_N = np.isfinite(of.outcome_N) & (of.outcome_N != 0)
     low, high = np.quantile(of.confidence_N, (0.2, 0.8))
     calm, wild = np.quantile(volatility_N, (1 / 3, 2 / 3))
+    event = of.output.kind is Kind.PROBABILITY
+    says, denies, came, stayed = ("yes", "no", "it came", "it did not") if event else ("up", "down", "rose", "fell")
     groups: dict[tuple[str, str], Mask] = {
         ("outcome", "right"): of.right & known_N,
         ("outcome", "wrong"): ~of.right & known_N,
-        ("forecast", "up"): of.forecast_N > 0,
-        ("forecast", "down"): of.forecast_N <= 0,
-        ("came to be", "rose"): of.outcome_N > 0,
-        ("came to be", "fell"): of.outcome_N < 0,
+        ("forecast", says): of.forecast_N > 0,
+        ("forecast", denies): of.forecast_N <= 0,
+        ("came to be", came): of.outcome_N > 0,
+        ("came to be", stayed): of.outcome_N < 0,
         ("confidence", "surest fifth"): of.confidence_N >= high,
         ("confidence", "least sure fifth"): of.confidence_N <= low,
         ("regime", "calm third"): volatility_N <= calm,

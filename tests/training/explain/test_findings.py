@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from core import attention
+from core.outputs import Kind, Output
 from training.explain import findings, measure, reliability
 from training.explain.explaining import Explained
 from training.explain.report import AttentionReport
@@ -88,3 +89,10 @@ def test_the_entropy_of_a_head_is_that_of_its_single_looks(every_axis: Explained
 
 def _selective(of: AttentionReport) -> dict[str, object]:
     return {"displaced": msgspec.structs.replace(of.statistics["displaced"], value=0.5)}
+
+
+def test_of_an_event_it_is_told_whether_it_came(honest: Explained):
+    of = honest.predictions
+    event = msgspec.structs.replace(of, output=Output(Kind.PROBABILITY, 1))
+    names = {name for name in measure.groups(event, honest.volatility_N) if name[0] in {"forecast", "came to be"}}
+    assert names == {("forecast", "yes"), ("forecast", "no"), ("came to be", "it came"), ("came to be", "it did not")}

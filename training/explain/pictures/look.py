@@ -21,12 +21,8 @@ from training.explain.report import AttentionReport
 SAMPLES: Final = 10
 ROWS: Final = 24
 TINY: Final = 1e-4
-PAIRS: Final = (
-    (("outcome", "right"), ("outcome", "wrong")),
-    (("forecast", "up"), ("forecast", "down")),
-    (("confidence", "surest fifth"), ("confidence", "least sure fifth")),
-    (("regime", "calm third"), ("regime", "volatile third")),
-)
+PAIRS: Final = ("outcome", "forecast", "confidence", "regime")
+"""By what predictions are told apart in two."""
 
 
 def seven_panels(of: Explained, told: AttentionReport, look: Look) -> Figure:
@@ -211,16 +207,16 @@ def by_outcome(of: Explained, told: AttentionReport, look: Look) -> Figure:
     picture = style.figure(f"For whom {told.name} looks where", 12, 6.5)
     masks = groups(of.predictions, of.volatility_N)
     steps, even_NT = look.profile_NT.shape[1], look.even
-    for axes, pair in zip(picture.subplots(2, 2, sharex=True, sharey=True).ravel(), PAIRS, strict=True):
-        for key, colour, line in zip(pair, (style.BLUE, style.VERMILION), ("-", "--"), strict=True):
-            if key in masks:
-                even_T = even_NT[masks[key]].mean(axis=0)
-                mean_T = look.profile_NT[masks[key]].mean(axis=0)
-                lift_T = np.divide(mean_T, even_T, out=np.full(steps, np.nan, np.float32), where=even_T > 0)
-                axes.plot(np.arange(steps), lift_T, line, color=colour, label=f"{key[1]}, n = {masks[key].sum():,}")
+    for axes, by in zip(picture.subplots(2, 2, sharex=True, sharey=True).ravel(), PAIRS, strict=True):
+        pair = [(name, mask_N) for (of_kind, name), mask_N in masks.items() if of_kind == by]
+        for (name, mask_N), colour, line in zip(pair, (style.BLUE, style.VERMILION), ("-", "--"), strict=False):
+            even_T = even_NT[mask_N].mean(axis=0)
+            mean_T = look.profile_NT[mask_N].mean(axis=0)
+            lift_T = np.divide(mean_T, even_T, out=np.full(steps, np.nan, np.float32), where=even_T > 0)
+            axes.plot(np.arange(steps), lift_T, line, color=colour, label=f"{name}, n = {mask_N.sum():,}")
         axes.axhline(1, color="black", ls=":", lw=1.2, label="even")
         axes.set_ylabel("lift over even")
-        axes.set_title(f"By {pair[0][0]}")
+        axes.set_title(f"By {by}")
         axes.legend(loc="upper left")
         style.bars_ago(axes, steps)
     return picture
