@@ -12,7 +12,7 @@ from daemon.config import Config
 
 _AS_THEY_ARE: Final = ("README.md", "recipe.toml", "compose.yaml")
 _STAND_IN: Final = "127.0.0.1:9001"
-_SIMULATED: Final = tuple(f"SIM{number:02d}USDT" for number in range(20))
+_SIMULATED: Final = tuple(f"SIM{number:02d}USDT" for number in range(1, 21))
 
 
 def contents(venue: str = "", symbols: tuple[str, ...] = ()) -> dict[str, str]:

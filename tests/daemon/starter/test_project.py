@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -9,10 +10,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from core.bars import Interval
 from core.errors import ConfigError, UsageError
 from daemon import cli, config
 from daemon.starter import project
 from training import recipe
+from training.bars.simulate import simulate
 
 
 def begun(folder: Path, *words: str) -> str:
@@ -24,13 +27,19 @@ def begun(folder: Path, *words: str) -> str:
 def test_the_settings_are_read_and_follow_their_schema(tmp_path: Path):
     begun(tmp_path / "first")
     read = config.read(tmp_path / "first" / "gaze.toml")
-    assert (read.feed.symbols[0], len(read.feed.symbols)) == ("SIM00USDT", 20)
+    assert (read.feed.symbols[0], len(read.feed.symbols)) == ("SIM01USDT", 20)
     assert read.feed.rest_url == "http://127.0.0.1:9001"
     schema = json.loads((tmp_path / "first" / "gaze.schema.json").read_text())
     written = tomllib.loads((tmp_path / "first" / "gaze.toml").read_text())
     jsonschema.validate(written, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(written | {"feeed": {}}, schema)
+
+
+def test_the_symbols_are_those_that_the_readme_simulates(tmp_path: Path):
+    begun(tmp_path)
+    made = simulate(20, 30, Interval.parse("1h"), datetime(2024, 1, 1, tzinfo=UTC), 7)
+    assert set(config.read(tmp_path / "gaze.toml").feed.symbols) == set(made.bars["symbol"].unique())
 
 
 def test_the_recipe_is_one(tmp_path: Path):
