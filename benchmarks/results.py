@@ -55,7 +55,8 @@ def do(name: str, data: Path, work: Path) -> None:
     started = time.perf_counter()
     if name in TASKS:
         trained = train(TASKS[name], data, work)
-        told = {"recipe": name, **trained, "evaluation": evaluate(TASKS[name], work)}
+        judged = {"judged_with": commit(HOUSE)[:12], "evaluation": evaluate(TASKS[name], work)}
+        told = {"recipe": name, **trained, **judged}
     else:
         told = {"protocol": name, **machine(), "found": published.PROTOCOLS[name](data / "published", data / "bars")}
     KEPT.mkdir(parents=True, exist_ok=True)

@@ -30,8 +30,8 @@ ASKED: Final = r"<(\w+) (\w+) (\w+)>"
 HEAD: Final = """# Results
 
 What every recipe gives on real bars, beside what its source document claims and what is wrong with the claim.
-Nothing here was chosen for how it came out: one training each, one look at the final span, the profile that its
-section names. How to read the numbers: [scores](explanation/scores.md).
+Nothing here was chosen for how it came out: one training each, no choice between two looks at the final span, the
+profile that its section names. How to read the numbers: [scores](explanation/scores.md).
 
     python -m benchmarks.results --data ../shared/data --work build/results     # or: gaze bench results
 
@@ -60,7 +60,7 @@ def _recipe(task: Task, found: dict[str, Any]) -> str:
     told = (
         f"{of.windows:,} windows of {of.symbols} symbols, {_day(of.span[0])} to {_day(of.span[1])}. Trained in "
         f"{found['seconds'] / 60:.0f} minutes on {found['machine']}, load {found['load_before']} before, "
-        f"{found['at']}, commit {found['commit']}."
+        f"{found['at']}, commit {found['commit']}, judged with {found['judged_with']}."
     )
     verdicts = [f"- {sentence}" for sentence in (*report.leaking(of), *report.verdicts(of))]
     lines = [f"## {task.title}", "", f"    {_short(found['command'])}", "", told, "", *_tables(of), *verdicts, ""]

@@ -21,7 +21,7 @@ from training.intervals import bootstrap
 from training.leaks import leaks
 from training.predicting import predict
 from training.run import Run
-from training.scores import MEASURES, of_kind
+from training.scores import MEASURES, limits, of_kind
 
 MAIN: Final = 0
 """The place in COMPARED of the measure that decides which run is recommended."""
@@ -177,7 +177,10 @@ def _judged(output: Output, samples: Samples, said: dict[str, npt.NDArray[np.flo
 
 def _scores(judged: Judged, values: dict[tuple[str, str], npt.NDArray[np.float64]]) -> list[Score]:
     return [
-        Score(judged.output.name, measure, name, float(value_D[0]), *judged.draws.bounds(value_D))
+        Score(
+            *(judged.output.name, measure, name, float(value_D[0])),
+            *np.clip(judged.draws.bounds(value_D), *limits(measure)).tolist(),
+        )
         for (measure, name), value_D in values.items()
         if np.isfinite(value_D[0])
     ]

@@ -21,7 +21,7 @@ from training.curves import Curve, curve
 from training.dataset import Samples
 from training.intervals import Bootstrap, bootstrap
 from training.predicting import LOOKED, Said
-from training.scores import MEASURES, Forecasts, Measure, inside, lower_is_better, of_kind
+from training.scores import MEASURES, Forecasts, Measure, inside, limits, lower_is_better, of_kind
 from training.slices import By, Slice, slices
 from training.trading import Trade
 
@@ -239,8 +239,8 @@ def _scores(judged: Judged, values: dict[tuple[str, str], Floats], blocks: int) 
     found = []
     for (measure, predictor), value_D in values.items():
         if np.isfinite(value_D[0]) and np.isfinite(value_D[1:]).any():
-            bounds = judged.draws.bounds(value_D, blocks)
-            found.append(Score(judged.output.name, measure, predictor, float(value_D[0]), *bounds))
+            low, high = np.clip(judged.draws.bounds(value_D, blocks), *limits(measure)).tolist()
+            found.append(Score(judged.output.name, measure, predictor, float(value_D[0]), low, high))
     return found
 
 

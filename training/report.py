@@ -161,13 +161,15 @@ def trading(of: Evaluation) -> Table:
     return table
 
 
-def _earned(of: Trade) -> str:
+def _earned(of: Trade, usual: Trade | None) -> str:
     apart = "distinguishable from" if of.skilled else "not distinguishable from"
+    beside = f" Always on the more frequent side: {usual.sharpe:.2f}." if usual is not None else ""
     tries = "one try" if of.tries == 1 else f"{of.tries} tries"
     return (
         f"Trading on {of.output} at {of.cost_bps:g} bp is {apart} trading without skill: Sharpe ratio {of.sharpe:.2f} "
         f"a year ({of.low:.2f} to {of.high:.2f}) after costs, {of.before_costs:.2f} before, {100 * of.turnover:.0f} % "
         f"of the book each bar; after {tries} the chance of skill is {100 * of.deflated:.0f} % (deflated Sharpe)."
+        f"{beside}"
     )
 
 
@@ -204,7 +206,9 @@ def verdicts(of: Evaluation) -> list[str]:
     """One honest sentence for each comparison, for each band, and for what trading would have earned."""
     bands = [score for score in of.scores if score.measure.startswith(BAND)]
     own = [one for one in of.trades if one.predictor == MODEL]
-    return [*map(_sentence, of.comparisons), *map(_held, bands), *map(_earned, own)]
+    usual = {one.output: one for one in of.trades if one.predictor == "majority"}
+    earned = [_earned(one, usual.get(one.output)) for one in own]
+    return [*map(_sentence, of.comparisons), *map(_held, bands), *earned]
 
 
 def _held(of: Score) -> str:

@@ -256,6 +256,17 @@ def lower_is_better(name: str) -> bool:
     return name in MEASURES and MEASURES[name].lower_is_better
 
 
+def limits(name: str) -> tuple[float, float]:
+    """Between what a score of this measure lies anyway: an interval that is widened for few blocks ends there."""
+    if name in {"correlation", "ic", "rank_ic"}:
+        return -1.0, 1.0
+    if name == "qlike":
+        return -np.inf, np.inf
+    # The ranked probability score may pass one: it is a sum over classes.
+    unbounded = name in {"mse", "rmse", "mae", "rps", "pinball"}
+    return 0.0, np.inf if unbounded else 1.0
+
+
 def title(name: str) -> str:
     """What a measure is called in a report."""
     if name.startswith(BAND):

@@ -16,6 +16,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("results")
     run = a_run(a_recipe(), write_parquet(some_bars(), folder / "bars.parquet"), folder / "run")
     told = {"command": "gaze train", "seconds": 60, "machine": "m", "load_before": 1.0, "at": "now", "commit": "abc"}
+    told |= {"judged_with": "def"}
     (folder / "kept").mkdir()
     kept = told | {"evaluation": msgspec.to_builtins(run.evaluation)}
     (folder / "kept" / "bitcoin_hourly.json").write_text(json.dumps(kept))

@@ -200,3 +200,14 @@ def test_trading_takes_every_window_also_those_whose_label_is_not_known():
 
 def test_nothing_is_traded_where_no_cost_is_told(samples: Samples):
     assert traded(zeros(samples), baselines.learn(samples), samples, 0.0, 1) == ()
+
+
+def test_an_interval_ends_where_scores_end():
+    """Two blocks of time widen an interval by a factor of six: no share may pass one for that."""
+    made = panel(some_bars(symbols=6, bars=90), a_recipe("label.kind=direction"))
+    late_N = made.number_R[made.ends_N] > made.number_R.max() - 12
+    some = Samples(made, made.ends_N[late_N])
+    guess = np.random.default_rng(2).uniform(size=len(some)).astype(np.float32)
+    found = judge({"direction_1": guess}, baselines.learn(some), some, "made")
+    assert all(0 <= one.low <= one.value <= one.high <= 1 for one in found.scores)
+    assert any(one.low == 0 for one in found.scores)
