@@ -25,6 +25,9 @@ def export(
     bars: Annotated[
         Path | None, typer.Option(help="Bars to score 8-bit weights on, beside PyTorch: as gaze evaluate takes them.")
     ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Export this baseline of the run in its place: linear or boosting.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Export a run to a bundle, proven to give what PyTorch gives; refused, and nothing written, where it does not.
@@ -32,10 +35,14 @@ def export(
     Beside onnx come the two streaming graphs, where the model can be cut before its newest bar. 8-bit weights cost
     accuracy: refused past --tolerance-int8, and where a score on --bars leaves the interval of PyTorch's.
 
+    --baseline boosting exports what the network was judged beside, to be served and compared like it; it looks nowhere.
+
     Example: gaze export runs/demo --out bundles/demo --to onnx,int8
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
+    from core.golden import features  # noqa: PLC0415
+    from export.baseline import described, model_of, refuse_other  # noqa: PLC0415
     from export.bundle import make_bundle  # noqa: PLC0415
     from export.formats import FORMATS  # noqa: PLC0415
     from export.run import describe, judge_on, read_sample  # noqa: PLC0415
@@ -49,7 +56,11 @@ def export(
         tolerances = {kind: tolerance for kind in FORMATS if tolerance is not None} | {"int8": tolerance_int8}
         sample, reference = read_sample(run_folder)
         judge = judge_on(run, bars) if bars else None
-        bundle = make_bundle(out, run.model, manifest, sample, reference, formats, tolerances, judge)
+        chosen = model_of(baseline, run.baselines, run.outputs) if baseline else None
+        if baseline and chosen:
+            manifest = described(manifest, baseline)
+            refuse_other(chosen, baseline, run.baselines, features(manifest, sample))
+        bundle = make_bundle(out, chosen or run.model, manifest, sample, reference, formats, tolerances, judge)
     if as_json:
         print(_json(bundle))
         return

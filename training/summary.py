@@ -20,14 +20,17 @@ def summary(samples: Samples) -> Floats:
     Of the market, where there is one, the same three.
     """
     windows = Windows(samples.panel, torch.device("cpu"))
-    parts = [_numbers(windows.inputs(ends)) for ends in torch.split(torch.from_numpy(samples.ends_N), BATCH)]
+    parts = [
+        numbers(windows.inputs(ends)).double().numpy() for ends in torch.split(torch.from_numpy(samples.ends_N), BATCH)
+    ]
     return np.concatenate(parts)
 
 
-def _numbers(inputs: tuple[torch.Tensor, ...]) -> Floats:
+def numbers(inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """(N, T, F) of every input -> (N, 3 F of each)."""
     columns = []
     for x_NTF in inputs:
         mean_N1F = x_NTF.nanmean(dim=1, keepdim=True)
         deviation_NF = (x_NTF - mean_N1F).square().nanmean(dim=1).sqrt()
         columns += [x_NTF[:, -1], mean_N1F[:, 0], deviation_NF]
-    return torch.cat(columns, dim=1).double().numpy()
+    return torch.cat(columns, dim=1)

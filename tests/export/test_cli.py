@@ -109,3 +109,11 @@ def test_a_help_text_loads_nothing_heavy():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_baseline_is_exported_in_the_place_of_its_network(trained: Run, tmp_path: Path):
+    told(trained.folder, "--out", tmp_path / "linear", "--baseline", "linear")
+    said = bundle.read(tmp_path / "linear").manifest
+    assert (said.name, said.family, said.outputs, said.attentions) == ("demo_linear", "linear", trained.outputs, ())
+    own = {(one.measure, one.value) for one in trained.scores if one.predictor == "linear"}
+    assert own == {(one.measure, one.value) for one in said.scores if one.predictor == "model"}
