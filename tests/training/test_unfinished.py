@@ -6,8 +6,10 @@ import msgspec
 import pytest
 import torch
 from runs import a_recipe, a_run
+from typer.testing import CliRunner
 
-from core.errors import DataError, UsageError
+from core.errors import ConfigError, DataError, UsageError
+from training.cli import app
 from training.history import Epoch
 from training.job import Job
 from training.unfinished import Unfinished
@@ -112,3 +114,21 @@ def test_a_training_killed_at_any_point_gives_the_weights_of_one_that_was_not(ba
     a_run(a_recipe(*LONG), bars_path, tmp_path / "whole")
     assert same(tmp_path / "killed", tmp_path / "whole")
     assert not (tmp_path / "killed.unfinished").exists()
+
+
+def test_the_command_forgets_what_was_cut_off_when_told_to(bars_path: Path, tmp_path: Path):
+    cut_off(Job(a_recipe("optimiser.epochs=3"), bars_path), tmp_path / "run", 1)
+    changes = ("window.length=8", "model.options.hidden=8", "optimiser.batch=64", "optimiser.epochs=1")
+    words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "run"), "--device", "auto"]
+    words += [word for change in changes for word in ("--set", change)]
+    with pytest.raises(UsageError, match=r"of another recipe.*--fresh"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    output = CliRunner().invoke(app, [*words, "--fresh"], catch_exceptions=False).output
+    assert "going on" not in output
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_device_that_is_none_is_refused(bars_path: Path, tmp_path: Path):
+    words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "run"), "--device", "abacus"]
+    with pytest.raises(ConfigError, match="abacus"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
