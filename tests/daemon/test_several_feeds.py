@@ -20,6 +20,7 @@ from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
+from daemon.stores.embedded import socket_in
 
 HOURS = 60
 
@@ -56,14 +57,14 @@ async def test_each_symbol_is_predicted_from_its_own_venue(span: Callable[[str],
     async with asyncio.timeout(90), one, other:
         config = Config(
             BundleConfig(str(bundle.folder)),
-            FeedConfig(
+            feed=FeedConfig(
                 ("btcusdt", "ETHUSDT"),
                 websocket_url=one.websocket_url,
                 rest_url=one.rest_url,
                 spares=1,
                 more=(VenueConfig(("sol-usdt",), "okx", other.websocket_url, other.rest_url),),
             ),
-            StoreConfig(directory=str(tmp_path / "state")),
+            store=StoreConfig(directory=str(tmp_path / "state")),
             http=HttpConfig(port=0),
         )
         started = asyncio.Event()
@@ -72,7 +73,7 @@ async def test_each_symbol_is_predicted_from_its_own_venue(span: Callable[[str],
             telling = [tasks.create_task(venue.replay()) for venue in (one, other)]
             await started.wait()
             expected = {("binance", "BTCUSDT"), ("binance", "ETHUSDT"), ("okx", "SOL-USDT")}
-            await until(str(tmp_path / "state" / "redis.sock"), expected)
+            await until(str(socket_in(tmp_path / "state")), expected)
             await asyncio.gather(*telling)
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
