@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from core.bands import Margin
 from core.bundle import Manifest
 from core.prediction import Gaze, Prediction
 
@@ -21,8 +22,8 @@ _SHARES: Final = ("historical", "mid", "recent")
 class PredictionTable:
     """A context in which predictions are added to a file; it appears only when the context ends well.
 
-    Columns: symbol, ts (opening time, UTC), id, revision, close; every output by its name; of each attention A:
-    A_entropy, A_concentration, A_historical, A_mid, A_recent and A_weights, all its weights in C order.
+    Columns: symbol, ts (opening time, UTC), id, revision, close; every output by its name; of each band, of 90 % say,
+    NAME_band_90_low and NAME_band_90_high; of each attention A: A_entropy, A_concentration, A_historical, A_mid, A_recent and A_weights, all its weights in C order.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -79,9 +80,22 @@ class PredictionTable:
         for output in self._manifest.outputs:
             values = np.array([row.outputs[output.name] for row in rows], np.float32)
             columns.append(pl.Series(output.name, values))
+        for margin in self._manifest.margins:
+            columns += _band(margin, rows)
         for attention in self._manifest.looks:
             columns += _looked(attention.name, [row.gaze[attention.name] for row in rows])
         return pl.DataFrame(columns)
+
+
+def _band(margin: Margin, rows: Sequence[Prediction]) -> "list[pl.Series]":
+    import polars as pl  # noqa: PLC0415 - as above
+
+    held = [next(one for one in row.bands[margin.output] if one.coverage == margin.coverage) for row in rows]
+    name = f"{margin.output}_band_{100 * margin.coverage:g}"
+    return [
+        pl.Series(f"{name}_low", [one.low for one in held], pl.Float64),
+        pl.Series(f"{name}_high", [one.high for one in held], pl.Float64),
+    ]
 
 
 def _looked(name: str, gazes: Sequence[Gaze]) -> "list[pl.Series]":

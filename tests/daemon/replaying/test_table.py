@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from builders import a_gaze, a_manifest, a_message
 
+from core.bands import Band, Margin
 from daemon.replaying import table as replay_table
 from daemon.replaying.table import PredictionTable
 
@@ -27,6 +29,16 @@ def test_every_number_of_a_prediction_is_in_its_row(tmp_path: Path, monkeypatch:
     assert written["attention_weights"].dtype.inner == pl.Float32  # type: ignore[attr-defined]
     assert written["attention_weights"].to_list()[1] == pytest.approx([0.7, 0.1, 0.1, 0.1])
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_bands_have_two_columns_for_each_coverage(tmp_path: Path):
+    margins = (Margin("return_1", 0.8, 0.25, 99), Margin("return_1", 0.9, 0.5, 99))
+    bands = {"return_1": (Band(0.8, -0.25, 0.25), Band(0.9, -0.5, 0.5))}
+    said = msgspec.structs.replace(a_message().prediction, bands=bands)
+    with PredictionTable(tmp_path / "out.parquet", a_manifest(margins=margins)) as table:
+        table.add([said])
+    (row,) = pl.read_parquet(tmp_path / "out.parquet").to_dicts()
+    assert (row["return_1_band_80_low"], row["return_1_band_90_high"]) == (-0.25, 0.5)
 
 
 def test_a_replay_that_fails_leaves_what_was_there(tmp_path: Path):
