@@ -23,7 +23,8 @@ class PredictionTable:
     """A context in which predictions are added to a file; it appears only when the context ends well.
 
     Columns: symbol, ts (opening time, UTC), id, revision, close; every output by its name; of each band, of 90 % say,
-    NAME_band_90_low and NAME_band_90_high; of each attention A: A_entropy, A_concentration, A_historical, A_mid, A_recent and A_weights, all its weights in C order.
+    NAME_band_90_low and NAME_band_90_high; of each attention A: A_entropy, A_concentration, A_historical, A_mid,
+    A_recent and A_weights, all its weights in C order.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
