@@ -46,6 +46,7 @@ _BENCHMARKS = {
     "table": "The README's table, from benchmarks/results. Example: gaze bench table --write",
     "train": "A training beside the obvious PyTorch loop and skorch. Example: gaze bench train --epochs 1",
     "results": "Every recipe on real bars, into docs/results.md. Example: gaze bench results --only winner_daily",
+    "decode": "Frames a second and core, beside json. Example: gaze bench decode --frames 20000",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _MOST = 20_000
