@@ -38,6 +38,10 @@ async def test_a_user_with_the_documented_rights_suffices(
     await store.follow(["BTCUSDT"], 0)
     assert await store.commit([an_entry(0), an_entry(0, revision=1)]) == [True, True]
     assert bars_of(await loaded(store)) == [(0, 1.5, 1, 1)]
+    record = store.record()
+    assert len(await record.read(5)) == 2
+    await record.close()
+    await store.release()
     store.guard(await loaded(store))
     await client.flushall()
     await store.beat()
