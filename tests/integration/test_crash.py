@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from crashes import Stage, a_scene, clean, readiness
 from redis.asyncio import Redis
 
-from benchmarks.commands import Command
+from benchmarks.commands import Command, Record
 from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, Blow, Counts, compare, plan
 from daemon.stores.embedded import EmbeddedServer
 
@@ -38,6 +39,8 @@ TROUBLES = (
         "set the right user and password",
     ),
 )
+SLOW = ((("CLIENT PAUSE 600000 WRITE",), "CLIENT UNPAUSE", "no answer within 5 s"),)
+LOST_SOCKET = "socket lost, opening it again"
 EMPTIED = "Redis had lost what it had taken; what is still in memory is written again"
 
 
@@ -84,16 +87,40 @@ async def test_a_redis_that_is_emptied_full_read_only_or_locked_costs_nothing_bu
         daemon.kill()
         await daemon.ended()
         daemon = await stack.enter_async_context(Command.serving(*run))
-        for number, (trouble, relief, reason) in enumerate(TROUBLES, 1):
-            assert await record.grow_to(200 + 200 * number)
-            for command in trouble:
-                await client.execute_command(*command.split())
-            await daemon.said(NOTICED, number)
-            await unready(daemon.listens["http"], reason)
-            await client.execute_command(*relief.split())
-            await daemon.said(RECOVERED, number)
+        assert await record.grow_to(300)
+        await troubled(daemon, client, record, TROUBLES)
         assert await record.grow_to(scene.expected)
         assert compare(stage.undisturbed, [], await record.whole(), scene.until_ms) == clean(stage)
+
+
+async def troubled(
+    daemon: Command, client: "Redis", record: Record, troubles: Sequence[tuple[Sequence[str], str, str]]
+):
+    """In each trouble the daemon says on /readyz what it is, keeps its sockets, and goes on by itself after it."""
+    for number, (trouble, relief, reason) in enumerate(troubles, 1):
+        assert await record.grow_to(len(record.bars) + 100)
+        for command in trouble:
+            await client.execute_command(*command.split())
+        await daemon.said(NOTICED, number)
+        await unready(daemon.listens["http"], reason)
+        await client.execute_command(*relief.split())
+        await daemon.said(RECOVERED, number)
+    assert daemon.count(LOST_SOCKET) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_redis_that_is_slow_costs_nothing_but_time(stage: Stage):
+    scene = stage.scene
+    async with scene.exchange("slow", SPEED) as place, AsyncExitStack() as stack:
+        server = await stack.enter_async_context(EmbeddedServer(place / "redis"))
+        client = await stack.enter_async_context(Redis.from_url(server.url))
+        record = scene.record(server.url)
+        stack.push_async_callback(record.close)
+        daemon = await stack.enter_async_context(Command.serving(place, *RUN, "--store", server.url))
+        await troubled(daemon, client, record, SLOW)
+        assert await record.grow_to(scene.expected)
+        assert compare(stage.undisturbed, record.messages, await record.whole(), scene.until_ms) == clean(stage)
 
 
 @pytest.mark.timeout(300)
