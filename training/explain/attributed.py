@@ -54,11 +54,11 @@ def _by_output(of: Predictions, tested: Tested) -> dict[str, Doubles]:
     return {name: np.asarray(np.abs(values_NTF).sum(axis=2).mean(axis=0)) for name, values_NTF in found.items()}
 
 
-def with_cases(of: Attributed, lost: Sequence[tuple[tuple[tuple[float, ...], ...], ...]], length: int) -> Attributed:
+def with_cases(of: Attributed, lost: Sequence[tuple[tuple[tuple[float, ...], ...], ...]]) -> Attributed:
     """The same with the mean occlusion of single predictions by cell; each is (R, F) of each input."""
     maps = []
     for place, known in enumerate(of.maps):
-        total_TF = np.zeros((length, len(lost[0][place][0])))
+        total_TF = np.zeros((of.steps[place]["occlusion"].shape[1], len(lost[0][place][0])))
         for case in lost:
             total_TF[-len(case[place]) :] += np.abs(case[place])
         maps.append({"occlusion": total_TF / len(lost), **known})

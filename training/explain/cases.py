@@ -252,6 +252,7 @@ def with_asked(samples: Samples, symbol: str, at_ms: int) -> tuple[Samples, int]
 
 def _whole(samples: Samples, end: int) -> bool:
     panel, rows = samples.panel, int(samples.panel.reach_R[end])
-    if rows < panel.window.fewest or (panel.market is not None and panel.market.row_R[end] < 0):
+    beside = [one.row_R for one in panel.scales] + ([] if panel.market is None else [panel.market.row_R])
+    if rows < panel.window.fewest or any(row_R[end] < 0 for row_R in beside):
         return False
     return bool(np.isfinite(panel.features_RF[end - rows + 1 : end + 1]).all())

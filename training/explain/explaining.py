@@ -104,7 +104,7 @@ def explain(
     for done, (one_row, kinds) in enumerate(picks := cases.choose(told, volatility_N, row), 1):
         chosen.append(cases.tell(told, one_row, kinds, float(volatility_N[one_row]), forecast))
         watch(done / len(picks))
-    hanging = attributed.with_cases(hanging, [case.occlusion for case in chosen], told.panel.length)
+    hanging = attributed.with_cases(hanging, [case.occlusion for case in chosen])
     within = inside.look(told)
     report = _report(told, file, tuple(attentions), tuple(chosen), hanging.methods)
     report = msgspec.structs.replace(report, recorded=recorded, inside=within.told)

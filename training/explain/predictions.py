@@ -112,30 +112,31 @@ class Predictions(msgspec.Struct, frozen=True):
     def times(self, row: int, place: int = 0) -> TimeArray:
         """(R,): when each bar of a prediction's window opened, or of the market's beside it."""
         last, market = self._last(row, place), self.panel.market
-        times = market.opened_at_ms_M if place and market is not None else self.panel.opened_at_ms_R
+        times = self.panel.opened_at_ms_R if place == 0 or market is None else market.opened_at_ms_M
         return times[last - self.reach(row, place) + 1 : last + 1]
 
     def closes(self, row: int, place: int = 0) -> Doubles:
         """(R,): the closes of those bars."""
         last, market = self._last(row, place), self.panel.market
-        bars = market.bars_M5 if place and market is not None else self.panel.bars_R5
+        bars = self.panel.bars_R5 if place == 0 or market is None else market.bars_M5
         return bars[last - self.reach(row, place) + 1 : last + 1, CLOSE]
 
     def reach(self, row: int, place: int = 0) -> int:
         """How many steps of a window are there."""
-        return self.panel.length if place else int(self.panel.reach_R[self.samples.ends_N[row]])
+        whole = self.subject.inputs[place].window.length
+        return whole if place else int(self.panel.reach_R[self.samples.ends_N[row]])
 
     def _last(self, row: int, place: int) -> int:
         end, market = int(self.samples.ends_N[row]), self.panel.market
-        return int(market.row_R[end]) if place and market is not None else end
+        return end if place == 0 or market is None else int(market.row_R[end])
 
     def names(self, place: int = 0) -> tuple[str, ...]:
         """The columns of an input."""
         return self.panel.inputs[place].features
 
     def feature_set(self, place: int = 0) -> FeatureSet | Breadth:
-        """The features of an input."""
-        return self.panel.market.features if place and self.panel.market is not None else self.panel.features
+        """The features of an input that is looked at."""
+        return self.panel.features if place == 0 or self.panel.market is None else self.panel.market.features
 
     def draws(self, rows: Rows | None = None) -> Draws:
         """The bootstrap for means over these predictions, or over some of them."""
@@ -190,7 +191,7 @@ def spread(count: int, wanted: int) -> Rows:
 
 def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) -> Predictions:
     """Run the subject over the windows in batches, keeping of each attention what its statistics need."""
-    gathered = [_Gathered(one) for one in subject.attentions]
+    gathered = [_Gathered(one, len(subject.inputs) - 1) for one in subject.attentions]
     outputs, said = {one.name for one in subject.outputs}, dict[str, list[Floats]]()
     read, panel, batch = Reader(samples.panel), samples.panel, min(BATCH, together(subject.inputs))
     for at in range(0, len(samples), batch):
@@ -224,9 +225,10 @@ def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) ->
 class _Gathered:
     """One attention, gathered batch by batch: what has T x T numbers a prediction is only ever summed."""
 
-    def __init__(self, attention: Attention) -> None:
+    def __init__(self, attention: Attention, last: int) -> None:
         self.attention, self.layout = attention, Layout.of(attention.axes)
-        self.place = int(self.layout.axes[-1] == "market")
+        # The market is the last input; longer bars of the symbol itself are read, and never looked at.
+        self.place = last if self.layout.axes[-1] == "market" else 0
         self._count, self._sum, self._squares = 0, np.zeros(()), np.zeros(())
         self._entropy, self._sparsity = np.zeros(()), np.zeros(())
         self._reaches: list[Rows] = []

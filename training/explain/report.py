@@ -151,7 +151,7 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def reads(self) -> str:
         """What the model reads, in words."""
-        beside = [f", beside {len(one.features)} of {one.symbol}" for one in self.inputs[1:]]
+        beside = [f", beside {len(one.features)} of {one.symbol or one.name}" for one in self.inputs[1:]]
         return (
             f"window of {self.window} bars of {self.interval}, {len(self.inputs[0].features)} features{''.join(beside)}"
         )

@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for message in MESSAGES:
                 pipeline.xadd(KEYS.stream, {"message": encode(message)})
             for position, symbol in enumerate(windows.symbols):
-                pipeline.set(KEYS.ring("1h", 8, symbol), ring.dump(windows, position))
+                rows = ring.rows(windows, slice(position, position + 1))
+                pipeline.set(KEYS.ring("1h", 8, symbol), rows.tobytes())
             await pipeline.execute()
 
     asyncio.run(write())

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -79,3 +81,16 @@ def test_a_single_prediction_of_a_young_symbol_shows_the_bars_it_had(young: Expl
     lookback = of.panel.features.lookback
     assert int(of.times(row)[0]) == START_MS + (BORN + lookback - 1) * HOUR.ms
     assert msgspec.json.encode(young.report)
+
+
+def test_longer_bars_that_are_read_beside_the_window_hang_on_the_forecast_too(tmp_path: Path):
+    bars = write_parquet(some_bars(symbols=3, bars=2_000), tmp_path / "bars.parquet")
+    options = "model.options={windows=[4], hidden=8, heads=2}"
+    recipe = a_recipe("model.family=hybrid_lstm", options, "data.scales=['4h']", "data.scale_length=6")
+    run = a_run(recipe, bars, tmp_path / "run")
+    told = explaining.explain(subject.read(run.folder), bars, None, 60, None, silent)
+    assert [(one.name, one.window) for one in told.report.inputs] == [("features", 8), ("features_4h", 6)]
+    assert [look.place for look in told.predictions.looks] == [0, 0]
+    assert [lost.shape[1] for lost in told.tested.occlusion] == [8, 6]
+    assert np.abs(told.tested.occlusion[1]).max() > 0
+    assert np.array(told.report.cases[0].occlusion[1]).shape == (6, 3)
