@@ -98,5 +98,6 @@ def restore(windows: Windows, first: int, rings: Sequence[bytes | None]) -> int:
     windows.revision_SC[some] = np.where(there_NC, rows_NC["written"] - 1, 0)
     windows.published_SC[some] = rows_NC["published"] - 1
     windows.newest_ms_S[some] = windows.opened_at_ms_SC[some].max(axis=1)
-    windows.changes_S[some] += 1
+    # More than one bar may have changed.
+    windows.changes_S[some] += 2
     return int(there_NC.sum())

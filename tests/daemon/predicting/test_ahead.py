@@ -16,6 +16,7 @@ from daemon.engines.onnxruntime import OnnxRuntime, OnnxRuntimeStream
 from daemon.ports import Float32s
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.stores import ring
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 NEEDED = Inputs(a_manifest(WINDOW).inputs, HOUR).bars_needed
@@ -217,3 +218,17 @@ async def test_whatever_comes_in_whatever_order_every_bit_is_that_of_whole_windo
                 await bench.idle(full)
     assert foreseen > 10
     assert whole > 10
+
+
+async def test_windows_read_back_from_a_store_are_run_whole_though_only_the_next_bar_is_new(bundle: Bundle):
+    bench = Bench(bundle)
+    bench.take(closing(1, NEEDED))
+    await bench.idle()
+    later = Windows(HOUR, SYMBOLS, bench.windows.capacity)
+    for number in range(1, NEEDED + 2):
+        for symbol in SYMBOLS:
+            later.put(bar(number, symbol))
+    for windows in (bench.windows, bench.beside):
+        ring.restore(windows, 0, [row_C.tobytes() for row_C in ring.rows(later, slice(None))])
+    positions_N, opened_N = np.arange(len(SYMBOLS)), np.full(len(SYMBOLS), (NEEDED + 1) * HOUR.ms)
+    assert not bench.ahead.fits(positions_N, opened_N).any()
