@@ -53,7 +53,8 @@ def assemble(members: Sequence[Run], bars: Path, out: Path, name: str, weights: 
         for one, weight in zip(members, model.weights, strict=True)
     )
     seconds = sum(one.facts.seconds for one in members)
-    return job.conclude(out, told, model, parts, file.fingerprint, (), members[0].facts.calibration, joined, seconds)
+    calibrated = {name: f"each member's own, the first's: {how}" for name, how in members[0].facts.calibration.items()}
+    return job.conclude(out, told, model, parts, file.fingerprint, (), calibrated, joined, seconds)
 
 
 def tune(said: Sequence[Said], validation: Samples) -> list[float]:
