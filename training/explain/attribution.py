@@ -19,7 +19,7 @@ from captum.attr import FeatureAblation, InputXGradient, IntegratedGradients
 from torch import Tensor, nn
 
 from core.outputs import Output
-from training.explain.reads import Doubles, Reads
+from training.explain.reads import Doubles, Reads, together
 from training.explain.subject import Subject
 from training.explain.upward import upward, weights
 
@@ -37,10 +37,11 @@ CELLS: Final = 1_500
 
 def forecaster(subject: Subject, output: Output) -> Forecast:
     """(N, T, F) of each input -> (N,): the output as one number, above zero for up."""
+    # A model tells all its attention with every answer: of many windows at once that would fill the memory.
+    batch = together(subject.inputs)
 
     def forecast(x: Reads) -> Doubles:
-        together = max(1, WINDOWS * 48 // x[0].shape[1])
-        parts = [tuple(one[at : at + together] for one in x) for at in range(0, len(x[0]), together)]
+        parts = [tuple(one[at : at + batch] for one in x) for at in range(0, len(x[0]), batch)]
         return np.concatenate([upward(output, subject.say(part)[output.name]) for part in parts])
 
     return forecast
@@ -129,8 +130,8 @@ def _graphs(x: Reads) -> int:
     return max(8, int(GRAPHS * 48 // x[0].shape[1]))
 
 
-def _in_parts(told: Callable[[Reads], tuple[Tensor, ...]], x: Reads, together: int) -> tuple[Doubles, ...]:
-    parts = [told(tuple(one[at : at + together] for one in x)) for at in range(0, len(x[0]), together)]
+def _in_parts(told: Callable[[Reads], tuple[Tensor, ...]], x: Reads, rows: int) -> tuple[Doubles, ...]:
+    parts = [told(tuple(one[at : at + rows] for one in x)) for at in range(0, len(x[0]), rows)]
     return tuple(
         np.nan_to_num(np.concatenate([one.detach().numpy() for one in every]).astype(np.float64))
         for every in zip(*parts, strict=True)

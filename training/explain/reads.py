@@ -24,7 +24,7 @@ Reads = tuple[Floats, ...]
 Say = Callable[[Reads], dict[str, Floats]]
 """Every output and every attention, by name."""
 
-CELLS_TOGETHER: Final = 1 << 22
+CELLS_TOGETHER: Final = 1 << 20
 """A model that looks from every step at every step holds T x T numbers a window, of each head: so many at once."""
 MOST_TOGETHER: Final = 1_024
 
