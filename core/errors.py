@@ -12,7 +12,7 @@
 | RefusalError   | feed.decode_history        | goes on without that history            |      |
 | FeedError      | listener, history          | reconnects with backoff                 |      |
 | StoreError     | store                      | not ready; tries again                  | 69   |
-| FencedError    | store: another daemon leads | stops publishing, exits                | 75   |
+| FencedError    | store: another daemon leads | stops publishing; waits behind it or exits | 75   |
 
 Anything else is a bug: the process ends, and its supervisor starts it clean.
 """
