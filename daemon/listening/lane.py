@@ -20,6 +20,8 @@ log = logging.getLogger("gaze.feed")
 
 _FRESH_S: Final = 10.0
 """A line that has been silent for longer does not vouch for another that opens."""
+_OVERLAP_S: Final = 1.0
+"""So long a socket is read on beside its successor."""
 _LIVED: Final = (0.80, 0.95)
 """The share of its life after which a socket is replaced: any within, so that not all are at once."""
 
@@ -95,7 +97,7 @@ class Lane:
                 if before is not None:
                     await _first_of(talk, line.ready)
                     if line.ready.is_set():
-                        before.cancel()
+                        tasks.create_task(_retire(before))
                         before = None
                 await _first_of(talk, line.due)
                 if not talk.done():
@@ -171,6 +173,12 @@ class Lane:
                     self._disagreed(bar)
                 return
         await self._seam.receive(bar)
+
+
+async def _retire(talk: asyncio.Task[str]) -> None:
+    """End a talk once what was sent to it before its successor subscribed has been read."""
+    await asyncio.wait({talk}, timeout=_OVERLAP_S)
+    talk.cancel()
 
 
 async def _first_of(talk: asyncio.Task[str], event: asyncio.Event) -> None:

@@ -93,9 +93,10 @@ async def test_after_a_week_of_faults_the_windows_equal_the_file(week: BarFile):
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(listener.listen_forever())
-            tasks.create_task(exchange.replay())
+            replaying = tasks.create_task(exchange.replay())
             await keeper.keep(sum(len(bars.opened_at_ms) for bars in week.symbols.values()), fills)
             listening.cancel()
+            replaying.cancel()
     for symbol, bars in week.symbols.items():
         position = keeper.windows.index[symbol]
         slots = [keeper.windows.slot(int(opened_at_ms)) for opened_at_ms in bars.opened_at_ms]

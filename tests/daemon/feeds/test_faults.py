@@ -127,6 +127,8 @@ class Desk:
                 self.replaying = tasks.create_task(self.exchange.replay())
                 yield fills
                 listening.cancel()
+                # It may be waiting for somebody to listen.
+                self.replaying.cancel()
 
 
 def tls() -> ssl.SSLContext:
@@ -171,3 +173,21 @@ async def test_the_last_bar_closes_by_the_venues_clock_though_no_other_opens(nam
         # Five seconds after its end; history is asked after ten.
         await desk.exchange.clock.reach(desk.market.last_ms + bars.interval.ms + 5_999)
         await desk.book.keep_until(rows(bars, slice(-1, None)), fills)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "drop:0.1", "stall:0.05", "half-frame:0.1", "oversized:0.1", "storm:0.5", "wrong-certificate:0.5", "repeat:0.3",
+        "reorder:0.3", "silent-gap:0.3", "revise:0.3", "garbage:0.5", "unclosed:1", "limit:0.02", "ban:0.01", "life:6",
+        "skew:4", "skew:-60",
+    ],
+)  # fmt: skip
+async def test_each_fault_alone_costs_no_bar(fault: str, span: Callable[[str], BarFile]):
+    bars = span("binance")
+    desk = Desk("binance", bars, skipped=132, faults=Faults.parse([fault], seed=5))
+    expected = rows(bars, slice(-36, -1))
+    async with desk.listening() as fills:
+        await desk.book.keep_until(expected, fills)
+    assert {place: desk.book.rows[place] for place in expected} == expected
