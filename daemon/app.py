@@ -6,17 +6,18 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from core import bundle as bundles
 from core import reference as references
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle, Manifest
 from core.errors import FeedError, FencedError
+from core.external import Records
 from core.inputs import Inputs
 from core.windows import Windows
 from daemon.challenging import Opened, open_beside
@@ -31,6 +32,7 @@ from daemon.listening.sources import SocketSource, Source, Sources
 from daemon.listening.spelling import chosen, spelled, spelled_as, together
 from daemon.listening.stream import StreamSource
 from daemon.listening.wire import wire
+from daemon.models import located
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.challenger import Challenger
@@ -43,6 +45,7 @@ from daemon.predicting.predictor import Predictor
 from daemon.predicting.profile import RunningProfile
 from daemon.predicting.standby import Standby
 from daemon.predicting.trust import Trust
+from daemon.reloading import Loaded, Reloader, load
 from daemon.stores.opening import opened
 from daemon.stores.redis import RedisStore
 from daemon.telling.access import Certificate, read_token
@@ -80,7 +83,7 @@ async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> No
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    bundle = bundles.read(Path(config.bundle.path))
+    bundle = bundles.read(located(Path(config.bundle.path)))
     engine, stream = _proven(config, bundle)
     while not await _served(config, bundle, engine, stream, stop, started):
         log.warning("another daemon took over, waiting behind it")
@@ -152,8 +155,7 @@ class Daemon:
         ahead: Ahead | None,
         known: Known | None,
         standby: Standby | None,
-        watcher: Watcher,
-        challengers: Sequence[Challenger],
+        behind: Mapping[str, Callable[[], Coroutine[None, None, NoReturn]]],
     ) -> None:
         self.url = url
         self._sources = sources
@@ -165,8 +167,7 @@ class Daemon:
         self._ahead = ahead
         self._known = known
         self._standby = standby
-        self._watcher = watcher
-        self._challengers = challengers
+        self._behind = behind
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then listen no more, and publish what was received."""
@@ -178,8 +179,7 @@ class Daemon:
             watched = tasks.create_task(self._notifier.watchdog_forever(), name="watchdog")
             told = tasks.create_task(self._tell_when_ready(), name="ready")
             known = tasks.create_task(self._known.look_forever(), name="external") if self._known else None
-            folding = tasks.create_task(self._watcher.watch_forever(), name="watch")
-            beside = [tasks.create_task(one.predict_forever(), name="challenger") for one in self._challengers]
+            behind = [tasks.create_task(work(), name=name) for name, work in self._behind.items()]
             await stop.wait()
             log.info("stopping: what was received is still published")
             self._notifier.stopping("draining")
@@ -193,8 +193,7 @@ class Daemon:
             if making:
                 making.cancel()
             checked.cancel()
-            folding.cancel()
-            for one in beside:
+            for one in behind:
                 one.cancel()
             watched.cancel()
             if known:
@@ -233,17 +232,7 @@ async def _build(
     profiles, watch = _profiles(bundle, metrics), _watch(config, bundle, metrics)
     any_spelling = partial(spelled_as, feeds, set(symbols))
     known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
-    pipeline = Pipeline(
-        manifest,
-        bundle.digest,
-        publish_late=config.publish.late == "publish",
-        top=config.publish.top,
-        fill=config.publish.broken == "fill",
-        trust=Trust(manifest.inputs, bundle.arrays(REFERENCE), [watch.why_not] if watch.why_not else []),
-        engine=f"{engine.name} on {engine.device}",
-        records=known,
-        gone=config.feed.gone,
-    )
+    pipeline = _pipeline(config, bundle, engine, watch, known)
     watched = with_markets(symbols, pipeline.markets)
     windows = Windows(interval, watched, pipeline.bars_needed + _SPARE_BARS)
     beside = [open_beside(config, Path(one), manifest, windows, known) for one in config.bundle.challengers]
@@ -264,9 +253,7 @@ async def _build(
     )
     status.store_back()
     keeper = Keeper(store, status, revive, look_s=config.store.lease_s / 3)
-    kept = await store.load(windows)
-    store.guard(windows)
-    log.info("windows are back", extra={"bars": kept, "store": store.address})
+    await _restore(store, windows)
     last_ms = await _last_closed_ms(sources[0], interval)
     since_ms = await store.follow(watched, last_ms)
     predict_from_ms = dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols}
@@ -340,9 +327,21 @@ async def _build(
         if config.store.standby
         else None
     )
-    return Daemon(
-        server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, watcher, challengers
-    )
+    running = Loaded(bundle, engine, stream)
+    behind: dict[str, Callable[[], Coroutine[None, None, NoReturn]]] = {
+        "watch": watcher.watch_forever,
+        "reload": _reloader(
+            config, running, metrics, status, known, predictor, ahead, watcher, store, stack
+        ).look_forever,
+        **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
+    }
+    return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, behind)
+
+
+async def _restore(store: RedisStore, windows: Windows) -> None:
+    kept = await store.load(windows)
+    store.guard(windows)
+    log.info("windows are back", extra={"bars": kept, "store": store.address})
 
 
 def _known(
@@ -389,6 +388,54 @@ def _watch(config: Config, bundle: Bundle, metrics: Metrics) -> Watch:
         promised = {"false_alarms_per_quarter": watch.drift.monitor.rate, "statistics": len(watch.drift.monitor.labels)}
         log.info("drift is watched", extra=promised)
     return watch
+
+
+def _pipeline(
+    config: Config, bundle: Bundle, engine: OpenEngine, watch: Watch, known: Callable[[], Records] | None
+) -> Pipeline:
+    lacking = [watch.why_not] if watch.why_not else []
+    return Pipeline(
+        bundle.manifest,
+        bundle.digest,
+        publish_late=config.publish.late == "publish",
+        top=config.publish.top,
+        fill=config.publish.broken == "fill",
+        trust=Trust(bundle.manifest.inputs, bundle.arrays(REFERENCE), lacking),
+        engine=f"{engine.name} on {engine.device}",
+        records=known,
+        gone=config.feed.gone,
+    )
+
+
+def _reloader(
+    config: Config,
+    running: Loaded,
+    metrics: Metrics,
+    status: Status,
+    known: Known | None,
+    predictor: Predictor,
+    ahead: Ahead | None,
+    watcher: Watcher,
+    store: RedisStore,
+    stack: AsyncExitStack,
+) -> Reloader:
+    async def switch(loaded: Loaded) -> None:
+        bundle, engine = loaded.bundle, loaded.engine
+        watch = _watch(config, bundle, metrics)
+        pipeline = _pipeline(config, bundle, engine, watch, known)
+        await predictor.switch(pipeline, engine, _profiles(bundle, metrics))
+        if ahead and loaded.stream:
+            ahead.switch(loaded.stream)
+        watcher.switch(watch, bundle.digest)
+        metrics.loaded(engine.name, engine.device, bundle)
+        status.now(_about(config, bundle, engine))
+
+    def load_beside(folder: Path, before: Loaded) -> Loaded:
+        return load(folder, config.bundle.engine, config.bundle.graph, before)
+
+    commands = store.commands()
+    stack.push_async_callback(commands.close)
+    return Reloader(Path(config.bundle.path), running, commands, load_beside, switch, metrics.reloaded)
 
 
 class _Follower(Protocol):

@@ -66,6 +66,13 @@ class Ahead:
         """Symbols whose next window only lacks its newest row."""
         return int(np.count_nonzero((self._next_ms_S != _NONE) & (self._looked_S == self._windows.changes_S)))
 
+    def switch(self, stream: StreamingEngine) -> None:
+        """Another model of the same inputs runs from now on; what the one before made is let go."""
+        self._stream, self._states = stream, {}
+        self._next_ms_S[:] = _NONE
+        self._looked_S[:] = _NONE
+        self._may.set()
+
     def fits(self, positions_N: Positions, opened_at_ms_N: TimeArray) -> Bools:
         """(N,): whether the states kept are those of the window that ends with this bar, the only one that came."""
         came_N = self._windows.changes_S[positions_N] - self._looked_S[positions_N]
@@ -129,19 +136,24 @@ class Ahead:
             return
         positions_N, opened_at_ms_N, looked_N = positions_N[whole_N], opened_at_ms_N[whole_N], looked_N[whole_N]
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(thread, self._fill, positions_N, bars_NL5[whole_N], opened_at_ms_N)
+        states = self._states
+        await loop.run_in_executor(thread, self._fill, states, positions_N, bars_NL5[whole_N], opened_at_ms_N)
+        if states is not self._states:
+            return
         same_N = windows.changes_S[positions_N] == looked_N
         self._next_ms_S[positions_N[same_N]] = opened_at_ms_N[same_N] + windows.interval.ms
 
-    def _fill(self, positions_N: Positions, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> None:
+    def _fill(
+        self, states: dict[str, Float32s], positions_N: Positions, bars_NL5: BarArray, opened_at_ms_N: TimeArray
+    ) -> None:
         made = self._stream.prefix(self._inputs.known(bars_NL5, opened_at_ms_N))
-        if not self._states:
+        if not states:
             symbols = len(self._windows.symbols)
-            self._states = {name: np.empty((symbols, *rows.shape[1:]), np.float32) for name, rows in made.items()}
-            taken = sum(kept.nbytes for kept in self._states.values()) / 2**20
+            states |= {name: np.empty((symbols, *rows.shape[1:]), np.float32) for name, rows in made.items()}
+            taken = sum(kept.nbytes for kept in states.values()) / 2**20
             log.info("states are kept for every symbol's next window", extra={"MiB": round(taken)})
         for name, rows in made.items():
-            self._states[name][positions_N] = rows
+            states[name][positions_N] = rows
 
 
 def _give_way() -> None:

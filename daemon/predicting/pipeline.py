@@ -186,6 +186,10 @@ class Pipeline:
         inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
         return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
 
+    def inherit(self, before: "Pipeline") -> None:
+        """Take over the rows that a pipeline of the same inputs remembers."""
+        self._inputs, self._behind = before._inputs, before._behind  # noqa: SLF001 - one of its kind
+
     def again(self, windows: Windows, predicted: Sequence[Stored]) -> Batch:
         """What another model predicted, and this one's inputs for those of it that have a whole window here."""
         cut = self._behind.cut(windows, predicted)

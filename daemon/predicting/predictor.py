@@ -101,6 +101,14 @@ class Predictor:
         # On a CPU a call has one thread; other engines take one call at a time.
         self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
         self._full: set[str] = set()
+        self._turn = asyncio.Lock()
+
+    async def switch(self, pipeline: Pipeline, engine: Engine, profiles: Mapping[str, RunningProfile]) -> None:
+        """Predict by another model from the next bar on: of the same inputs, outputs and attentions."""
+        async with self._turn:
+            pipeline.inherit(self._pipeline)
+            self._pipeline, self._engine, self._profiles = pipeline, engine, profiles
+            self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
 
     async def predict_until_closed(self, heard: Sequence[Arrival] = ()) -> None:
         """Work until the inbox is closed and empty. `heard`: bars that came before those in the inbox.
@@ -110,15 +118,17 @@ class Predictor:
         """
         self._full = self._windows.full(self._windows.symbols, self._pipeline.fewest_bars)
         self._watcher.filled(len(self._full))
-        await self._finish_begun()
-        for first in range(0, len(heard), _MOST_BARS):
-            await self._work(list(heard[first : first + _MOST_BARS]), frozenset())
+        async with self._turn:
+            await self._finish_begun()
+            for first in range(0, len(heard), _MOST_BARS):
+                await self._work(list(heard[first : first + _MOST_BARS]), frozenset())
         while True:
             arrivals = await self._take()
             if arrivals is None:
                 break
-            with self._ahead.held() if self._ahead else nullcontext():
-                await self._work(arrivals, self._held.overdue(self._clock_s()))
+            async with self._turn:
+                with self._ahead.held() if self._ahead else nullcontext():
+                    await self._work(arrivals, self._held.overdue(self._clock_s()))
         if self._held.symbols():
             log.warning(
                 "bars that wait for a missing one are fetched again at the next start", extra={"bars": len(self._held)}

@@ -47,6 +47,11 @@ class Keys(msgspec.Struct, frozen=True):
         return f"gaze:{{{self.shard}}}:shadow:{self.model}:{digest}"
 
     @property
+    def commands(self) -> str:
+        """Where others ask the daemon to serve another version."""
+        return f"gaze:{{{self.shard}}}:commands:{self.model}"
+
+    @property
     def channel(self) -> str:
         """Where every message is announced; the same for all shards."""
         return f"gaze:predictions:{self.model}"

@@ -9,7 +9,7 @@ from daemon.stores.address import address
 from daemon.stores.keys import Keys
 from daemon.stores.wire import Wire, command
 
-BEGIN: Final = "0-0"
+_BEGIN: Final = "0-0"
 _ANSWER_S: Final = 10.0
 
 
@@ -19,21 +19,43 @@ class Record:
     def __init__(self, url: str, keys: Keys, stream: str) -> None:
         self._wire = Wire(address(url, keys.lease), _ANSWER_S)
         self._stream = stream
-        self.position = BEGIN
-        """The id of the entry that was read last."""
+        self._position = _BEGIN
 
     async def read(self, count: int) -> list[bytes]:
         """The next messages, at most so many; none when all is read. Raises: StoreError: the server is away."""
-        asked = command("XRANGE", self._stream, f"({self.position}", "+", "COUNT", count)
-        [entries] = await self._wire.demand([asked])
+        after = self._position
+        [entries] = await self._wire.demand([command("XRANGE", self._stream, f"({after}", "+", "COUNT", count)])
+        if after != self._position:
+            return []  # rewound meanwhile
         if entries:
-            self.position = entries[-1][0].decode()
+            self._position = entries[-1][0].decode()
         return [fields[1] for _, fields in entries]
+
+    def rewind(self) -> None:
+        """Begin with the first message again."""
+        self._position = _BEGIN
 
     async def append(self, messages: list[bytes], maxlen: int) -> None:
         """Write messages behind the others. Raises: StoreError: unknown whether they were written."""
         adds = [command("XADD", self._stream, "MAXLEN", "~", maxlen, "*", "message", one) for one in messages]
         await self._wire.demand(adds)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._wire.close()
+
+
+class Commands:
+    """What is asked of a daemon while it runs: a list that others push to."""
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        self._wire = Wire(address(url, keys.lease), _ANSWER_S)
+        self._pop = command("LPOP", keys.commands)
+
+    async def next(self) -> str:
+        """The next command; nothing when there is none. Raises: StoreError: the server is away."""
+        [told] = await self._wire.demand([self._pop])
+        return told.decode(errors="replace").strip() if told else ""
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -24,7 +24,7 @@ from daemon.stores.address import address
 from daemon.stores.keys import Keys
 from daemon.stores.lease import Counts, Lease, holder
 from daemon.stores.outbox import Outbox
-from daemon.stores.record import Record
+from daemon.stores.record import Commands, Record
 from daemon.stores.recovery import Loss, mend_rings, mend_symbols
 from daemon.stores.wire import Wire, command
 
@@ -96,6 +96,10 @@ class RedisStore:
     def record(self) -> Record:
         """What was published, over a connection of its own."""
         return Record(self._url, self._keys, self._keys.stream)
+
+    def commands(self) -> Commands:
+        """What is asked of the daemon, over a connection of its own."""
+        return Commands(self._url, self._keys)
 
     def shadow(self, digest: str) -> Record:
         """What a challenger would have said, over a connection of its own."""

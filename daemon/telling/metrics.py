@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from core import __version__
 from core.bars import Interval
-from core.bundle import Manifest
+from core.bundle import Bundle, Manifest
 from core.outputs import Output
 from core.prediction import Message
 from core.windows import Fate
@@ -91,6 +91,8 @@ class Metrics:
             self._counters["gaze_bars_total"].labels(fate)
         for stage in STAGES:
             self._histograms["gaze_stage_seconds"].start([stage])
+        for outcome in ("switched", "refused"):
+            self._counters["gaze_reloads_total"].labels(self._model, outcome)
         self._start_model()
 
     def _start_model(self) -> None:
@@ -109,12 +111,18 @@ class Metrics:
                 self._histograms["gaze_attention_share_ratio"].start([*look, bucket])
             self.drift(attention.name, 0.0)
 
-    def loaded(self, engine: str, device: str) -> None:
-        """The engine that runs the model is known."""
+    def loaded(self, engine: str, device: str, bundle: Bundle | None = None) -> None:
+        """The engine that runs the model is known, and where it took over, the bundle."""
+        if bundle is not None:
+            self._manifest, self._digest = bundle.manifest, bundle.digest
         manifest = self._manifest
         info = self._gauges["gaze_model_info"]
         info.clear()
         info.labels(manifest.name, manifest.version, self._digest, manifest.family, engine, device).set(1)
+
+    def reloaded(self, outcome: str) -> None:
+        """Another version was to serve."""
+        self._counters["gaze_reloads_total"].labels(self._model, outcome).inc()
 
     def feed_up(self, venue: str, *, up: bool) -> None:
         """Every socket of the venue is open, or some is not."""

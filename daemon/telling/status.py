@@ -95,6 +95,10 @@ class Status:
             Condition("lease", met=True, reason=f"standby: {self._leader} leads" if self._leader else "leading"),
         )
 
+    def now(self, about: Mapping[str, str]) -> None:
+        """This runs from now on."""
+        self._about = about
+
     def about(self) -> Mapping[str, str]:
         """What runs, in words."""
         return self._about

@@ -23,7 +23,8 @@ class WatchMetrics:
         self._closes = 0
 
     def start(self, watch: Watch) -> None:
-        """Show what is known before the first close."""
+        """Show what is known before the first close; of another bundle, from its beginning."""
+        self._alarms, self._closes = 0, 0
         if watch.drift is not None:
             self._gauges["gaze_drift_false_alarms_per_quarter"].labels(self._model).set(watch.drift.monitor.rate)
         self.watched(watch)

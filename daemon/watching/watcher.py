@@ -24,6 +24,9 @@ class Record(Protocol):
     async def read(self, count: int) -> list[bytes]:
         """The next of them; none when all is read. Raises: StoreError."""
 
+    def rewind(self) -> None:
+        """Begin with the first of them again."""
+
 
 class Told(Protocol):
     """What is told of the watch, for metrics."""
@@ -54,6 +57,11 @@ class Watcher:
         self._look_s = look_s
         self._away = False
 
+    def switch(self, watch: Watch, digest: str) -> None:
+        """Watch another bundle from here on: what it had published before is taken in first."""
+        self.watch, self._digest, self.standing = watch, digest, Standing()
+        self._record.rewind()
+
     async def watch_forever(self) -> NoReturn:
         """Take in what is published. Ends only by cancellation."""
         while True:
@@ -71,9 +79,11 @@ class Watcher:
             await asyncio.sleep(_PAUSE_S if raw else self._look_s)
 
     async def _take(self, raw: list[bytes]) -> None:
-        if await asyncio.to_thread(lambda: self.watch.take(said(raw, self._digest))):
-            self.standing = self.watch.standing()
-            self._told.watched(self.watch)
+        watch, digest = self.watch, self._digest
+        settled = await asyncio.to_thread(lambda: watch.take(said(raw, digest)))
+        if settled and watch is self.watch:
+            self.standing = watch.standing()
+            self._told.watched(watch)
 
     def _tell_away(self, error: StoreError) -> None:
         if not self._away:

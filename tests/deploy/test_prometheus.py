@@ -159,6 +159,27 @@ CASES = {
         LOOK,
         "attention of demo looks elsewhere than on its test bars: distance 0.30",
     ),
+    "GazeDrift": Case(
+        6,
+        {f'gaze_drift_ratio{{{MODEL},group="input"}}': "1.25x30"},
+        {f'gaze_drift_ratio{{{MODEL},group="input"}}': "0.98x30"},
+        f'{MODEL},group="input"',
+        "input of demo has drifted: 1.25 of its limit",
+    ),
+    "GazeWorseThanNothing": Case(
+        6,
+        {f'gaze_score_better_than_nothing{{{MODEL},horizon="24",output="return"}}': "-1x30"},
+        {f'gaze_score_better_than_nothing{{{MODEL},horizon="24",output="return"}}': "0x30"},
+        f'{MODEL},horizon="24",output="return"',
+        "return over 24 bars of demo is lately worse than its baseline, beyond chance",
+    ),
+    "GazeReloadRefused": Case(
+        12,
+        {f'gaze_reloads_total{{{MODEL},outcome="refused"}}': "0x10 1x30"},
+        {f'gaze_reloads_total{{{MODEL},outcome="refused"}}': "1x40"},
+        f'{MODEL},outcome="refused"',
+        "a version of demo could not take over, the one that ran goes on",
+    ),
     "GazeAttentionCollapsed": Case(
         90, entropy(0.01), entropy(0.5), LOOK, "attention of demo looks at a single step (entropy 0.01)"
     ),
