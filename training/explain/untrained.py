@@ -17,11 +17,12 @@ from training.split import split
 
 WHOLE: Final[dict[str, dict[str, Any]]] = {
     "attention_lstm": {"heads": 4},
-    "cross_attention": {"ordinal": "coral", "gates": "all"},
-    "hybrid_lstm": {"windows": [12, 24, 48]},
-    "transformer": {"matrices": "all"},
+    "cross_attention": {"ordinal": "coral", "gates": "all", "d_model": 32, "heads": 4, "feed_forward": 64},
+    "dual_horizon": {"hidden": 32},
+    "hybrid_lstm": {"windows": [12, 24, 48], "hidden": 32, "heads": 4},
+    "transformer": {"matrices": "all", "d_model": 32, "heads": 4, "layers": 4, "feed_forward": 64},
 }
-"""Options with which a family tells all it can."""
+"""Options with which a family tells all it can, small enough to be drawn in a minute."""
 KINDS: Final = ("return", "direction", "buckets")
 
 
