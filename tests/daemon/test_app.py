@@ -38,7 +38,7 @@ def config(bundle: Bundle, tmp_path: Path) -> Config:
     return Config(
         BundleConfig(str(bundle.folder)),
         FeedConfig(("BTCUSDT",), websocket_url="ws://127.0.0.1:1", rest_url="http://127.0.0.1:1"),
-        StoreConfig(directory=str(tmp_path / "state")),
+        store=StoreConfig(directory=str(tmp_path / "state")),
         http=HttpConfig(port=0),
     )
 
