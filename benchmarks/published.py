@@ -80,11 +80,12 @@ def acl18(published: Path, _: Path) -> dict[str, Any]:
 def bitcoin_30m(_: Path, bars: Path) -> dict[str, Any]:
     """48 half-hours in, 24 out, the final tenth held out once: an LSTM with Bahdanau's attention beside persistence."""
     from core import barfile  # noqa: PLC0415 - torch is slow to load, and the other protocols need none
-    from training import loop, recipe  # noqa: PLC0415
-    from training.dataset import Samples  # noqa: PLC0415
-    from training.intervals import bootstrap  # noqa: PLC0415
+    from training import recipe  # noqa: PLC0415
+    from training.data.dataset import Samples  # noqa: PLC0415
+    from training.fitting import loop  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
-    from training.predicting import predict  # noqa: PLC0415
+    from training.judging.intervals import bootstrap  # noqa: PLC0415
+    from training.judging.predicting import predict  # noqa: PLC0415
 
     path = bars / "binance_usdm_30m_btc_eth_2023_2025h1.parquet"
     changes = (

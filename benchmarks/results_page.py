@@ -12,9 +12,9 @@ import msgspec
 
 from benchmarks.results_tasks import TASKS, Task
 from training import report
-from training.evaluation import Evaluation
+from training.judging.evaluation import Evaluation
+from training.judging.scores import title
 from training.report import number, scaled, unit
-from training.scores import title
 
 SHOWN: Final = {
     "return": ("rmse", "mae", "correlation", "ic", "rank_ic", "direction"),

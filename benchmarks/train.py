@@ -33,11 +33,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from core.barfile import BarFile, SymbolBars
 from core.bars import COLUMNS, Interval
 from core.errors import ConfigError
-from training import families, loop, recipe
-from training.dataset import Samples, panel
+from training import families, recipe
+from training.data.dataset import Samples, panel
+from training.data.split import Parts, split
+from training.data.windows import Windows
+from training.fitting import loop
 from training.recipe import Recipe
-from training.split import Parts, split
-from training.windows import Windows
 
 HOUSE = Path(__file__).resolve().parents[1]
 HOUR: Final = Interval.parse("1h")

@@ -14,7 +14,7 @@ import gaze
 from core.bundle import Input
 from core.outputs import Attention, Output
 from training.families import FAMILIES, Family
-from training.model import Model
+from training.network.model import Model
 from training.recipe import Count
 
 

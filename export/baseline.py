@@ -15,11 +15,11 @@ from core import golden
 from core.bundle import Manifest
 from core.errors import BundleError, UsageError
 from core.outputs import Kind, Output
-from training import boosting, ridge
-from training.baselines import BASELINES, Learned
-from training.evaluation import MODEL
-from training.scores import EVENTS
-from training.summary import numbers
+from training.data.summary import numbers
+from training.judging import boosting, ridge
+from training.judging.baselines import BASELINES, Learned
+from training.judging.evaluation import MODEL
+from training.judging.scores import EVENTS
 
 NAMES: Final = ("linear", "boosting")
 """Those that read a window alone, and say something of it."""

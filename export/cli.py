@@ -46,7 +46,7 @@ def export(
     from export.bundle import make_bundle  # noqa: PLC0415
     from export.formats import FORMATS  # noqa: PLC0415
     from export.run import describe, judge_on, read_sample  # noqa: PLC0415
-    from training import run as runs  # noqa: PLC0415
+    from training.runs import run as runs  # noqa: PLC0415
 
     console = Console(stderr=as_json)
     with console.status("exporting"):

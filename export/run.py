@@ -16,9 +16,9 @@ from core.golden import Arrays
 from export.commit import commit
 from export.prove import Judge
 from export.source import Outputs
-from training.evaluation import MODEL
 from training.job import evaluate
-from training.run import Run
+from training.judging.evaluation import MODEL
+from training.runs.run import Run
 
 
 def describe(run: Run, name: str, version: str) -> Manifest:

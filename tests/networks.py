@@ -7,7 +7,7 @@ from core.bundle import Input, Window
 from core.outputs import Kind, Output
 from training import families
 from training.families import FAMILIES
-from training.model import Model
+from training.network.model import Model
 
 LENGTH, FEATURES, MARKET_FEATURES = 16, 3, 2
 OUTPUTS = (Output(Kind.RETURN, 1), Output(Kind.RETURN, 4))

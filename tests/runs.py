@@ -10,7 +10,7 @@ from core.bars import COLUMNS, Interval
 from training import recipe
 from training.job import Job
 from training.recipe import Recipe
-from training.run import Run
+from training.runs.run import Run
 
 HOUR = Interval.parse("1h")
 START_MS = HOUR.floor(1_700_000_000_000)

@@ -33,7 +33,7 @@ def test_the_daemon_is_built_with_torch_polars_and_matplotlib_hidden():
 
 def test_training_and_export_work_with_redis_and_websockets_hidden():
     hidden = ("redis", "websockets", "aiohttp", "daemon")
-    rooms = "training.cli, training.job, training.run, training.bars.simulate, export.cli, export.bundle"
+    rooms = "training.cli, training.job, training.runs.run, training.bars.simulate, export.cli, export.bundle"
     done = python(HIDE.format(hidden=hidden) + f"import {rooms}")
     assert done.returncode == 0, done.stderr
 

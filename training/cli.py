@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from training.evaluation import Evaluation
     from training.job import Job
+    from training.judging.evaluation import Evaluation
     from training.recipe import Recipe
-    from training.run import Run
+    from training.runs.run import Run
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(explain.app)
@@ -48,8 +48,10 @@ def train(
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
     from training import recipe as recipes  # noqa: PLC0415
-    from training import run, several, together  # noqa: PLC0415
+    from training.fitting import together  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
+    from training.many import several  # noqa: PLC0415
+    from training.runs import run  # noqa: PLC0415
 
     given = {"optimiser.device": device, "split.folds": folds or None}
     changes = [*(change or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
@@ -81,7 +83,7 @@ def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":
     """Train a job, telling all of it but its scores."""
     from training import report  # noqa: PLC0415 - as above
     from training.progress import EpochBar  # noqa: PLC0415
-    from training.unfinished import Unfinished  # noqa: PLC0415
+    from training.runs.unfinished import Unfinished  # noqa: PLC0415
 
     unfinished = Unfinished(out, job.recipe, job.fingerprint)
     if fresh:
@@ -107,7 +109,8 @@ def _several(
     """Train all that is planned, then tell how their scores spread."""
     import msgspec  # noqa: PLC0415 - as above
 
-    from training import report, several  # noqa: PLC0415
+    from training import report  # noqa: PLC0415
+    from training.many import several  # noqa: PLC0415
 
     runs: dict[str, Run] = {}
     for name, trained in (
@@ -132,8 +135,8 @@ def _on_cluster(
     """What is there already, then the rest as the cluster gives it."""
     import shutil  # noqa: PLC0415 - as above
 
-    from training import several  # noqa: PLC0415
-    from training.cluster import Cluster  # noqa: PLC0415
+    from training.many import several  # noqa: PLC0415
+    from training.many.cluster import Cluster  # noqa: PLC0415
 
     if again:
         for name in planned:
@@ -160,7 +163,8 @@ def ensemble(
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
-    from training import assembling, run  # noqa: PLC0415
+    from training.many import assembling  # noqa: PLC0415
+    from training.runs import run  # noqa: PLC0415
 
     run.refuse_taken(out, replace=replace)
     console = Console(stderr=as_json)
@@ -192,7 +196,7 @@ def sweep(
     from rich.console import Console  # noqa: PLC0415
 
     from training import report  # noqa: PLC0415
-    from training.sweep import BEST, Sweep, Tried, read_space  # noqa: PLC0415
+    from training.many.sweep import BEST, Sweep, Tried, read_space  # noqa: PLC0415
 
     console = Console(stderr=as_json)
     made = Sweep(recipe, profile, change or [], read_space(space), bars, out)
@@ -233,7 +237,9 @@ def evaluate(
     """
     from rich.console import Console  # noqa: PLC0415 - a help text needs none of these
 
-    from training import job, peeks, run, slices  # noqa: PLC0415
+    from training import job  # noqa: PLC0415
+    from training.judging import slices  # noqa: PLC0415
+    from training.runs import peeks, run  # noqa: PLC0415
 
     trained, console = run.load(run_folder), Console(stderr=as_json)
     evaluation = job.evaluate(trained, bars, slices.known(by or ()), records, cost_bps)
@@ -262,7 +268,8 @@ def compare(
     import msgspec  # noqa: PLC0415 - a help text needs none of these
     from rich.console import Console  # noqa: PLC0415
 
-    from training import comparing, peeks, run, side_by_side  # noqa: PLC0415
+    from training.many import comparing, side_by_side  # noqa: PLC0415
+    from training.runs import peeks, run  # noqa: PLC0415
 
     if out is not None:
         from training.explain import compared  # noqa: PLC0415 - it draws, which needs matplotlib

@@ -14,20 +14,23 @@ from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
-from training import baselines, calibration, conformal, families, loop, peeks, run, trading
-from training.dataset import Panel, Samples, panel
-from training.evaluation import Evaluation, judge, traded
-from training.history import Epoch
-from training.leaks import leaks
-from training.loop import Watch
-from training.model import Model
-from training.predicting import LOOKED, Said, predict
+from training import families
+from training.data.dataset import Panel, Samples, panel
+from training.data.reference import ranges, watched
+from training.data.split import Parts, split
+from training.fitting import calibration, loop
+from training.fitting.history import Epoch
+from training.fitting.loop import Watch
+from training.judging import baselines, conformal, trading
+from training.judging.evaluation import Evaluation, judge, traded
+from training.judging.predicting import LOOKED, Said, predict
+from training.judging.slices import By
+from training.network.model import Model
 from training.recipe import Evaluate, Recipe
-from training.reference import ranges, watched
-from training.run import Arrays, Facts, Joined, Run
-from training.slices import By
-from training.split import Parts, split
-from training.unfinished import Unfinished
+from training.runs import peeks, run
+from training.runs.leaks import leaks
+from training.runs.run import Arrays, Facts, Joined, Run
+from training.runs.unfinished import Unfinished
 
 SAMPLE_WINDOWS: Final = 32
 REFERENCE_WINDOWS: Final = 4_096

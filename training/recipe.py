@@ -81,7 +81,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """What is to be foretold: one or more kinds of training.labels.LABELS, over each of the horizons, in bars.
+    """What is to be foretold: one or more kinds of training.data.labels.LABELS, over each of the horizons, in bars.
 
     `dead_zone` is for "direction", `threshold` (0.1 is 10 %) for "winner", `edges` for "buckets", `levels` for
     "quantiles"; edges and dead zone are log returns.
@@ -190,8 +190,8 @@ class Stopping(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True):
     """What is fitted on the validation part after the training.
 
-    `method`: a map of probabilities that makes them mean what they say, see training.calibration. `coverage`: the
-    shares of outcomes that bands around the outputs are to hold, see training.conformal.
+    `method`: a map of probabilities that makes them mean what they say, see training.fitting.calibration.
+    `coverage`: the shares of outcomes that bands around the outputs are to hold, see training.judging.conformal.
     """
 
     method: Literal["none", "temperature", "isotonic"] = "none"

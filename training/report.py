@@ -8,16 +8,16 @@ from rich.table import Table
 
 from core.bundle import Score
 from core.outputs import Kind
-from training.evaluation import COMPARED, MODEL, PLAIN, Comparison, Evaluation
-from training.model import Model
-from training.scores import BAND
-from training.scores import title as titled
-from training.several import Several
-from training.split import Parts
-from training.trading import Trade
+from training.data.split import Parts
+from training.judging.evaluation import COMPARED, MODEL, PLAIN, Comparison, Evaluation
+from training.judging.scores import BAND
+from training.judging.scores import title as titled
+from training.judging.trading import Trade
+from training.many.several import Several
+from training.network.model import Model
 
 if TYPE_CHECKING:
-    from training.sweep import Tried
+    from training.many.sweep import Tried
 
 BASIS_POINTS: Final = 1e4
 POWERS: Final = {"mse": 2, "rmse": 1, "mae": 1, "pinball": 1}

@@ -43,9 +43,10 @@ def test_what_has_no_result_is_listed_as_not_run(page: str):
 
 def test_every_claim_asks_for_scores_that_its_recipe_has():
     """A name that no score has would only fail after hours of training."""
-    from training import labels, recipe
-    from training.baselines import beside
-    from training.scores import of_kind
+    from training import recipe
+    from training.data import labels
+    from training.judging.baselines import beside
+    from training.judging.scores import of_kind
 
     for task in TASKS.values():
         outputs = {one.name: one for one in labels.outputs(recipe.read(task.recipe, task.profile or None).label)}

@@ -18,10 +18,10 @@ from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.engines.proof import prove
 from export.baseline import NAMES, described, model_of, refuse_other
 from export.bundle import make_bundle
-from training import boosting, ridge
-from training.baselines import BASELINES, Learned
-from training.scores import EVENTS
-from training.summary import numbers
+from training.data.summary import numbers
+from training.judging import boosting, ridge
+from training.judging.baselines import BASELINES, Learned
+from training.judging.scores import EVENTS
 
 WINDOW = 8
 MANIFEST = a_manifest(WINDOW, outputs=EVERY_KIND)

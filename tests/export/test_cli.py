@@ -17,7 +17,7 @@ from core import bundle, golden
 from core.bundle import GOLDEN, REFERENCE, Bundle
 from core.errors import DataError
 from export.cli import app
-from training.run import Run
+from training.runs.run import Run
 
 
 @pytest.fixture(scope="module")

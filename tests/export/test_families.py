@@ -17,9 +17,10 @@ from core.outputs import Kind
 from export import to_onnx
 from export.bundle import make_bundle
 from export.to_stream import Causal
-from training import calibration, families
-from training.calibration import Isotonic, Temperature
+from training import families
 from training.families import FAMILIES
+from training.fitting import calibration
+from training.fitting.calibration import Isotonic, Temperature
 from training.recipe import Calibration
 
 WINDOW = 16

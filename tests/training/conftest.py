@@ -6,7 +6,7 @@ import pytest
 import torch
 from runs import a_recipe, a_run, some_bars, write_parquet
 
-from training.run import Run
+from training.runs.run import Run
 
 
 @pytest.fixture(autouse=True, scope="session")

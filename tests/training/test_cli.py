@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from core.errors import ConfigError, UsageError
-from training import peeks
 from training.cli import app
-from training.evaluation import Evaluation
+from training.judging.evaluation import Evaluation
+from training.runs import peeks
 
 TINY = ("window.length=8", "model.options.hidden=8", "optimiser.epochs=2")
 SETTINGS = [word for change in TINY for word in ("--set", change)]

@@ -8,7 +8,7 @@ from runs import HOUR, a_run
 from training import recipe
 from training.bars.simulate import causes, simulate
 from training.job import Job
-from training.predicting import predict
+from training.judging.predicting import predict
 
 
 @pytest.mark.slow

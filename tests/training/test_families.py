@@ -9,7 +9,7 @@ from core.errors import ConfigError
 from core.outputs import Kind
 from training import families
 from training.families import FAMILIES
-from training.model import Model
+from training.network.model import Model
 
 BOTH = pytest.mark.parametrize(("family", "variant"), VARIANTS, ids=str)
 

@@ -4,11 +4,12 @@ import pytest
 import torch
 from runs import a_recipe, some_bars
 
-from training import families, loop
-from training.dataset import panel
-from training.model import Model
+from training import families
+from training.data.dataset import panel
+from training.data.split import split
+from training.fitting import loop
+from training.network.model import Model
 from training.recipe import Recipe
-from training.split import split
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 LONG = ("optimiser.epochs=4", "stopping.patience=4", "optimiser.learning_rate=0.01", "model.options.dropout=0.1")

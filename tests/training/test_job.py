@@ -8,8 +8,8 @@ from core.barfile import SymbolBars
 from core.errors import DataError
 from training import job
 from training.job import Job
-from training.predicting import predict
-from training.run import Run
+from training.judging.predicting import predict
+from training.runs.run import Run
 
 
 def test_training_twice_gives_the_same_weights_and_scores(trained: Run, bars_path: Path, tmp_path: Path):

@@ -7,13 +7,14 @@ import torch
 from networks import SMALL
 from runs import a_recipe, some_bars
 
-from training import families, loop
-from training.dataset import panel
+from training import families
+from training.data.dataset import panel
+from training.data.split import split
 from training.families import FAMILIES
-from training.intervals import bootstrap
-from training.predicting import predict
-from training.scores import MEASURES, Forecasts
-from training.split import split
+from training.fitting import loop
+from training.judging.intervals import bootstrap
+from training.judging.predicting import predict
+from training.judging.scores import MEASURES, Forecasts
 
 SEEDS = 20
 LEAST_OF_20, LEAST_OF_ALL = 15, 140

@@ -7,11 +7,12 @@ import torch
 from runs import a_recipe, some_bars
 
 from core.barfile import BarFile
-from training import families, loop
-from training.dataset import panel
-from training.model import Model
+from training import families
+from training.data.dataset import panel
+from training.data.split import split
+from training.fitting import loop
+from training.network.model import Model
 from training.recipe import Recipe
-from training.split import split
 
 FILE = some_bars(symbols=2, bars=520)
 SMALL = ("window.length=8", "optimiser.epochs=2", "stopping.patience=2", "split.purge=labels", "window.stride=2")

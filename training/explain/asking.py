@@ -9,11 +9,11 @@ from core import barfile
 from core.barfile import BarFile
 from core.errors import DataError, UsageError
 from core.prediction import Message
-from training import several
 from training.explain import cases, subject
 from training.explain.explaining import Asked
 from training.explain.subject import Subject
 from training.explain.untrained import untrained
+from training.many import several
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from core import attention
 from core.bars import CLOSE
 from core.errors import DataError
 from core.outputs import Kind
-from training.dataset import Samples
+from training.data.dataset import Samples
 from training.explain.attribution import Forecast, occlude_cells
 from training.explain.predictions import Look, Predictions
 from training.explain.reads import Doubles, Floats

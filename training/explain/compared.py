@@ -7,10 +7,10 @@ import msgspec
 from rich.console import Console
 
 from core.errors import UsageError
-from training import side_by_side
-from training.comparing import Compared
 from training.explain.pictures import compared, style
-from training.history import Epoch
+from training.fitting.history import Epoch
+from training.many import side_by_side
+from training.many.comparing import Compared
 
 REPORT: Final = "compare.json"
 WIDTH: Final = 160

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bars import Interval, TimeArray
-from training.intervals import bootstrap
+from training.judging.intervals import bootstrap
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -4,7 +4,7 @@ from training.explain.measure import AROUND
 from training.explain.reliability import EVEN
 from training.explain.report import AttentionReport, Contrast
 from training.explain.truth import Truth
-from training.history import Epoch
+from training.fitting.history import Epoch
 
 STATISTIC = {
     "entropy": ("entropy", "more evenly", "more selectively", 3),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core import attention
 from training.explain.predictions import Predictions, spread
 from training.explain.reads import Doubles
-from training.layers import MultiHead, Pooling
+from training.network.layers import MultiHead, Pooling
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle

@@ -17,15 +17,15 @@ from core.breadth import Breadth
 from core.errors import DataError
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
-from training import dataset
-from training.dataset import Panel, Samples
+from training.data import dataset
+from training.data.dataset import Panel, Samples
 from training.explain.axes import Layout
 from training.explain.estimate import Draws
 from training.explain.reach import over
 from training.explain.reads import Doubles, Floats, Reader, Reads, Rows, together
 from training.explain.subject import Subject
 from training.explain.upward import confidence, upward
-from training.model import PLAIN
+from training.network.model import PLAIN
 
 Watch = Callable[[float], None]
 """Told how much is done, from 0 to 1."""

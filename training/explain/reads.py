@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from core.bundle import Input
-from training.dataset import Panel
-from training.model import Model
-from training.windows import Windows
+from training.data.dataset import Panel
+from training.data.windows import Windows
+from training.network.model import Model
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ class Reader:
 def speaker(model: nn.Module, inputs: tuple[Input, ...]) -> Say:
     """A model of PyTorch as a function, a few windows at a time where they are long.
 
-    Calibrated outputs are also told as they would be without that, as `training.model` names them.
+    Calibrated outputs are also told as they would be without that, as `training.network.model` names them.
     """
     batch = together(inputs)
     speak = model.both if isinstance(model, Model) else model

@@ -12,7 +12,7 @@ from training.explain.said import Said
 from training.explain.stability import Stability
 from training.explain.together import Together
 from training.explain.truth import Truth
-from training.history import Epoch
+from training.fitting.history import Epoch
 
 
 class Bucket(msgspec.Struct, frozen=True):

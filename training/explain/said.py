@@ -14,7 +14,7 @@ from training.explain.estimate import Draws, Estimate
 from training.explain.predictions import Predictions
 from training.explain.reads import Doubles, Floats
 from training.explain.upward import CHANCES, upward
-from training.model import PLAIN
+from training.network.model import PLAIN
 
 BINS: Final = 10
 CLAIM: Final = (0.75, 0.85)

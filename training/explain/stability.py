@@ -12,7 +12,7 @@ import numpy as np
 
 from core import attention
 from core.errors import DataError
-from training.dataset import Samples
+from training.data.dataset import Samples
 from training.explain.estimate import Estimate
 from training.explain.predictions import Predictions, Watch, predict, spread
 from training.explain.reliability import rank_correlation

@@ -10,11 +10,12 @@ from core import bundle
 from core.bundle import Input, Score, Training
 from core.errors import DataError
 from core.outputs import Attention, Kind, Output
-from training import run, tables
+from training import tables
 from training.explain import bundled
 from training.explain.reads import Say, speaker
-from training.history import Epoch
+from training.fitting.history import Epoch
 from training.recipe import Recipe
+from training.runs import run
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -8,12 +8,13 @@ import torch
 from core.barfile import BarFile
 from core.bundle import Training
 from core.errors import UsageError
-from training import families, loop, recipe
-from training.dataset import panel
+from training import families, recipe
+from training.data.dataset import panel
+from training.data.split import split
 from training.explain.reads import speaker
 from training.explain.subject import Subject
 from training.families import FAMILIES
-from training.split import split
+from training.fitting import loop
 
 WHOLE: Final[dict[str, dict[str, Any]]] = {
     "attention_lstm": {"heads": 4},

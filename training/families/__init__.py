@@ -19,7 +19,7 @@ from training.families import (
     tcn,
     transformer,
 )
-from training.model import Model
+from training.network.model import Model
 from training.tables import fit
 
 

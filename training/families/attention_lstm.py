@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Dropout, Pooling, Score, begin, bound, go_on
-from training.model import Model
+from training.network.layers import Dropout, Pooling, Score, begin, bound, go_on
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Embedding, Encoder, MultiHead, Pooling, Score
-from training.model import Model
+from training.network.layers import Embedding, Encoder, MultiHead, Pooling, Score
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 
@@ -22,7 +22,7 @@ class Options(msgspec.Struct, frozen=True):
     """`layer_drop`: how likely a layer is passed over in a training step.
 
     `ordinal`: how ordered classes (label "buckets") are told apart. `gates`: told one by one, or their mean; all of
-    them are many numbers. `score`: of the pooling, see training.layers.Pooling.
+    them are many numbers. `score`: of the pooling, see training.network.layers.Pooling.
     """
 
     d_model: Count = 128

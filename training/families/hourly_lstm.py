@@ -13,13 +13,13 @@ from torch.nn import functional
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Attention, Output
-from training.layers import Dropout, Pooling, Score, begin, bound, go_on
-from training.model import Model
+from training.network.layers import Dropout, Pooling, Score, begin, bound, go_on
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 
 class Options(msgspec.Struct, frozen=True):
-    """`score`: how a hidden state becomes one number, see training.layers.Pooling.
+    """`score`: how a hidden state becomes one number, see training.network.layers.Pooling.
 
     `heads` share the hidden units evenly. `scales`: how many of the newest steps each of several attentions may look
     at, [6, 24, 48] say; each is a head, or so many heads.

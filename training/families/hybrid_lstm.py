@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from core.bundle import Input
 from core.errors import ConfigError
 from core.outputs import Attention, Output
-from training.layers import Dropout, MultiHead
-from training.model import Model
+from training.network.layers import Dropout, MultiHead
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 

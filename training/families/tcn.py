@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Dropout, Pooling, Score, bound
-from training.model import Model
+from training.network.layers import Dropout, Pooling, Score, bound
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 

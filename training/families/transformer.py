@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from core.bundle import Input
 from core.outputs import Attention, Output
-from training.layers import Embedding, Encoder, Pooling, Score
-from training.model import Model
+from training.network.layers import Embedding, Encoder, Pooling, Score
+from training.network.model import Model
 from training.recipe import Count, DropShare
 
 

@@ -12,7 +12,7 @@ from export.run import describe, read_sample
 from training.explain import explaining, subject
 from training.explain.explaining import Explained
 from training.explain.subject import Subject
-from training.run import Run
+from training.runs.run import Run
 
 
 @pytest.fixture(scope="session")

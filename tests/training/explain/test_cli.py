@@ -12,7 +12,7 @@ from core.errors import UsageError
 from training.cli import app
 from training.explain.cases import iso
 from training.explain.report import Report
-from training.run import Run
+from training.runs.run import Run
 
 AT = iso(START_MS + 560 * HOUR.ms)
 

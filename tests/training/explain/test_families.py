@@ -16,7 +16,7 @@ from training.explain import explaining, subject
 from training.explain.explaining import Explained
 from training.explain.pictures import album, style
 from training.families import FAMILIES
-from training.run import Run
+from training.runs.run import Run
 
 BESIDE = ("data.market=S5", "data.market_features='log_return_1, realised_volatility_24'")
 WHOLE = {"transformer": "all", "cross_attention": "coral"}

@@ -4,11 +4,11 @@ import pytest
 from core.bars import CLOSE
 from core.errors import DataError
 from core.outputs import Kind, Output
-from training import predicting
 from training.explain import predictions
 from training.explain.explaining import Explained
 from training.explain.upward import confidence, upward
-from training.run import Run
+from training.judging import predicting
+from training.runs.run import Run
 
 
 def test_forecasts_and_attention_are_those_of_an_evaluation(explained: Explained, trained: Run):

@@ -12,7 +12,7 @@ from training.explain.explaining import Explained
 from training.explain.pictures import said as drawn
 from training.explain.pictures import style
 from training.explain.predictions import Predictions
-from training.model import PLAIN
+from training.network.model import PLAIN
 
 UP = Output(Kind.DIRECTION, 1)
 KINDS = "label.kind=['direction', 'buckets', 'quantiles', 'deviation', 'trend', 'return']"

@@ -11,8 +11,8 @@ from training.explain import asking, explaining, findings, stability, subject
 from training.explain.explaining import Explained
 from training.explain.pictures import steady, style
 from training.explain.subject import Subject
-from training.history import Epoch, Seen
-from training.run import Run
+from training.fitting.history import Epoch, Seen
+from training.runs.run import Run
 
 
 def test_the_same_model_twice_is_perfectly_steady(honest: Explained):

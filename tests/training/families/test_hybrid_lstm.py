@@ -10,9 +10,9 @@ from runs import a_recipe, a_run, some_bars, write_parquet
 from core.errors import ConfigError
 from core.outputs import Kind, Output
 from training import families
-from training.dataset import Samples, panel
-from training.predicting import predict
-from training.windows import Windows
+from training.data.dataset import Samples, panel
+from training.data.windows import Windows
+from training.judging.predicting import predict
 
 SMALL = "model.options={windows=[3, 6], hidden=8, heads=2, queries='last'}"
 EXPANDING = ("model.family=hybrid_lstm", SMALL, "window.kind=expanding", "window.length=12", "window.minimum=4")

@@ -5,11 +5,11 @@ from itertools import groupby
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.comparing import Compared
 from training.explain.pictures import style
-from training.history import Epoch
+from training.fitting.history import Epoch
+from training.judging.scores import title
+from training.many.comparing import Compared
 from training.report import scaled, unit
-from training.scores import title
 
 
 def scores(of: Compared) -> Figure:

@@ -11,7 +11,7 @@ from training.explain.pictures import style
 from training.explain.predictions import Predictions
 from training.explain.reach import over
 from training.explain.reads import Doubles
-from training.history import Epoch
+from training.fitting.history import Epoch
 
 TENTHS = 10
 

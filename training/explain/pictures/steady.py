@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from training.explain.pictures import style
 from training.explain.report import AttentionReport
 from training.explain.stability import Stability
-from training.history import Epoch
+from training.fitting.history import Epoch
 
 
 def epochs(name: str, history: tuple[Epoch, ...]) -> Figure:

@@ -1,0 +1,1 @@
+"""How weights are found: the loop, losses, optimisers, and what is fitted after them."""

@@ -1,0 +1,1 @@
+"""Scores beside baselines, with intervals, and what forecasts would have earned."""

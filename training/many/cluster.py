@@ -1,0 +1,150 @@
+"""The same trainings over the cores and machines of a Ray cluster.
+
+Each training is a task of its own that needs no disk in common: it is given the bars and its recipe, and gives back its
+run folder. With one torch thread each, what it gives is, to the bit, what one process would have written. Ray gives the
+tasks of a lost machine to another; what was written stays, so that the same command goes on with what is missing.
+"""
+
+import io
+import logging
+import socket
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+import core
+from core.errors import ConfigError, DataError, GazeError
+from training.job import Job
+from training.recipe import Recipe
+from training.runs import run
+from training.runs.run import Run
+from training.tables import fit
+
+LOCAL: Final = "local"
+_RETRIES: Final = 5
+_PATIENCE_S: Final = 5.0
+
+
+class Cluster:
+    """A cluster while it is used: one made here of this machine's cores for "local", else one that is joined.
+
+    Raises: ConfigError: nobody answers at the address.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> Self:
+        here = self._address == LOCAL
+        if not here:
+            _refuse_nobody(self._address)
+        own: dict[str, Any] = {"include_dashboard": False} if here else {}
+        try:
+            # What is told on the terminal is ours; Ray's own lines are in its log files.
+            ray.init(
+                address="local" if here else self._address, log_to_driver=False, logging_level=logging.ERROR, **own
+            )
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            raise _nobody(self._address, error) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        ray.shutdown()
+
+    def train(self, planned: dict[str, Recipe], bars: Path, out: Path) -> Iterator[tuple[str, Run]]:
+        """Train all that is planned and write each run folder as it comes, in whatever order they end.
+
+        Raises: GazeError: a training could not be done, as it would have said here.
+        """
+        files = ray.put({path.name: path.read_bytes() for path in _needed(planned, bars)})
+        waiting = {
+            _train.options(num_cpus=recipe.optimiser.threads or 1).remote(recipe.toml(), bars.name, files): name
+            for name, recipe in planned.items()
+        }
+        while waiting:
+            [ended], _ = ray.wait(list(waiting), num_returns=1)
+            name = waiting.pop(ended)
+            try:
+                version, packed = ray.get(ended)
+            except RayTaskError as error:
+                cause = error.cause
+                if isinstance(cause, GazeError):
+                    raise type(cause)(f"{name}: {cause}") from error
+                raise
+            except RayError as error:
+                raise DataError(f"{name} was lost on the cluster: {error}; try: the same command again") from error
+            if version != core.__version__:
+                raise ConfigError(f"the cluster has gazed {version}, here is {core.__version__}; try: the same on both")
+            unpack(packed, out / name)
+            yield name, run.load(out / name)
+
+
+def _refuse_nobody(address: str) -> None:
+    """Ask before Ray does, which would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, ValueError) as error:
+        raise _nobody(address, error) from error
+
+
+def _nobody(address: str, why: Exception) -> ConfigError:
+    return ConfigError(f"no Ray cluster at {address} ({why}); try: ray start --head and its address, or --on local")
+
+
+@ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
+def _train(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, bytes]:
+    """One training in a folder of its own, which comes back packed."""
+    recipe = fit(Recipe, tomllib.loads(told), "the recipe")
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        for name, content in files.items():
+            (here / name).write_bytes(content)
+        job = Job(_beside(recipe, here), here / bars)
+        job.recipe = recipe
+        job.run(here / "run", lambda *_: None, lambda _: None)
+        return core.__version__, pack(here / "run")
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its records taken from a folder."""
+    if not recipe.data.records:
+        return recipe
+    data = msgspec.structs.replace(recipe.data, records=str(folder / Path(recipe.data.records).name))
+    return msgspec.structs.replace(recipe, data=data)
+
+
+def pack(folder: Path) -> bytes:
+    """A folder's files in one piece."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, arcname=path.name)
+    return packed.getvalue()
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write a packed folder; it is there whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(beside, filter="data")
+        whole = Path(beside) / "whole"
+        whole.mkdir()
+        for path in [path for path in Path(beside).iterdir() if path != whole]:
+            path.rename(whole / path.name)
+        whole.rename(folder)
+
+
+def _needed(planned: dict[str, Recipe], bars: Path) -> list[Path]:
+    """The files that trainings read: the bars, and external records."""
+    records = {Path(recipe.data.records) for recipe in planned.values() if recipe.data.records}
+    return [bars, *sorted(records)]

@@ -1,0 +1,1 @@
+"""What every family is built of: the model, its layers and its heads."""
