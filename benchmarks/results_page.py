@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.results_tasks import TASKS, Task
-from training import report
 from training.judging.evaluation import Evaluation
 from training.judging.scores import title
-from training.report import number, scaled, unit
+from training.telling import report
+from training.telling.report import number, scaled, unit
 
 SHOWN: Final = {
     "return": ("rmse", "mae", "correlation", "ic", "rank_ic", "direction"),

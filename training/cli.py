@@ -81,9 +81,9 @@ def train(
 
 def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":
     """Train a job, telling all of it but its scores."""
-    from training import report  # noqa: PLC0415 - as above
-    from training.progress import EpochBar  # noqa: PLC0415
     from training.runs.unfinished import Unfinished  # noqa: PLC0415
+    from training.telling import report  # noqa: PLC0415 - as above
+    from training.telling.progress import EpochBar  # noqa: PLC0415
 
     unfinished = Unfinished(out, job.recipe, job.fingerprint)
     if fresh:
@@ -109,8 +109,8 @@ def _several(
     """Train all that is planned, then tell how their scores spread."""
     import msgspec  # noqa: PLC0415 - as above
 
-    from training import report  # noqa: PLC0415
     from training.many import several  # noqa: PLC0415
+    from training.telling import report  # noqa: PLC0415
 
     runs: dict[str, Run] = {}
     for name, trained in (
@@ -195,8 +195,8 @@ def sweep(
     import msgspec  # noqa: PLC0415 - a help text needs none of these
     from rich.console import Console  # noqa: PLC0415
 
-    from training import report  # noqa: PLC0415
     from training.many.sweep import BEST, Sweep, Tried, read_space  # noqa: PLC0415
+    from training.telling import report  # noqa: PLC0415
 
     console = Console(stderr=as_json)
     made = Sweep(recipe, profile, change or [], read_space(space), bars, out)
@@ -268,8 +268,9 @@ def compare(
     import msgspec  # noqa: PLC0415 - a help text needs none of these
     from rich.console import Console  # noqa: PLC0415
 
-    from training.many import comparing, side_by_side  # noqa: PLC0415
+    from training.many import comparing  # noqa: PLC0415
     from training.runs import peeks, run  # noqa: PLC0415
+    from training.telling import side_by_side  # noqa: PLC0415
 
     if out is not None:
         from training.explain import compared  # noqa: PLC0415 - it draws, which needs matplotlib
@@ -294,7 +295,7 @@ def compare(
 def _tell(console: "Console", evaluation: "Evaluation", *, as_json: bool) -> None:
     import msgspec  # noqa: PLC0415 - as above
 
-    from training import report  # noqa: PLC0415
+    from training.telling import report  # noqa: PLC0415
 
     if as_json:
         print(msgspec.json.encode(evaluation).decode())

@@ -16,7 +16,6 @@ from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
 from training import families
 from training.data.dataset import Panel, Samples, panel
-from training.data.reference import ranges, watched
 from training.data.split import Parts, split
 from training.fitting import calibration, loop
 from training.fitting.history import Epoch
@@ -24,6 +23,7 @@ from training.fitting.loop import Watch
 from training.judging import baselines, conformal, trading
 from training.judging.evaluation import Evaluation, judge, traded
 from training.judging.predicting import LOOKED, Said, predict
+from training.judging.reference import ranges, watched
 from training.judging.slices import By
 from training.network.model import Model
 from training.recipe import Evaluate, Recipe

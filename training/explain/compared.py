@@ -9,8 +9,8 @@ from rich.console import Console
 from core.errors import UsageError
 from training.explain.pictures import compared, style
 from training.fitting.history import Epoch
-from training.many import side_by_side
 from training.many.comparing import Compared
+from training.telling import side_by_side
 
 REPORT: Final = "compare.json"
 WIDTH: Final = 160

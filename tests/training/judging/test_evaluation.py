@@ -8,10 +8,10 @@ from runs import a_recipe, a_run, some_bars
 
 from core.bands import Margin
 from core.errors import DataError
-from training import report
 from training.data.dataset import Samples, panel
 from training.judging import baselines
 from training.judging.evaluation import Comparison, Evaluation, judge, traded
+from training.telling import report
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from training.explain.pictures import style
 from training.fitting.history import Epoch
 from training.judging.scores import title
 from training.many.comparing import Compared
-from training.report import scaled, unit
+from training.telling.report import scaled, unit
 
 
 def scores(of: Compared) -> Figure:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from training.judging.scores import title
 from training.many.comparing import Compared, Difference
-from training.report import number, scaled, unit, when
+from training.telling.report import number, scaled, unit, when
 
 
 def runs(of: Compared) -> Table:
