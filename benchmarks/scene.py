@@ -21,7 +21,7 @@ from core.bundle import Bundle, Input, Manifest, Training, Window
 from core.errors import BundleError
 from core.features import FeatureSet
 from core.outputs import Kind, Output
-from daemon.app import _SPARE_BARS
+from daemon.building import SPARE_BARS
 from daemon.stores import ring
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
@@ -120,7 +120,7 @@ def fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
 
 
 async def _fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
-    capacity = bundle.manifest.inputs[0].bars_needed + _SPARE_BARS
+    capacity = bundle.manifest.inputs[0].bars_needed + SPARE_BARS
     known = scene.opened_at_ms_L[: -scene.live]
     slots_L = (known // MINUTE.ms) % capacity
     keys = Keys(bundle.manifest.name)

@@ -1,7 +1,8 @@
-"""What the kernel knows of how right this machine's clock is."""
+"""What time this machine has, and what its kernel knows of how right that is."""
 
 import ctypes
 import ctypes.util
+import time
 from typing import Final
 
 import msgspec
@@ -30,6 +31,11 @@ class Clock(msgspec.Struct, frozen=True):
 
     synchronised: bool
     error_s: float
+
+
+def wall_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def read() -> Clock | None:

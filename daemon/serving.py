@@ -1,0 +1,175 @@
+"""What hangs on the bundle that serves, made anew when another one takes its place between two bars."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from core import reference as references
+from core.bundle import REFERENCE, Bundle
+from core.external import Records
+from core.windows import Windows
+from daemon.challenging import Opened
+from daemon.clock import wall_ms
+from daemon.config import Config
+from daemon.engines import OpenEngine, OpenStream, open_engine
+from daemon.engines.proof import prove, stream_of, warm
+from daemon.inbox import Inbox
+from daemon.predicting.ahead import Ahead
+from daemon.predicting.challenger import Challenger
+from daemon.predicting.known import Known
+from daemon.predicting.pipeline import Pipeline
+from daemon.predicting.predictor import Predictor
+from daemon.predicting.profile import RunningProfile
+from daemon.predicting.trust import Trust
+from daemon.reloading import Loaded, Reloader, load
+from daemon.stores.redis import RedisStore
+from daemon.telling.log import redact
+from daemon.telling.metrics import Metrics
+from daemon.telling.status import Status
+from daemon.watching.watch import Watch
+from daemon.watching.watcher import Watcher
+
+log = logging.getLogger("gaze.serving")
+
+
+def proven(config: Config, bundle: Bundle) -> tuple[OpenEngine, OpenStream | None]:
+    """The engine and what runs windows ahead, proven. Raises: EngineError, BundleError: it does not reproduce."""
+    engine = open_engine(config.bundle.engine, bundle)
+    proof = prove(engine, bundle)
+    warm(engine, bundle)
+    log.info(
+        "the engine reproduces the golden outputs",
+        extra={"engine": engine.name, "device": engine.device, "why": engine.reason, "rows": proof.rows},
+    )
+    stream, why = stream_of(config.bundle.graph, engine, bundle)
+    graph = "whole windows at the close" if stream is None else "all but the newest row of a window before its close"
+    log.info("how the model is run", extra={"graph": graph, "why": why})
+    if bundle.manifest.recipe.get("data", {}).get("sessions"):
+        log.warning("trained on sessions, but bars are counted by the clock: a venue that closes fills no window")
+    return engine, stream
+
+
+def pipeline_of(
+    config: Config, bundle: Bundle, engine: OpenEngine, watch: Watch, known: Callable[[], Records] | None
+) -> Pipeline:
+    """Bars to messages, as the settings and this bundle have them."""
+    lacking = [watch.why_not] if watch.why_not else []
+    return Pipeline(
+        bundle.manifest,
+        bundle.digest,
+        publish_late=config.publish.late == "publish",
+        top=config.publish.top,
+        fill=config.publish.broken == "fill",
+        trust=Trust(bundle.manifest.inputs, bundle.arrays(REFERENCE), lacking),
+        engine=f"{engine.name} on {engine.device}",
+        records=known,
+        gone=config.feed.gone,
+    )
+
+
+def watch_of(config: Config, bundle: Bundle, metrics: Metrics) -> Watch:
+    """What is watched of drift, and said at once where it cannot be."""
+    rate = config.watch.false_alarms_per_quarter or None
+    watch = Watch(bundle.manifest, references.read(bundle.arrays(REFERENCE)), rate)
+    metrics.watch(watch)
+    if watch.drift is None:
+        log.warning("drift is not watched", extra={"why": watch.why_not})
+    else:
+        promised = {"false_alarms_per_quarter": watch.drift.monitor.rate, "statistics": len(watch.drift.monitor.labels)}
+        log.info("drift is watched", extra=promised)
+    return watch
+
+
+def profiles_of(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:
+    """The running look of each attention, beside its reference."""
+    reference = bundle.arrays(REFERENCE)
+    profiles = {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.looks}
+    for name, profile in profiles.items():
+        metrics.follow(name, profile, float(reference[f"{name}.entropy"].mean()))
+    return profiles
+
+
+def about(config: Config, bundle: Bundle, engine: OpenEngine) -> dict[str, str]:
+    """What the status page says of it."""
+    manifest = bundle.manifest
+    venues = ", ".join(f"{one.venue}, {len(one.symbols)} symbols" for one in config.feed.venues)
+    return {
+        "model": f"{manifest.name} {manifest.version} ({manifest.family})",
+        "digest": bundle.digest,
+        "engine": f"{engine.name} on {engine.device}",
+        "feed": f"{venues}, {manifest.interval} bars",
+        "store": redact(config.store.url) or f"a server of our own in {config.store.directory}",
+    }
+
+
+def reloader(
+    config: Config,
+    running: Loaded,
+    metrics: Metrics,
+    status: Status,
+    known: Known | None,
+    predictor: Predictor,
+    ahead: Ahead | None,
+    watcher: Watcher,
+    store: RedisStore,
+    stack: AsyncExitStack,
+) -> Reloader:
+    """What puts another version in the place of this one, between two bars."""
+
+    async def switch(loaded: Loaded) -> None:
+        bundle, engine = loaded.bundle, loaded.engine
+        watch = watch_of(config, bundle, metrics)
+        pipeline = pipeline_of(config, bundle, engine, watch, known)
+        await predictor.switch(pipeline, engine, profiles_of(bundle, metrics))
+        if ahead and loaded.stream:
+            ahead.switch(loaded.stream)
+        watcher.switch(watch, bundle.digest)
+        metrics.loaded(engine.name, engine.device, bundle)
+        status.now(about(config, bundle, engine))
+
+    def load_beside(folder: Path, before: Loaded) -> Loaded:
+        return load(folder, config.bundle.engine, config.bundle.graph, before)
+
+    commands = store.commands()
+    stack.push_async_callback(commands.close)
+    return Reloader(Path(config.bundle.path), running, commands, load_beside, switch, metrics.reloaded)
+
+
+def challengers_of(
+    config: Config,
+    beside: Sequence[Opened],
+    windows: Windows,
+    store: RedisStore,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> list[Challenger]:
+    """Those that predict beside it, each to a stream of its own."""
+    challengers = []
+    for one in beside:
+        record = store.shadow(one.bundle.digest)
+        stack.push_async_callback(record.close)
+        challengers.append(
+            Challenger(
+                one.pipeline,
+                windows,
+                one.engine,
+                record,
+                metrics.shadowed,
+                shares=one.shares,
+                maxlen=config.store.stream_maxlen,
+                wall_ms=wall_ms,
+            )
+        )
+        manifest = one.bundle.manifest
+        log.info("a challenger predicts beside it", extra={"model": manifest.name, "version": manifest.version})
+    return challengers
+
+
+def watcher_of(
+    watch: Watch, digest: str, store: RedisStore, metrics: Metrics, inbox: Inbox, stack: AsyncExitStack
+) -> Watcher:
+    """What folds over the published stream while no bar waits."""
+    record = store.record()
+    stack.push_async_callback(record.close)
+    return Watcher(watch, digest, record, metrics, busy=lambda: inbox.depth > 0)
