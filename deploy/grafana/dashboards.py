@@ -211,9 +211,42 @@ DRIFT = [
     heat("Drift of what is predicted", "Predicted values over all symbols.", {
         "{{le}}": f"sum by (le) (increase(gaze_prediction_value_bucket{{{MODEL}}}[$over]))",
     }, width=12),
+    lines("How far to the limit", "The limits hold for all statistics together; 1 is drift.", {
+        "{{group}}": f"gaze_drift_ratio{{{MODEL}}}",
+    }, min=0, width=16),
+    lines("Alarms", "Times that drift began, and how many a quarter are promised to come by chance.", {
+        "{{model}}": f"gaze_drift_alarms_total{{{MODEL}}}",
+        "{{model}}, promised a quarter": f"gaze_drift_false_alarms_per_quarter{{{MODEL}}}",
+    }, min=0),
+    lines("Observations", "Held against the reference so far.", {
+        "{{model}}": f"gaze_drift_observations{{{MODEL}}}",
+    }, min=0, width=12),
+    lines("Features that say nothing", "Missing of every symbol, or still for a day of observations.", {
+        "missing": f"gaze_features_missing{{{MODEL}}}", "stuck": f"gaze_features_stuck{{{MODEL}}}",
+    }, min=0, width=12),
     lines("Bars that disagree with what was known",
           "Revised, filled, refused: a changed venue looks like a changed market.", {
         "{{fate}}": f'sum by (fate) (increase(gaze_bars_total{{{AT},fate!~"open|fresh|first"}}[$over]))',
+    }, width=24),
+]  # fmt: skip
+
+SCORE = [
+    lines("Better than nothing?", "What was foretold, once it has come, beside what knows nothing. Its interval holds "
+          "at every moment: above 0 with its lower end, it is better.", {
+        "{{output}} {{measure}}": f"gaze_score_ratio{{{MODEL}}}",
+        "{{output}} {{measure}}, at least": f"gaze_score_low_ratio{{{MODEL}}}",
+        "{{output}} {{measure}}, at most": f"gaze_score_high_ratio{{{MODEL}}}",
+    }, width=24, height=10),
+    lines("Error", "Mean absolute error, and that of forecasting zero.", {
+        "{{output}} {{measure}}": f"gaze_score_error{{{MODEL}}}",
+    }, width=12),
+    lines("Closes", "Taken into drift and score, and matured by output.", {
+        "watched": f"gaze_closes_watched_total{{{MODEL}}}", "{{output}} matured": f"gaze_score_closes{{{MODEL}}}",
+    }, width=12),
+    lines("Challengers", "Predictions beside those that serve, and those there was no time for.", {
+        "{{model}}": f"sum by (model) (increase(gaze_shadow_predictions_total{{{AT}}}[$over]))",
+        "{{model}}, passed over":
+            f"sum by (model) (increase(gaze_shadow_predictions_passed_over_total{{{AT}}}[$over]))",
     }, width=24),
 ]  # fmt: skip
 
@@ -234,6 +267,12 @@ LATENCY = [
     lines("What waits", "Bars that wait for the predictor, and for a missing one before them.", {
         "inbox {{instance}}": f"gaze_inbox_bars{{{AT}}}", "held {{instance}}": f"gaze_held_bars{{{AT}}}",
     }, width=12),
+    lines("Run ahead of the close", "Symbols whose next window was run but for its newest row.", {
+        "{{instance}}": f"gaze_symbols_ahead{{{AT}}}",
+    }, width=12),
+    lines("Windows run", "Whole, or at their close the newest row alone.", {
+        "{{graph}}": f"sum by (graph) (increase(gaze_windows_run_total{{{MODEL}}}[$over]))",
+    }, stack=True, width=12),
     lines("CPU", "Cores in use.", {
         "{{instance}}": f"rate(process_cpu_seconds_total{{{AT}}}[$__rate_interval])",
     }, width=12),
@@ -260,6 +299,16 @@ FEEDS = [
     lines("Bars from history", "Fetched over REST.", {
         "{{instance}}": f"increase(gaze_bars_backfilled_total{{{AT}}}[$over])",
     }, width=12),
+    lines("Spares that disagree", "Bars that two sockets told differently.", {
+        "{{venue}}": f"sum by (venue) (increase(gaze_feed_disagreements_total{{{AT}}}[$over]))",
+    }),
+    lines("External records", "Age of the newest of each name.", {
+        "{{name}}": f"time() - gaze_external_known_timestamp_seconds{{{AT}}}",
+    }, unit="s"),
+    lines("External records in trouble", "Late for a bar that had to count them, or not to be read.", {
+        "late": f"increase(gaze_external_late_total{{{AT}}}[$over])",
+        "refused": f"increase(gaze_external_refused_total{{{AT}}}[$over])",
+    }),
 ]  # fmt: skip
 
 STORE = [
@@ -292,6 +341,7 @@ DASHBOARDS: Final = {
     "overview": ("Overview", OVERVIEW),
     "attention": ("Attention: where the model looks", ATTENTION),
     "drift": ("Drift", DRIFT),
+    "score": ("Score", SCORE),
     "latency": ("Latency and burst", LATENCY),
     "feeds": ("Feeds", FEEDS),
     "store": ("Store", STORE),

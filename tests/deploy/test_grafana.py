@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 HOME = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
 CHOSEN = {"$instance": ".*", "$model": ".*", "$over": "2h", "$__rate_interval": "1m"}
+ABSENT = {
+    "drift: How far to the limit: {{group}}",
+    "drift: Alarms: {{model}}, promised a quarter",
+    "drift: Observations: {{model}}",
+    "drift: Features that say nothing: missing",
+    "drift: Features that say nothing: stuck",
+    "feeds: External records: {{name}}",
+}
+"""What the small model of these tests has not: a reference long enough to be watched, and external records."""
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
@@ -51,8 +60,8 @@ def test_the_files_are_those_that_the_program_writes(tmp_path: Path):
     assert fresh == dashboards()
 
 
-def test_each_of_the_six_dashboards_has_an_address_of_its_own_and_no_panel_lies_on_another():
-    assert set(dashboards()) == {"overview", "attention", "drift", "latency", "feeds", "store"}
+def test_each_of_the_dashboards_has_an_address_of_its_own_and_no_panel_lies_on_another():
+    assert set(dashboards()) == {"overview", "attention", "drift", "score", "latency", "feeds", "store"}
     assert {one["uid"] for one in dashboards().values()} == {f"gaze-{name}" for name in dashboards()}
     for dashboard in dashboards().values():
         taken: set[tuple[int, int]] = set()
@@ -89,7 +98,7 @@ def test_grafana_is_told_where_the_dashboards_and_prometheus_are():
 @pytest.mark.timeout(300)
 def test_every_query_of_every_panel_has_data_from_a_real_run(scraped: "Prometheus"):
     empty = [name for name, query in queries() if not scraped.ask(chosen(query))]
-    assert empty == []
+    assert set(empty) == ABSENT, "\n".join(empty)
 
 
 @pytest.mark.slow

@@ -31,4 +31,4 @@ def test_what_is_said_of_none_one_and_many():
 def test_a_run_without_a_count_is_refused(trained: Run, tmp_path: Path):
     with pytest.raises(DataError, match=r"peeks\.json cannot be read"):
         peeks.read(tmp_path)
-    assert len(peeks.read(trained.folder)) == 1
+    assert peeks.read(trained.folder)[0].by == "gaze train"
