@@ -20,7 +20,9 @@ class BundleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which model, and what runs it."""
 
     path: str
+    """The folder gaze export wrote, or a folder of versions with a file `live` that names the one to serve."""
     engine: str = "auto"
+    """auto, onnxruntime, onnxruntime-cuda or another of docs/reference/engines.md: the one asked for, or an error."""
     graph: Literal["auto", "full", "stream"] = "auto"
     """Whole windows at the close, or all but their newest row before it; auto: that, where it gives the same bits."""
     challengers: tuple[str, ...] = ()
