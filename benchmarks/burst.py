@@ -123,8 +123,9 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph
         assert subscriber.stdout is not None
         seen = []
         before, used = metrics(serves["http"]), cpu_seconds(pids)
-        for _ in range(scene.live):
+        for number in range(scene.live):
             moments = json.loads(subscriber.stdout.readline())
+            show_progress(graph, number, scene.live - 1)
             used_now = cpu_seconds(pids)
             now = until_idle(serves["http"], len(scene.symbols))
             seen.append(
@@ -136,6 +137,12 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph
             before, used = now, cpu_seconds(pids)
             seen[-1]["idle_cpu_ms"] = (used["daemon"] - used_now["daemon"]) * 1e3
         return {"bursts": seen[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
+
+
+def show_progress(graph: str, done: int, of: int) -> None:
+    """Which burst has been seen, on a terminal; the first one warms up."""
+    if sys.stderr.isatty():
+        print(f"\r{graph}: burst {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
 
 def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np.float32]]:
