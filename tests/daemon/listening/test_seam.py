@@ -182,7 +182,8 @@ async def test_bars_missed_while_away_come_from_history_in_their_order(venue: Ve
     venue.keep_hours(ETH, range(10))
     async with desk.listening():
         link = await venue.next_link()
-        assert sorted(await desk.take(8)) == backfilled(range(6, 10)) + backfilled(range(6, 10), ETH)
+        taken = dict.fromkeys(await desk.take(8))
+        assert sorted(taken) == backfilled(range(6, 10)) + backfilled(range(6, 10), ETH)
         await link.tell(venue.bar(BTC, 10, closed=False))
         link.cut()
         venue.turn_to(14.5)
@@ -190,13 +191,12 @@ async def test_bars_missed_while_away_come_from_history_in_their_order(venue: Ve
         venue.keep_hours(ETH, range(14))
         link = await venue.next_link()
         await link.tell(venue.bar(ETH, 14), venue.bar(BTC, 14))
-        # The chase may have asked for the same bars meanwhile: repeats are harmless, order and holes are not.
-        taken: dict[tuple[str, int, str], None] = {}
-        while len(taken) < 10:
+        # The chase may ask for any of these bars once more: repeats are harmless, order and holes are not.
+        while len(taken) < 18:
             taken |= dict.fromkeys(await desk.take(1))
     for symbol in (BTC, ETH):
         own = [bar for bar in taken if bar[0] == symbol]
-        assert own == [*backfilled(range(10, 14), symbol), (symbol, 14, "live")]
+        assert own == [*backfilled(range(6, 14), symbol), (symbol, 14, "live")]
 
 
 async def test_what_a_lost_socket_left_held_is_not_lost(venue: Venue, a_desk: ADesk):
