@@ -8,11 +8,10 @@ import pytest
 import torch
 from builders import a_manifest
 from bundles import a_reference, a_sample
-from networks import EVERY_KIND, SMALL, a_network, inputs_of
+from networks import EVERY_KIND, a_network, inputs_of
+from sources import WINDOW, a_trained, real_inputs
 
-from core.bundle import GOLDEN, Input, Window
-from core.features import FeatureSet
-from core.golden import MARKET
+from core.bundle import GOLDEN
 from core.outputs import Kind
 from export import to_onnx
 from export.bundle import make_bundle
@@ -23,30 +22,12 @@ from training.fitting import calibration
 from training.fitting.calibration import Isotonic, Temperature
 from training.recipe import Calibration
 
-WINDOW = 16
-
-
-def real_inputs(family: str) -> tuple[Input, ...]:
-    """Inputs of the features that a sample of bars can be made into."""
-    own, market = FeatureSet.named("btc_3"), FeatureSet(["log_return_1", "realised_volatility_24"])
-    kind = "expanding" if FAMILIES[family].expanding else "rolling"
-    window = msgspec.convert({"kind": kind, "length": WINDOW, "minimum": 4}, Window)
-    read = Input("features", "symbol", own.names, own.digest, own.lookback, window)
-    whole = Window("rolling", WINDOW, WINDOW)
-    beside = Input("market", "market", market.names, market.digest, market.lookback, whole, "BTCUSDT", 1)
-    return (read, beside) if FAMILIES[family].market else (read,)
-
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_exports_and_reproduces_itself(family: str, tmp_path: Path):
     # Heads are the same in every family: one of them shows that all kinds export.
     outputs = EVERY_KIND if family == "dual_tower" else EVERY_KIND[:1]
-    model = a_network(family, next(iter(SMALL[family])), outputs, seed=1)
-    manifest = a_manifest(inputs=real_inputs(family), outputs=outputs, attentions=model.attentions, family=family)
-    sample = a_sample(manifest)
-    sample[MARKET + "market"] = sample["bars"]
-    if FAMILIES[family].expanding:
-        sample["bars"][::2, :7] = np.nan
+    model, manifest, sample = a_trained(family, outputs)
     made = make_bundle(tmp_path / family, model, manifest, sample, a_reference(WINDOW))
     artefact = made.manifest.artefact("onnx")
     assert set(artefact.measured) == {one.name for one in (*outputs, *model.attentions)}

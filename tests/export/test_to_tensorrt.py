@@ -1,12 +1,13 @@
 """TensorRT-RTX reads a model and builds its plan without a GPU; running one is tested where there is a GPU."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import onnx
 import pytest
 from bundles import a_model
+from networks import EVERY_KIND
+from sources import a_source
 
 from core.bundle import GOLDEN, Bundle
 from core.errors import BundleError, EngineError, UsageError
@@ -14,12 +15,10 @@ from daemon.engines import open_engine
 from export import to_tensorrt
 from export.bundle import make_bundle
 from export.source import Source
-
-HERE = any(importlib.util.find_spec(name) for name in to_tensorrt.MODULES)
-with_tensorrt = pytest.mark.skipif(not HERE, reason="neither TensorRT nor TensorRT-RTX is installed")
+from training.families import FAMILIES
 
 
-@with_tensorrt
+@pytest.mark.slow
 def test_a_plan_is_built_and_goes_into_the_bundle_unproven(exported: Bundle, tmp_path: Path):
     arrays = exported.arrays(GOLDEN)
     sample = {name: arrays[name] for name in ("bars", "opened_at_ms", "symbol")}
@@ -32,7 +31,13 @@ def test_a_plan_is_built_and_goes_into_the_bundle_unproven(exported: Bundle, tmp
         open_engine("tensorrt", made)
 
 
-@with_tensorrt
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_plan_of_every_family_is_built_without_a_gpu(family: str):
+    (plan,) = to_tensorrt.convert(a_source(family, EVERY_KIND))
+    assert len(plan) > 10_000
+
+
 def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(exported: Bundle):
     source = Source(a_model(), exported.manifest, exported.arrays(GOLDEN))
     graph = onnx.load_model_from_string(source.onnx)
