@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from core import bundle as bundles
@@ -20,18 +22,24 @@ from daemon.serving import proven
 log = logging.getLogger("gaze.app")
 
 
-async def serve(config: Config, started: Callable[[dict[str, str]], None]) -> None:
+async def serve(
+    config: Config, started: Callable[[dict[str, str]], None], read: Callable[[], Config] | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then predict and publish what was received.
 
-    `started` is told where the daemon listens, each time it begins to. Raises: ConfigError, BundleError, EngineError:
-    it cannot start. StoreError: no store. FencedError: another daemon took over, and this one may not wait.
+    `started` is told where the daemon listens, each time it begins to. `read` reads the settings again, at SIGHUP.
+    Raises: ConfigError, BundleError, EngineError: it cannot start. StoreError: no store. FencedError: another daemon
+    took over, and this one may not wait.
     """
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop, reread = asyncio.Event(), asyncio.Event()
+    # A terminal that is closed says SIGHUP too, and nobody would see what went on without it.
+    hung_up = stop if os.isatty(0) else reread
+    for name, said in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hung_up)):
+        asyncio.get_running_loop().add_signal_handler(name, said.set)
+    build_one = partial(build, read=read or (lambda: config), reread=reread)
     bundle = bundles.read(located(Path(config.bundle.path)))
     engine, stream = proven(config, bundle)
-    while not await _served(config, bundle, engine, stream, stop, started):
+    while not await _served(config, bundle, engine, stream, stop, started, build_one):
         log.warning("another daemon took over, waiting behind it")
 
 
@@ -42,12 +50,13 @@ async def _served(
     stream: OpenStream | None,
     stop: asyncio.Event,
     started: Callable[[dict[str, str]], None],
+    build_one: Callable[..., Coroutine[None, None, Daemon]],
 ) -> bool:
     """Serve until told to stop, which is True, or until another daemon took over and this one may wait behind it."""
     fenced = False
     try:
         async with AsyncExitStack() as stack:
-            daemon = await _unless(stop, build(config, bundle, engine, stream, stack))
+            daemon = await _unless(stop, build_one(config, bundle, engine, stream, stack))
             if daemon is not None:
                 started({"http": daemon.url})
                 await daemon.run(stop)

@@ -1,5 +1,6 @@
 """Builds the daemon from its settings: what knows what, and in which order it opens."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -38,10 +39,11 @@ from daemon.predicting.pipeline import NEVER_MS, Batch, with_markets
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.standby import Standby
 from daemon.reloading import Loaded
+from daemon.rereading import Rereader
 from daemon.serving import about, challengers_of, pipeline_of, profiles_of, reloader, watch_of, watcher_of
 from daemon.stores.opening import opened
 from daemon.stores.redis import RedisStore
-from daemon.telling.access import Certificate, read_token
+from daemon.telling.access import Certificate, Token
 from daemon.telling.http import Server
 from daemon.telling.http import serve as serve_http
 from daemon.telling.metrics import Metrics
@@ -57,9 +59,17 @@ _GAUGED: Final = 100
 
 
 async def build(
-    config: Config, bundle: Bundle, engine: OpenEngine, stream: OpenStream | None, stack: AsyncExitStack
+    config: Config,
+    bundle: Bundle,
+    engine: OpenEngine,
+    stream: OpenStream | None,
+    stack: AsyncExitStack,
+    read: Callable[[], Config],
+    reread: asyncio.Event,
 ) -> Daemon:
     """Open everything, in the order in which it may be refused; `stack` closes it again.
+
+    Settings are read again by `read` whenever `reread` is set.
 
     Raises: ConfigError, BundleError, EngineError: it cannot start. StoreError: no store. FencedError: another leads.
     """
@@ -99,8 +109,7 @@ async def build(
     last_ms = await _last_closed_ms(sources[0], interval)
     since_ms = await store.follow(watched, last_ms)
     predict_from_ms = dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols}
-    inbox = Inbox(config.feed.inbox)
-    metrics.follow_inbox(inbox)
+    inbox = metrics.follow_inbox(Inbox(config.feed.inbox))
 
     async def lead() -> None:
         """Go on from what the daemon before us kept."""
@@ -169,11 +178,13 @@ async def build(
         if config.store.standby
         else None
     )
+    reloads = reloader(
+        config, Loaded(bundle, engine, stream), metrics, status, known, predictor, ahead, watcher, store, stack
+    )
     behind: dict[str, Callable[[], Coroutine[None, None, NoReturn]]] = {
         "watch": watcher.watch_forever,
-        "reload": reloader(
-            config, Loaded(bundle, engine, stream), metrics, status, known, predictor, ahead, watcher, store, stack
-        ).look_forever,
+        "reload": reloads.look_forever,
+        "reread": Rereader(config, read, reread, reloads.look, notifier).reread_forever,
         **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
     }
     return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, behind)
@@ -205,7 +216,7 @@ async def _source(feed: Feed | Redis, one: VenueConfig, symbols: Sequence[str], 
 
 async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:
     certificate = Certificate(told.tls_certificate, told.tls_key) if told.tls_certificate else None
-    token = read_token(told.token_file)
+    token = Token(told.token_file) if told.token_file else None
     return await serve_http(told.host, told.port, status, metrics, token=token, certificate=certificate)
 
 

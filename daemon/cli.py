@@ -46,6 +46,8 @@ def run(
 ) -> None:
     """Serve a bundle on live bars until SIGTERM; what was received is still predicted and published.
 
+    SIGHUP reads the settings again: the log's are taken, those that need a restart are named.
+
     Example: gaze run gaze.toml --symbols BTCUSDT,ETHUSDT --metrics-port 9464
     """
     import asyncio  # noqa: PLC0415 - help is shown without it
@@ -64,7 +66,11 @@ def run(
         "feed.symbols": symbols and json.dumps([one.strip() for one in symbols.split(",")]),
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value != ""]
-    read = configs.read(config, [*overrides, *(changes or [])], os.environ)
+
+    def read_settings() -> configs.Config:
+        return configs.read(config, [*overrides, *(changes or [])], os.environ)
+
+    read = read_settings()
     log.configure(read.log.level, read.log.format)
 
     def started(where: dict[str, str]) -> None:
@@ -79,7 +85,7 @@ def run(
         runner = asyncio.Runner()
     with runner:
         try:
-            runner.run(serve(read, started))
+            runner.run(serve(read, started, read_settings))
         except* GazeError as group:
             raise first(group) from None
 

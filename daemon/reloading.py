@@ -90,6 +90,7 @@ class Reloader:
         self._switch = switch
         self._told = told
         self._look_s = look_s
+        self._looking = asyncio.Lock()
 
     async def look_forever(self) -> NoReturn:
         """Look, and switch. Ends only by cancellation."""
@@ -99,6 +100,10 @@ class Reloader:
 
     async def look(self) -> None:
         """Obey what was asked since the last look, and serve what `live` names."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         serving = self._running.bundle.folder
         try:
             await self._obey()

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import hmac
 import ssl
 from pathlib import Path
@@ -17,10 +18,7 @@ OPEN: Final = ("/livez", "/readyz")
 _LEAST_CHARACTERS: Final = 16
 
 
-def read_token(path: str) -> str:
-    """The token in a file, or nothing where no file is named. Raises: ConfigError: unreadable, or too short."""
-    if not path:
-        return ""
+def _read_token(path: str) -> str:
     try:
         token = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -31,6 +29,34 @@ def read_token(path: str) -> str:
             f"try: openssl rand -hex 32 > {path}"
         )
     return token
+
+
+class Token:
+    """What readers must bear, from a file that is read again when it changes, so that another one needs no restart.
+
+    Raises: ConfigError: unreadable, or too short.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen = self._stamp()
+        self._text = _read_token(path)
+
+    def now(self) -> str:
+        """What the file holds; while that is no token, the one before."""
+        stamp = self._stamp()
+        if stamp != self._seen:
+            # A file half written is shorter than a token, and changes once more.
+            with contextlib.suppress(ConfigError):
+                self._text, self._seen = _read_token(self._path), stamp
+        return self._text
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            seen = Path(self._path).stat()
+        except OSError:
+            return 0, 0
+        return seen.st_mtime_ns, seen.st_ino
 
 
 def bears(request: web.Request, token: str) -> bool:
@@ -46,12 +72,12 @@ def bears(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(told.strip().encode(), token.encode())
 
 
-def guard(token: str) -> Middleware:
+def guard(token: Token) -> Middleware:
     """A middleware that answers 401 to whoever reads more than probes without the token."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in OPEN or bears(request, token):
+        if request.path in OPEN or bears(request, token.now()):
             return await handler(request)
         return web.Response(
             status=401,

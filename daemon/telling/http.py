@@ -19,7 +19,7 @@ from aiohttp import web
 
 from core.errors import ConfigError
 from daemon.telling import page
-from daemon.telling.access import Certificate, bears, guard
+from daemon.telling.access import Certificate, Token, bears, guard
 from daemon.telling.health import Condition, StatusSource
 from daemon.telling.metrics import Metrics
 from daemon.telling.page_style import ICON
@@ -49,7 +49,7 @@ async def serve(
     status: StatusSource,
     metrics: Metrics,
     *,
-    token: str = "",
+    token: Token | None = None,
     certificate: Certificate | None = None,
 ) -> Server:
     """Listen until closed. Port 0 takes a free one. With a token only probes are answered without it.
@@ -80,14 +80,14 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port} ({error}); try: a port from 1024 up"
 
 
-def _application(status: StatusSource, metrics: Metrics, token: str) -> web.Application:
+def _application(status: StatusSource, metrics: Metrics, token: Token | None) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
     async def readyz(request: web.Request) -> web.Response:
         conditions = status.conditions()
         ready = _ready(conditions)
-        reasons = {"conditions": conditions} if not token or bears(request, token) else {}
+        reasons = {"conditions": conditions} if token is None or bears(request, token.now()) else {}
         return _json({"ready": ready} | reasons, 200 if ready else 503)
 
     async def exposition(request: web.Request) -> web.Response:

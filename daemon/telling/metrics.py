@@ -170,9 +170,10 @@ class Metrics:
         self._gauges["gaze_inbox_bars"].set(inbox)
         self._gauges["gaze_held_bars"].set(held)
 
-    def follow_inbox(self, inbox: Inbox) -> None:
-        """Look into this inbox whenever somebody scrapes: while the store is away, nobody else does."""
+    def follow_inbox(self, inbox: Inbox) -> Inbox:
+        """Look into this inbox, given back, whenever somebody scrapes: while the store is away, nobody else does."""
         self._inbox = inbox
+        return inbox
 
     def _look_into_inbox(self) -> None:
         if self._inbox is None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 log = logging.getLogger("gaze.notify")
@@ -20,14 +21,26 @@ class Notifier:
             self._socket.settimeout(0)
         self.watchdog_s = _watchdog_s(environment)
         """Silent for so long, systemd restarts us; None: it does not watch."""
+        self._serving: str | None = None
 
     def ready(self, status: str) -> None:
         """Warm and connected."""
+        self._serving = status
         self._send("READY=1", _status(status))
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
         self._send(_status(text))
+
+    def reloading(self) -> None:
+        """Settings are read again; who is not ready yet says nothing of it."""
+        if self._serving is not None:
+            self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+
+    def reloaded(self, outcome: str) -> None:
+        """They were, and this came of it: ready as before."""
+        if self._serving is not None:
+            self._send("READY=1", _status(f"{self._serving}; {outcome}"))
 
     def extend(self, seconds: float) -> None:
         """Starting or stopping goes on: do not lose patience for so long."""

@@ -154,6 +154,15 @@ def served(exchange: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         yield url
 
 
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 class Prometheus:
     """A Prometheus that scrapes the daemon each second by our rules."""
 

@@ -1,4 +1,4 @@
-"""docs/how-to/systemd.md, word for word, under a booted systemd; then the daemon is killed, wedged and stopped."""
+"""docs/how-to/systemd.md, word for word, under a booted systemd, in which the daemon is killed, wedged and reloaded."""
 
 import re
 import shutil
@@ -17,11 +17,13 @@ import redis
 
 from core.prediction import Message
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "systemd.md"
-SYSTEM = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates"
+SECURITY = ROOT / "docs" / "how-to" / "security.md"
+RIGHTS = ROOT / "docs" / "reference" / "redis.md"
+SYSTEM = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,redis-server"
 # What pip needs to reach this machine's package index from inside.
 SEEN_INSIDE = ("/etc/ssl/certs", "/etc/pip.conf", "/usr/local/share/ca-certificates")
 HOUR_MS = 3_600_000
@@ -37,8 +39,8 @@ class Machine:
 
     def do(self, script: str) -> str:
         """Run a script as root, in the folder that holds what a user has."""
-        inside = ("sh", "-ec", f"cd /root/user; export PIP_FIND_LINKS=/root/wheels; {script}")
-        done = subprocess.run([*self._enter, "--", *inside], capture_output=True, text=True, timeout=300, check=False)
+        inside = ("sh", "-ec", f"cd /root/user; export PIP_FIND_LINKS=/root/wheels\n{script}")
+        done = subprocess.run([*self._enter, "--", *inside], capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout.strip()
 
@@ -47,11 +49,10 @@ class Machine:
         return self.do(f"systemctl show --value -p {name} gazed")
 
 
-def words_of_the_page() -> str:
-    """The commands that install, as the page has them."""
-    block = re.search(r"As root:\n\n((?:    .+\n)+)", PAGE.read_text())
-    assert block
-    return block[1]
+def words(page: Path, before: str, number: int = 0) -> str:
+    """The commands of a page: of the blocks that come after some words, the one with this number."""
+    rest = page.read_text().split(before, 1)[1]
+    return re.findall(r"\n\n((?:    .+\n)+)", rest)[number]
 
 
 def settings_of_the_page() -> str:
@@ -119,33 +120,131 @@ def times(machine: Machine, folder: Path) -> dict[str, list[int]]:
     near.symlink_to(machine.root / "var" / "lib" / "private" / "gazed" / "store" / "redis.sock")
     found: dict[str, list[int]] = defaultdict(list)
     with redis.Redis(unix_socket_path=str(near)) as client:
-        entries: Any = client.xrange("gaze:{0}:predictions:demo")
+        try:
+            entries: Any = client.xrange("gaze:{0}:predictions:demo")
+        except redis.ConnectionError:  # it starts
+            return {}
     for _, fields in entries:
         prediction = msgspec.json.decode(fields[b"message"], type=Message).prediction
         found[prediction.symbol].append(prediction.opened_at_ms)
     return found
 
 
+class Stream:
+    """What a daemon has published to its own store."""
+
+    def __init__(self, machine: Machine, folder: Path, until: Callable[..., None]) -> None:
+        self._machine, self.folder, self._until = machine, folder, until
+
+    def newest_ms(self) -> int:
+        """The newest bar that every symbol was predicted at."""
+        return min(map(max, times(self._machine, self.folder).values()), default=0)
+
+    def goes_on(self) -> None:
+        """Wait until bars that closed after now have been predicted: their windows reach over what was before."""
+        self._until(lambda: self.newest_ms() > 0, 60, "the store answers")
+        since_ms = self.newest_ms()
+        self._until(lambda: self.newest_ms() > since_ms + 4 * HOUR_MS, 60, "predictions go on")
+
+    def is_whole(self) -> None:
+        """No bar between the first and the last is missing, and none was predicted twice."""
+        for symbol, opened_at_ms in times(self._machine, self.folder).items():
+            assert len(set(opened_at_ms)) == len(opened_at_ms), f"{symbol} was predicted twice"
+            steps = {later - earlier for earlier, later in pairwise(sorted(opened_at_ms))}
+            assert steps == {HOUR_MS}, f"{symbol} has a hole"
+
+
+@pytest.fixture
+def stream(machine: Machine, tmp_path: Path, until: Callable[..., None]) -> Stream:
+    return Stream(machine, tmp_path, until)
+
+
 def test_the_page_installs_a_daemon_that_survives_being_killed_and_wedged_without_a_hole(
-    machine: Machine, until: Callable[..., None], answers: Callable[[str], bool], tmp_path: Path
+    machine: Machine, stream: Stream, until: Callable[..., None], answers: Callable[[str], bool]
 ):
-    machine.do(words_of_the_page())
+    machine.do(words(PAGE, "As root:"))
     assert machine.shows("SubState") == "running", "systemctl start ends when it is ready"
     until(lambda: answers(f"http://127.0.0.1:{PORT}/readyz"), 10, "the windows that were joined are full")
     assert "serving" in machine.shows("StatusText")
+    stream.goes_on()
     for number, harm in enumerate(("KILL", "STOP"), start=1):
         before = machine.shows("MainPID")
         machine.do(f"systemctl kill --kill-whom=main --signal=SIG{harm} gazed")
-        until(lambda so_many=number: machine.shows("NRestarts") == str(so_many), 30, f"it starts again after {harm}")
+        until(lambda so_many=number: machine.shows("NRestarts") == str(so_many), 60, f"it starts again after {harm}")
         until(lambda: machine.shows("SubState") == "running", 60, f"it is ready again after {harm}")
         assert machine.shows("MainPID") != before
+        stream.goes_on()
+        stream.is_whole()
     assert "watchdog" in machine.do("journalctl -u gazed -o cat --no-pager").lower()
-    until(lambda: min(map(len, times(machine, tmp_path).values())) > 20, 60, "predictions after the last start")
-    for symbol, opened_at_ms in times(machine, tmp_path).items():
-        assert len(set(opened_at_ms)) == len(opened_at_ms), f"{symbol} was predicted twice"
-        ordered = sorted(opened_at_ms)
-        steps = {later - earlier for earlier, later in pairwise(ordered)}
-        assert steps == {HOUR_MS}, f"{symbol} has a hole"
+
+
+def test_reload_takes_what_needs_no_restart_and_a_wrong_file_changes_nothing(
+    machine: Machine, stream: Stream, until: Callable[..., None]
+):
+    before, settings = machine.shows("MainPID"), "/etc/gaze/gazed.toml"
+    reload = words(PAGE, "## Change settings while it runs")
+    machine.do(f"cp {settings} kept.toml; printf '[log]\\nlevel = \"debug\"\\n' >> {settings}\n{reload}")
+    until(lambda: "settings read again" in machine.shows("StatusText"), 30, "the level of the log is taken")
+    machine.do(f"sed -i 's/symbols/symbol/' {settings}\n{reload}")
+    until(lambda: "settings are wrong" in machine.shows("StatusText"), 30, "the wrong file is refused")
+    machine.do(f"cp kept.toml {settings}\n{reload}")
+    until(lambda: "settings read again" in machine.shows("StatusText"), 30, "the right one is taken")
+    assert (machine.shows("MainPID"), machine.shows("SubState")) == (before, "running")
+    stream.goes_on()
+    stream.is_whole()
+
+
+def test_the_store_is_backed_up_and_restored_without_a_hole(machine: Machine, stream: Stream):
+    machine.do(words(PAGE, "## Back up and restore the store"))
+    stream.goes_on()
+    first_ms = min(map(min, times(machine, stream.folder).values()))
+    machine.do(words(PAGE, "## Back up and restore the store", 1))
+    stream.goes_on()
+    stream.is_whole()
+    assert min(map(min, times(machine, stream.folder).values())) == first_ms, "what was before the backup is there"
+
+
+def test_an_upgrade_and_its_rollback_leave_no_hole(machine: Machine, stream: Stream):
+    version = machine.do("/opt/gaze/bin/python -c 'import core; print(core.__version__)'")
+    for number, gone_to in enumerate(("NEW", "OLD")):
+        step = words(PAGE, "## Upgrade and roll back", number)
+        machine.do(step.replace("==NEW", f"=={version}"))
+        assert machine.do("readlink /opt/gaze") == f"/opt/gaze-{gone_to}"
+        assert machine.shows("SubState") == "running"
+        stream.goes_on()
+        stream.is_whole()
+
+
+EDITOR = """#!/bin/sh
+echo "redis://gaze:$(cat /root/user/password)@127.0.0.1:{port}/0" > "$1"
+"""
+
+
+def test_a_redis_with_a_password_is_used_and_the_password_is_changed(
+    machine: Machine, until: Callable[..., None], free_port: int
+):
+    editor = machine.root / "usr" / "local" / "bin" / "editor"
+    editor.write_text(EDITOR.format(port=free_port))
+    editor.chmod(0o755)
+    machine.do(f"redis-server --port {free_port} --daemonize yes --dir /tmp --save '' --maxmemory-policy noeviction")
+    cli = f"redis-cli -p {free_port}"
+    rights = " ".join(words(RIGHTS, "## Least rights").split()).replace(">PASSWORD", ">OLD")
+    machine.do(f"{cli} {rights.replace('>', chr(92) + '>').replace('|', chr(92) + '|').replace('&', chr(92) + '&')}")
+    machine.do(f"printf OLD > password\n{words(PAGE, '## A Redis with a password')}")
+
+    def length() -> int:
+        return int(machine.do(f"{cli} xlen 'gaze:{{0}}:predictions:demo'"))
+
+    until(lambda: length() > 0, 60, "predictions reach the Redis")
+    changed = words(SECURITY, "## Rotate the Redis password").replace("redis-cli", cli)
+    machine.do(f"printf NEW > password\n{changed}")
+    said = length()
+    until(lambda: length() > said, 60, "predictions go on with the new password")
+    assert "WRONGPASS" in machine.do(f"{cli} --user gaze --pass OLD ping 2>&1")
+    for secret in ("OLD", "NEW"):
+        assert f"gaze:{secret}@" not in machine.do("journalctl -u gazed -o cat --no-pager")
+    machine.do("rm /etc/systemd/system/gazed.service.d/redis.conf; systemctl daemon-reload")
+    machine.do(f"{cli} shutdown nosave")
 
 
 def test_a_wrong_setting_is_not_started_again_and_stop_ends_in_order(machine: Machine, until: Callable[..., None]):

@@ -41,6 +41,11 @@ def test_systemd_waits_for_ready_and_watches_the_daemon_itself():
     assert settings()["WatchdogSec"]
 
 
+def test_sighup_reloads_and_a_newer_systemd_waits_for_it():
+    assert settings()["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert (HOME / "reload.conf").read_text().endswith("[Service]\nType=notify-reload\nExecReload=\n")
+
+
 def test_numba_may_write_code_and_has_a_folder_to_keep_it():
     assert settings()["MemoryDenyWriteExecute"] == ["no"]
     (cache,) = settings()["CacheDirectory"]

@@ -12,7 +12,7 @@ from builders import a_manifest
 from core.errors import ConfigError
 from core.prediction import Message
 from daemon.telling import http
-from daemon.telling.access import Certificate, read_token
+from daemon.telling.access import Certificate, Token
 from daemon.telling.health import Condition
 from daemon.telling.metrics import Metrics
 
@@ -36,6 +36,12 @@ def metrics() -> Metrics:
     return Metrics(a_manifest(), "digest", ["BTCUSDT"], ["binance"])
 
 
+@pytest.fixture
+def token(tmp_path: Path) -> Token:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    return Token(str(tmp_path / "token"))
+
+
 async def asked(url: str, told: str = "", authority: ssl.SSLContext | None = None) -> tuple[int, str]:
     headers = {"Authorization": told} if told else {}
     async with (
@@ -45,8 +51,8 @@ async def asked(url: str, told: str = "", authority: ssl.SSLContext | None = Non
         return answer.status, await answer.text()
 
 
-async def test_without_the_token_only_probes_are_answered_and_give_no_reason():
-    server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=TOKEN)
+async def test_without_the_token_only_probes_are_answered_and_give_no_reason(token: Token):
+    server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=token)
     try:
         assert await asked(f"{server.url}/livez") == (200, "alive\n")
         assert await asked(f"{server.url}/readyz") == (200, '{"ready":true}')
@@ -72,8 +78,8 @@ async def test_without_the_token_only_probes_are_answered_and_give_no_reason():
         ("Bearer ünicode", 401),
     ],
 )
-async def test_only_the_token_opens(told: str, status: int):
-    server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=TOKEN)
+async def test_only_the_token_opens(told: str, status: int, token: Token):
+    server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=token)
     try:
         assert (await asked(f"{server.url}/metrics", told))[0] == status
         _, ready = await asked(f"{server.url}/readyz", told)
@@ -119,9 +125,21 @@ def test_what_is_no_certificate_or_no_token_is_said(tmp_path: Path):
         Certificate(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
     (tmp_path / "token").write_text("short\n")
     with pytest.raises(ConfigError, match="holds 5 characters"):
-        read_token(str(tmp_path / "token"))
+        Token(str(tmp_path / "token"))
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_token(str(tmp_path / "none"))
-    (tmp_path / "token").write_text(TOKEN + "\n")
-    assert read_token(str(tmp_path / "token")) == TOKEN
-    assert read_token("") == ""
+        Token(str(tmp_path / "none"))
+
+
+async def test_another_token_is_taken_without_a_restart_and_half_of_one_is_not(token: Token, tmp_path: Path):
+    server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=token)
+    url, other = f"{server.url}/metrics", TOKEN[::-1]
+    try:
+        (tmp_path / "token").write_text(TOKEN[:5])
+        assert (await asked(url, f"Bearer {TOKEN}"))[0] == 200
+        (tmp_path / "token").write_text(other)
+        assert (await asked(url, f"Bearer {other}"))[0] == 200
+        assert (await asked(url, f"Bearer {TOKEN}"))[0] == 401
+        (tmp_path / "token").unlink()
+        assert (await asked(url, f"Bearer {other}"))[0] == 200
+    finally:
+        await server.close()
