@@ -1,4 +1,4 @@
-"""The README's table of speed, made from what the other benchmarks left in benchmarks/results.
+"""The README's table of speed and the capacity table, made from what the other benchmarks left in benchmarks/results.
 
     gaze bench table [--write]
 
@@ -11,8 +11,7 @@ from typing import Any
 
 from benchmarks.processes import HOUSE, RESULTS
 
-PAGE = HOUSE / "README.md"
-BEGIN, END = "<!-- speed -->\n", "<!-- /speed -->\n"
+PAGES = {"speed": HOUSE / "README.md", "capacity": HOUSE / "docs" / "how-to" / "monitoring.md"}
 
 
 def read(name: str) -> Any:
@@ -52,19 +51,43 @@ def rows() -> list[tuple[str, str, str]]:
 
 
 def page() -> str:
-    """The table as Markdown."""
+    """The table of speed as Markdown."""
     lines = ["| what | measured | on |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows())]) + "\n"
 
 
+def capacity() -> str:
+    """What so many symbols take, as Markdown."""
+    lines = [
+        "| symbols | graph | last prediction | CPU at a close, daemon + Redis | CPU between closes | daemon | Redis |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in read("burst") or []:
+        cpu, memory = one["cpu_ms"], one["memory_mib"]
+        lines.append(
+            f"| {one['symbols']:,} | {one['graph']} | {one['ms']['last']:,.0f} ms "
+            f"| {cpu['daemon']:,.0f} + {cpu['server']:,.0f} ms | {one['idle_cpu_ms']:,.0f} ms "
+            f"| {memory['daemon']:,.0f} MiB | {memory['server']:,.0f} MiB |"
+        )
+    told = [where(one) for one in read("burst") or []][-1:]
+    return "\n".join([*lines, "", f"{''.join(told)}."]) + "\n"
+
+
+def put(name: str, text: str) -> None:
+    """Write between the marks of this name in its page."""
+    path, begin, end = PAGES[name], f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + text + end + rest.split(end)[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
-    table = page()
-    print(table, end="")
+    parser.add_argument("--write", action="store_true", help="put the tables into the README and monitoring.md")
+    tables = {"speed": page(), "capacity": capacity()}
+    print("\n".join(tables.values()), end="")
     if parser.parse_args().write:
-        before, rest = PAGE.read_text().split(BEGIN)
-        PAGE.write_text(before + BEGIN + table + END + rest.split(END)[1])
+        for name, text in tables.items():
+            put(name, text)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "systemd.md"
 SECURITY = ROOT / "docs" / "how-to" / "security.md"
 RIGHTS = ROOT / "docs" / "reference" / "redis.md"
-SYSTEM = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,redis-server"
+SYSTEM = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,redis-server,curl,jq,iproute2"
 # What pip needs to reach this machine's package index from inside.
 SEEN_INSIDE = ("/etc/ssl/certs", "/etc/pip.conf", "/usr/local/share/ca-certificates")
 HOUR_MS = 3_600_000
@@ -213,6 +213,17 @@ def test_an_upgrade_and_its_rollback_leave_no_hole(machine: Machine, stream: Str
         assert machine.shows("SubState") == "running"
         stream.goes_on()
         stream.is_whole()
+
+
+def test_every_command_that_looks_into_it_runs(machine: Machine):
+    """What the runbooks, the page and the security page have one look at; a search may find nothing."""
+    looks = [words(PAGE, "Then:"), words(SECURITY, "## Check an installation")]
+    for page in (ROOT / "docs" / "runbooks").glob("*.md"):
+        looks += re.findall(r"\n\n((?:    .+\n)+)", page.read_text())
+    lines = {line.strip() for block in looks for line in block.splitlines()}
+    assert len(lines) > 8
+    for line in sorted(lines):
+        machine.do(f"({line}\n) || [ $? = 1 ]")
 
 
 EDITOR = """#!/bin/sh

@@ -42,7 +42,7 @@ def test_systemd_waits_for_ready_and_watches_the_daemon_itself():
 
 
 def test_sighup_reloads_and_a_newer_systemd_waits_for_it():
-    assert settings()["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert settings()["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert (HOME / "reload.conf").read_text().endswith("[Service]\nType=notify-reload\nExecReload=\n")
 
 
