@@ -4,12 +4,14 @@
 --       then of each entry: ring, latest
 -- ARGV  token, milliseconds the lease lasts, writes that are known to have been taken, channel, most entries of the
 --       stream, bytes of a ring, milliseconds to keep what is not renewed, bytes of a ring after which it is renewed,
---       then of each entry: its symbol, offset of its slot in the ring, its packed row, its message ('' for none)
+--       then of each entry: its symbol, the offset of its slot in the ring (i4) before its packed row, its message
+--       ('' for none)
 -- Returns the writes and messages counted so far, then 1 for each entry whose message went out now, else 0.
 --
 -- A slot begins with: opening time (i8), revision + 1 (i4; 0: no bar), last published revision + 1 (i4; 0: none).
 
 local HEAD, HEAD_BYTES = '<i8i4i4', 16
+local PLACED_HEAD, PLACED_HEAD_BYTES = '<i4i8i4i4', 20
 
 local lease, fence, stream, newest = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, lease_ms, known = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -43,18 +45,30 @@ local function stored(ring, offset)
   return 0, 0, 0
 end
 
+-- By symbol, the newest opening time that was published: asked and told once a call.
+local symbols, newest_ms, news = {}, {}, {}
+for i = 1, (#KEYS - 4) / 2 do
+  symbols[i] = ARGV[3 * i + 6]
+end
+if #symbols > 0 then
+  for i, told in ipairs(redis.call('HMGET', newest, unpack(symbols))) do
+    newest_ms[symbols[i]] = tonumber(told or 0)
+  end
+end
+
 local function publish(symbol, latest, opened_at_ms, message)
-  if tonumber(redis.call('HGET', newest, symbol) or 0) <= opened_at_ms then
+  if newest_ms[symbol] <= opened_at_ms then
     redis.call('SET', latest, message, 'PX', keep_ms)
-    redis.call('HSET', newest, symbol, opened_at_ms)
+    newest_ms[symbol] = opened_at_ms
+    news[#news + 1], news[#news + 2] = symbol, opened_at_ms
   end
   redis.call('XADD', stream, 'MAXLEN', '~', most, '*', 'message', message)
   redis.call('PUBLISH', channel, message)
 end
 
-local function commit(ring, latest, symbol, offset, row, message)
+local function commit(ring, latest, symbol, row, message)
+  local offset, opened_at_ms, revision = struct.unpack(PLACED_HEAD, row)
   local there_at_ms, there, published = stored(ring, offset)
-  local opened_at_ms, revision = struct.unpack(HEAD, row)
   if there > 0 then
     if there_at_ms > opened_at_ms or (there_at_ms == opened_at_ms and there > revision) then
       return 0
@@ -71,7 +85,8 @@ local function commit(ring, latest, symbol, offset, row, message)
     publish(symbol, latest, opened_at_ms, message)
     published = revision
   end
-  redis.call('SETRANGE', ring, offset, struct.pack(HEAD, opened_at_ms, revision, published) .. row:sub(HEAD_BYTES + 1))
+  local head = struct.pack(HEAD, opened_at_ms, revision, published)
+  redis.call('SETRANGE', ring, offset, head .. row:sub(PLACED_HEAD_BYTES + 1))
   -- Renewing at every bar would cost a tenth of the whole.
   if offset % renew_every == 0 then
     redis.call('PEXPIRE', ring, keep_ms)
@@ -80,13 +95,13 @@ local function commit(ring, latest, symbol, offset, row, message)
 end
 
 local answer, messages = {0, 0}, 0
-for i = 1, (#KEYS - 4) / 2 do
-  local key, told = 2 * i + 3, 4 * i + 5
-  local went_out = commit(
-    KEYS[key], KEYS[key + 1], ARGV[told], tonumber(ARGV[told + 1]), ARGV[told + 2], ARGV[told + 3]
-  )
+for i, symbol in ipairs(symbols) do
+  local went_out = commit(KEYS[2 * i + 3], KEYS[2 * i + 4], symbol, ARGV[3 * i + 7], ARGV[3 * i + 8])
   answer[i + 2] = went_out
   messages = messages + went_out
+end
+if #news > 0 then
+  redis.call('HSET', newest, unpack(news))
 end
 answer[1] = redis.call('HINCRBY', fence, 'writes', #answer > 2 and 1 or 0)
 answer[2] = redis.call('HINCRBY', fence, 'messages', messages)

@@ -82,6 +82,7 @@ class RedisStore:
         self._newest = keys.newest(interval.name)
         self._mirror: Windows | None = None
         self._followed: dict[str, int] = {}
+        self._names_of: dict[str, tuple[str, str]] = {}
         self._owes = False
         self._loss = Loss(0, 0)
         self._keep_ms = max(_KEPT_MS, 2 * capacity * interval.ms)
@@ -206,14 +207,24 @@ class RedisStore:
     def _ring(self, symbol: str) -> str:
         return self._keys.ring(self._interval.name, self._capacity, symbol)
 
+    def _names(self, symbol: str) -> tuple[str, str]:
+        """Its ring and its latest message."""
+        names = self._names_of.get(symbol)
+        if names is None:
+            names = self._names_of[symbol] = self._ring(symbol), self._keys.latest(symbol)
+        return names
+
     def _commit_call(self, entries: Sequence[Entry], known_writes: int) -> bytes:
         names: list[str] = [self._keys.lease, self._keys.fence, self._keys.stream, self._newest]
         told: list[bytes | str | int] = [self._lease.token, self._lease.lasts_ms, known_writes, *self._constants]
         for entry in entries:
             slot = self._interval.number(entry.opened_at_ms) % self._capacity
-            names += (self._ring(entry.symbol), self._keys.latest(entry.symbol))
-            row = ring.pack(entry.opened_at_ms, entry.revision, entry.row)
-            told += (entry.symbol, ring.offset_bytes(slot), row, entry.message or b"")
+            names += self._names(entry.symbol)
+            told += (
+                entry.symbol,
+                ring.pack(slot, entry.opened_at_ms, entry.revision, entry.row),
+                entry.message or b"",
+            )
         return command("EVALSHA", _COMMIT_SHA, len(names), *names, *told)
 
     def _warn_of_eviction(self, memory: Any) -> None:

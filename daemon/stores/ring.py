@@ -19,7 +19,7 @@ from core.bars import LOW, Interval
 from core.windows import EMPTY, Windows
 
 ROW: Final = np.dtype([("opened_at_ms", "<i8"), ("written", "<i4"), ("published", "<i4"), ("bar", "<f8", (5,))])
-_PACKER: Final = struct.Struct("<qii5d")
+_PLACED: Final = struct.Struct("<iqii5d")
 
 
 def size_bytes(capacity: int) -> int:
@@ -32,9 +32,9 @@ def offset_bytes(slot: int) -> int:
     return slot * ROW.itemsize
 
 
-def pack(opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float]) -> bytes:
-    """One row, not published."""
-    return _PACKER.pack(opened_at_ms, revision + 1, 0, *bar)
+def pack(slot: int, opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float]) -> bytes:
+    """Where its slot begins (i32), then one row, not published."""
+    return _PLACED.pack(slot * ROW.itemsize, opened_at_ms, revision + 1, 0, *bar)
 
 
 def rows(windows: Windows, some: slice) -> npt.NDArray[np.void]:
