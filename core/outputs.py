@@ -24,6 +24,9 @@ class Output(msgspec.Struct, frozen=True):
     horizon: int
     unit: str = ""
     levels: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    """What tells outcomes apart: log returns between ordered classes; how far up, as a share of the close, the highest
+    price must go for the event of a probability; the log return up to which a direction is neither."""
 
     @property
     def name(self) -> str:

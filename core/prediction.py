@@ -65,6 +65,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     """The newest row of every input that the model was given: little-endian float32, in the manifest's order."""
     bands: dict[str, tuple[Band, ...]] = {}
     """Of outputs that have them, between what the outcome is to lie, narrowest first: core/bands.py."""
+    high: float | None = None
+    """The highest price of the bar; None in messages that do not tell it yet."""
 
 
 class Reason(StrEnum):

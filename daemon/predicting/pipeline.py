@@ -282,6 +282,7 @@ class Pipeline:
             gaze=gaze,
             newest=newest,
             bands=banded,
+            high=bar.high,
         )
 
     def _context(

@@ -134,7 +134,7 @@ TABLE: Final = (
          "Lower end of its 95 % interval, which holds at every moment together."),
     Told("gaze_score_high_ratio", "gauge", (*_VALUE, "measure"), "Upper end of it."),
     Told("gaze_score_error", "gauge", (*_VALUE, "measure"),
-         "Mean absolute error of the model, and of forecasting zero."),
+         "Mean error of the model and of its plainest baseline, in the unit of what it foretells."),
     Told("gaze_score_closes", "gauge", _VALUE, "Closes whose predictions have matured."),
     Told("gaze_score_better_than_nothing", "gauge", _VALUE,
          "1: predictions are better than their baseline; -1: lately they are worse; 0: nobody can tell."),

@@ -9,7 +9,7 @@ from core.outputs import Output
 from daemon.watching.score import Record
 from daemon.watching.watch import Watch
 
-_ERRORS: Final = ("mae", "mae of zero")
+_ERRORS: Final = ("mae", "mae of zero", "crps", "crps of the usual size")
 
 
 class WatchMetrics:
@@ -49,7 +49,7 @@ class WatchMetrics:
     def _score(self, output: Output, record: Record) -> None:
         value = (self._model, str(output.horizon), str(output.kind))
         self._gauges["gaze_score_better_than_nothing"].labels(*value).set(record.verdict)
-        self._gauges["gaze_score_closes"].labels(*value).set(record.rising.count)
+        self._gauges["gaze_score_closes"].labels(*value).set(record.closes)
         for measure, average in record.averages.items():
             name = "gaze_score_error" if measure in _ERRORS else "gaze_score_ratio"
             self._gauges[name].labels(*value, measure).set(average.mean)

@@ -4,24 +4,27 @@ A prediction over h bars matures at the close h bars later. Averages count every
 h-th close alone, always of one residue class, since labels that overlap are no independent witnesses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core import bands, scoring
 from core.bands import Margin
-from core.outputs import Kind, Output
-from core.prediction import Prediction
+from core.outputs import Output
 from core.scoring import Floats, Outcome
 from core.sequential import Bet, Mean
 from daemon.watching.closes import Close
+from daemon.watching.outcomes import Band, Matured, Outcomes
 
 _PACE: Final = 0.05
 """By how much of the usual error a margin moves for each outcome that it should have held, and did not."""
 _LIKELY: Final = float(np.log(20.0))
 """Capital from which a bet counts as evidence: by chance alone once in twenty, whenever one looks."""
+LEARNED: Final = 100
+"""Closes that a margin must have seen before it counts as kept up to date: five times what its pace remembers."""
 
 
 class Average(msgspec.Struct):
@@ -50,14 +53,19 @@ class Adapted(msgspec.Struct):
 
 
 class Record(msgspec.Struct):
-    """All that is known of one output. `bet`: that it is better than nothing; `against`: that it is worse."""
+    """All that is known of one output. `bet`: that it is better than nothing; `against`: that it is worse.
+
+    `usual`: what the baseline has learned, see core/scoring.py.
+    """
 
     averages: dict[str, Average] = {}
     means: dict[str, Mean] = {}
     bet: Bet = msgspec.field(default_factory=Bet)
     against: Bet = msgspec.field(default_factory=Bet)
-    rising: Average = msgspec.field(default_factory=Average)
+    usual: list[Average] = []
     margins: list[Adapted] = []
+    closes: int = 0
+    """Closes whose predictions have matured."""
 
     @property
     def verdict(self) -> int:
@@ -71,29 +79,31 @@ class Score:
     """The score of one bundle; `margins` are those it was exported with."""
 
     def __init__(self, outputs: Sequence[Output], margins: Sequence[Margin], interval_ms: int) -> None:
-        self._outputs = [one for one in outputs if one.kind in scoring.SCORED]
+        self._outputs = tuple(outputs)
         self._interval_ms = interval_ms
-        self._longest = max((one.horizon for one in self._outputs), default=0)
-        self._closes: dict[int, Mapping[str, Prediction]] = {}
+        self._outcomes = Outcomes(outputs, interval_ms)
         self.records: dict[str, Record] = {
             one.name: Record(
                 margins=[Adapted(of.coverage, of.value, Average()) for of in margins if of.output == one.name]
             )
-            for one in self._outputs
+            for one in outputs
         }
 
     def take(self, close: Close) -> dict[str, float]:
         """Take in a close; returns of each output that matured with it the loss over all symbols."""
-        self._closes[close.opened_at_ms] = {one.symbol: one for one in close.predictions}
-        for opened_at_ms in list(self._closes):
-            if opened_at_ms < close.opened_at_ms - 2 * self._longest * self._interval_ms:
-                del self._closes[opened_at_ms]
+        self._outcomes.keep(close)
         losses: dict[str, float] = {}
         for output in self._outputs:
-            outcome, then = self._matured(output, close)
-            if outcome is not None:
+            matured = self._outcomes.matured(output, close.opened_at_ms)
+            if matured is None:
+                continue
+            came_N = scoring.came(output, matured.course)
+            known_N = np.isfinite(came_N)
+            if known_N.any():
+                outcome = self._outcome(output, matured, came_N, known_N)
                 losses[output.name] = scoring.loss(output, outcome)
-                self._record(output, outcome, then, close.opened_at_ms)
+                covered = _covered(matured.bands, came_N)
+                self._record(output, outcome, covered, close.opened_at_ms)
         return losses
 
     @property
@@ -105,35 +115,34 @@ class Score:
             for one in record.margins
         )
 
-    def _matured(self, output: Output, close: Close) -> tuple[Outcome | None, list[Prediction]]:
-        reach_ms = output.horizon * self._interval_ms
-        then = self._closes.get(close.opened_at_ms - reach_ms, {})
-        before = self._closes.get(close.opened_at_ms - 2 * reach_ms, {})
-        both = [one for one in close.predictions if one.symbol in then]
-        if not both:
-            return None, []
-        now_N, then_N = (np.array([one.close for one in some]) for some in (both, [then[one.symbol] for one in both]))
-        before_N = np.array([before[one.symbol].close if one.symbol in before else np.nan for one in both])
-        matured = [then[one.symbol] for one in both]
-        said_NW = np.array([np.atleast_1d(one.outputs[output.name]) for one in matured], np.float64)
-        rising = self.records[output.name].rising
-        outcome = Outcome(
-            said_NW,
-            np.log(now_N / then_N),
-            np.log(then_N / before_N),
-            rising.mean if rising.count else 0.5,
+    @property
+    def young(self) -> tuple[str, ...]:
+        """Outputs whose margins have seen too few outcomes here, and are still about those of the bundle."""
+        return tuple(
+            name for name, record in self.records.items() if any(one.held.count < LEARNED for one in record.margins)
         )
-        return outcome, matured
 
-    def _record(self, output: Output, outcome: Outcome, then: list[Prediction], opened_at_ms: int) -> None:
+    def _outcome(self, output: Output, matured: Matured, came_N: Floats, known_N: npt.NDArray[np.bool_]) -> Outcome:
+        course, usual = matured.course, self.records[output.name].usual
+        return Outcome(
+            matured.said[known_N],
+            came_N[known_N],
+            np.log(course.then / course.before)[known_N],
+            np.array([one.mean for one in usual]) if usual else np.array([np.nan]),
+        )
+
+    def _record(self, output: Output, outcome: Outcome, covered: dict[str, float], opened_at_ms: int) -> None:
         record = self.records[output.name]
-        told = scoring.measures(output, outcome) | _covered(output, then, outcome.came)
+        told = scoring.measures(output, outcome) | covered
         for name, value in (told | scoring.errors(output, outcome)).items():
             record.averages.setdefault(name, Average()).take(value)
-        record.rising.take(float((outcome.came > 0).mean()))
-        if output.kind in (Kind.RETURN, Kind.QUANTILES):
-            for margin in record.margins:
-                _adapt(margin, output, outcome)
+        occurred_U = scoring.occurred(output, outcome.came).tolist()
+        record.usual = record.usual or [Average() for _ in occurred_U]
+        for average, value in zip(record.usual, occurred_U, strict=True):
+            average.take(value)
+        record.closes += 1
+        for margin in record.margins:
+            _adapt(margin, output, outcome)
         if opened_at_ms // self._interval_ms % output.horizon:
             return
         for name, value in told.items():
@@ -142,16 +151,15 @@ class Score:
         record.against.take(-told[scoring.BETTER[output.kind]])
 
 
-def _covered(output: Output, then: list[Prediction], came_N: Floats) -> dict[str, float]:
+def _covered(sent: Sequence[Band], came_N: Floats) -> dict[str, float]:
     """Of each band that was sent, the share of outcomes it held."""
-    outcome_N = (came_N > 0).astype(np.float64) if output.kind is Kind.DIRECTION else came_N
-    if output.kind is Kind.TREND:
-        return {}
-    held: dict[float, list[bool]] = {}
-    for one, came in zip(then, outcome_N.tolist(), strict=True):
-        for band in one.bands.get(output.name, ()):
-            held.setdefault(band.coverage, []).append(band.low <= came <= band.high)
-    return {f"coverage of {coverage:g}": float(np.mean(inside)) for coverage, inside in held.items()}
+    told = {}
+    for band in sent:
+        there_N = np.isfinite(came_N) & np.isfinite(band.low)
+        if there_N.any():
+            held_N = (band.low[there_N] <= came_N[there_N]) & (came_N[there_N] <= band.high[there_N])
+            told[f"coverage of {band.coverage:g}"] = float(held_N.mean())
+    return told
 
 
 def _adapt(margin: Adapted, output: Output, outcome: Outcome) -> None:

@@ -26,6 +26,7 @@ class Label(msgspec.Struct, frozen=True):
     values: Callable[[BarArray, int, recipe.Label], Labels]
     unit: Callable[[recipe.Label], str]
     levels: Callable[[recipe.Label], tuple[float, ...]] = lambda _: ()
+    edges: Callable[[recipe.Label], tuple[float, ...]] = lambda _: ()
 
 
 def forward_return(bars_T5: BarArray, horizon: int) -> Labels:
@@ -75,14 +76,25 @@ def _log_return(_: recipe.Label) -> str:
 
 LABELS: Final[dict[str, Label]] = {
     "return": Label(Kind.RETURN, _return, _log_return),
-    "direction": Label(Kind.DIRECTION, _direction, lambda how: f"of moves beyond {how.dead_zone:g} log return"),
+    "direction": Label(
+        Kind.DIRECTION,
+        _direction,
+        lambda how: f"of moves beyond {how.dead_zone:g} log return",
+        edges=lambda how: (how.dead_zone,) if how.dead_zone else (),
+    ),
     "trend": Label(Kind.TREND, _trend, lambda _: "tanh of the return over its usual size"),
-    "winner": Label(Kind.PROBABILITY, _winner, lambda how: f"a high more than {how.threshold:.3g} above the close"),
+    "winner": Label(
+        Kind.PROBABILITY,
+        _winner,
+        lambda how: f"a high more than {how.threshold:.3g} above the close",
+        edges=lambda how: (how.threshold,),
+    ),
     "buckets": Label(
         Kind.ORDINAL,
         _buckets,
         lambda how: f"class of the log return, edges {', '.join(f'{edge:g}' for edge in how.edges)}",
         lambda how: tuple(float(number) for number in range(len(how.edges) + 1)),
+        lambda how: how.edges,
     ),
     "quantiles": Label(Kind.QUANTILES, _return, _log_return, lambda how: how.levels),
     "deviation": Label(Kind.DEVIATION, _return, _log_return),
@@ -102,7 +114,7 @@ def named(kind: str) -> Label:
 def outputs(how: recipe.Label) -> tuple[Output, ...]:
     """The outputs of a model that foretells these kinds of label, each over these horizons."""
     found = [(named(kind), horizon) for horizon in how.horizons for kind in how.kinds]
-    return tuple(Output(label.kind, horizon, label.unit(how), label.levels(how)) for label, horizon in found)
+    return tuple(Output(of.kind, horizon, of.unit(how), of.levels(how), of.edges(how)) for of, horizon in found)
 
 
 def targets(bars_T5: BarArray, how: recipe.Label) -> dict[str, Labels]:
