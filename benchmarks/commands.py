@@ -11,9 +11,10 @@ from typing import Any, Final, Self
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import BusyLoadingError
+from redis.exceptions import BusyLoadingError, RedisError
 from redis.exceptions import ConnectionError as GoneError
 from redis.exceptions import TimeoutError as LateError
 
@@ -22,6 +23,9 @@ PATIENCE_S: Final = 90.0
 """A step that takes longer has failed."""
 _MOST_LINE: Final = 1 << 20
 _BLOCK_MS: Final = 1_000
+_RETRY_S: Final = 0.02
+_AWAY_S: Final = 3.0
+"""A node of a cluster that says nothing for so long is taken for gone."""
 
 
 class Command:
@@ -119,8 +123,7 @@ class Record:
         self._until_ms = until_ms
         self._stream = stream
         self._last = b"0"
-        retry = Retry(ConstantBackoff(0.02), 2_000, supported_errors=(GoneError, LateError, BusyLoadingError))
-        self._client: Any = Redis.from_url(url, retry=retry, socket_timeout=None, protocol=2)
+        self._client = _client(url)
 
     async def grow_to(self, bars: int, within_s: float = PATIENCE_S) -> bool:
         """Read on until so many bars are there; False when nothing has come for `within_s`."""
@@ -137,9 +140,13 @@ class Record:
         """Every message there is, from the beginning."""
         return [fields[b"message"] for _, fields in await self._client.xrange(self._stream)]
 
-    async def server_pid(self) -> int:
-        """The process of the server that holds it."""
-        return int((await self._client.info("server"))["process_id"])
+    async def server(self) -> tuple[int, str]:
+        """The process of the server that holds it, and which that is."""
+        told = await self._client.info("server")
+        # Of a cluster every node says it.
+        told = told if "process_id" in told else next(iter(told.values()))
+        name, version = ("Valkey", "valkey_version") if "valkey_version" in told else ("Redis", "redis_version")
+        return int(told["process_id"]), f"{name} {told[version]}"
 
     async def close(self) -> None:
         """Let go of the server."""
@@ -154,5 +161,21 @@ class Record:
 
     async def _next(self, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
         while True:
-            if answer := await self._client.xread({self._stream: self._last}, count=count, block=_BLOCK_MS):
+            try:
+                answer = await self._client.xread({self._stream: self._last}, count=count, block=_BLOCK_MS)
+            except RedisError:
+                # A cluster is whole again once it has found out who is gone.
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if answer:
                 return list(answer[0][1])
+
+
+def _client(url: str) -> Any:
+    """Where a server that is away is waited for, and in a cluster the one that has taken its place is asked."""
+    if "+cluster://" in url:
+        places = [one.rpartition(":") for one in url.partition("://")[2].split(",")]
+        nodes = [ClusterNode(host, int(port)) for host, _, port in places]
+        return RedisCluster(startup_nodes=nodes, socket_timeout=_AWAY_S, protocol=2)
+    retry = Retry(ConstantBackoff(_RETRY_S), 2_000, supported_errors=(GoneError, LateError, BusyLoadingError))
+    return Redis.from_url(url, retry=retry, socket_timeout=None, protocol=2)

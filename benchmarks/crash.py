@@ -1,11 +1,13 @@
 """The daemon is killed over and over; its record is then compared with that of a run which nothing disturbed.
 
-    gaze bench crash [--kills 200] [--store embedded|external] [--bars FILE] [--symbols 200] [--keep DIR] [--write]
+    gaze bench crash [--kills 200] [--store embedded|external|cluster] [--bars FILE]
+                     [--symbols 200] [--keep DIR] [--write]
 
 Both runs hear the same bars of a stand-in exchange, which waits for its subscriber. The disturbed one hears them with
 sockets that break, repeats, swaps and silent gaps; its daemon is killed at points drawn by chance, its Redis killed
 and paused. Compared are id and bytes of every `prediction` at its latest revision: none may be lost, doubled or
-different, and nothing that a reader of the stream has seen may be gone from it.
+different, and nothing that a reader of the stream has seen may be gone from it. At the end the last daemon's drift,
+scores, margins and running profiles must be those of the undisturbed record, folded in the order of time.
 """
 
 import argparse
@@ -29,9 +31,10 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.commands import GAZE, Command, Record, Told
+from benchmarks.adaptive import differing
+from benchmarks.commands import GAZE, PATIENCE_S, Command, Record, Told
+from benchmarks.crash_stores import KILL, KINDS, Store, opened
 from core import barfile, bundle
-from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 
 HOUSE: Final = Path(__file__).resolve().parents[1]
@@ -53,7 +56,7 @@ _UNSETTLED: Final = 2
 WORDS: Final = {
     "kill": "daemon killed (SIGKILL)",
     "stop": "daemon told to end (SIGTERM)",
-    "kill-store": "Redis killed (SIGKILL)",
+    KILL: "Redis killed (SIGKILL)",
     "pause-store": "Redis paused (SIGSTOP)",
 }
 PAGE: Final = HOUSE / "docs" / "explanation" / "crash.md"
@@ -78,17 +81,20 @@ class Counts(msgspec.Struct, frozen=True):
     different: int
     vanished: int
     """Seen by a reader of the stream, and not in it at the end."""
+    unlike: int
+    """Series of the adaptive state: drift, scores, margins, running profiles."""
 
     @property
     def clean(self) -> bool:
         """Whether the disturbed record is the undisturbed one."""
-        return not (self.lost or self.unknown or self.doubled or self.different or self.vanished)
+        return not (self.lost or self.unknown or self.doubled or self.different or self.vanished or self.unlike)
 
 
 class Report(msgspec.Struct, frozen=True):
     """What was done, and what came of it."""
 
     store: str
+    server: str
     bars: str
     symbols: int
     blows: dict[str, int]
@@ -109,12 +115,23 @@ class Report(msgspec.Struct, frozen=True):
     def _rows(self) -> list[tuple[str, str]]:
         struck = [(WORDS[kind], f"{self.blows.get(kind, 0):,}") for kind in WORDS]
         found = [(name, f"{count:,}") for name, count in msgspec.structs.asdict(self.counts).items()]
-        where = [("store", self.store), ("bars", f"{self.bars}, {self.symbols} symbols"), *struck, *found]
         return [
-            *where,
+            ("store", f"{self.store}, {self.server}"),
+            ("bars", f"{self.bars}, {self.symbols} symbols"),
+            *struck,
+            *found,
             ("took", f"{self.seconds:,.0f} s"),
             ("when, where", f"{self.date}, {self.commit}, {self.machine}"),
         ]
+
+
+class Played(msgspec.Struct, frozen=True):
+    """A disturbed run: what a reader has seen of it, the record at its end, and how much of the state is unlike."""
+
+    seen: list[bytes]
+    record: list[bytes]
+    unlike: int
+    server: str
 
 
 class _Parts(msgspec.Struct, frozen=True):
@@ -141,11 +158,13 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.bundle = bundle.read(folder / "bundle")
         bars = barfile.read(folder / "bars.parquet")
         longest = max(bars.symbols.values(), key=lambda one: len(one.opened_at_ms)).opened_at_ms
         times = range(int(longest[0]), int(longest[-1]) + 1, bars.interval.ms)
         self.symbols = [name for name, one in bars.symbols.items() if len(one.opened_at_ms) == len(times)]
-        self.stream = Keys(bundle.read(folder / "bundle").manifest.name).stream
+        self.stream = Keys(self.bundle.manifest.name).stream
+        self.step_ms = bars.interval.ms
         self.until_ms = times[-_UNSETTLED]
         """The opening time of the first bar that is not compared."""
         self.expected = len(self.symbols) * (len(times) - WARMED_UP + 1 - _UNSETTLED)
@@ -158,23 +177,28 @@ class Scene:
             stack.push_async_callback(record.close)
             await stack.enter_async_context(Command.serving(place, *RUN))
             assert await record.grow_to(self.expected), f"only {len(record.bars)} of {self.expected} came"
-            return record.messages
+            # The last bars show what the state was at the close before them.
+            ends = Record(f"unix://{place / SOCKET}", self.stream, self.until_ms + _UNSETTLED * self.step_ms)
+            stack.push_async_callback(ends.close)
+            assert await ends.grow_to(self.expected + _UNSETTLED * len(self.symbols)), "the last bars did not come"
+            return ends.messages
 
-    async def disturbed(
-        self, blows: Sequence[Blow], *, external: bool, seed: int = 0
-    ) -> tuple[list[bytes], list[bytes]]:
-        """What a reader has seen of a run with these blows, and the record at its end."""
+    async def disturbed(self, blows: Sequence[Blow], undisturbed: Sequence[bytes], kind: str, seed: int = 0) -> Played:
+        """A run with these blows, on a store of this kind."""
         async with self.exchange("disturbed", SPEED, FAULTS, seed) as place, AsyncExitStack() as stack:
-            server = await stack.enter_async_context(EmbeddedServer(place / "redis")) if external else None
-            url = server.url if server else f"unix://{place / SOCKET}"
-            record = self.record(url)
+            store = await stack.enter_async_context(opened(kind, place, self.bundle.manifest.name))
+            record = self.record(store.url)
             stack.push_async_callback(record.close)
             coming = iter(blows)
             while True:
-                async with Command.serving(place, *RUN, *(("--store", url) if server else ())) as daemon:
-                    if not await _struck(coming, daemon, record, server):
-                        await record.grow_to(self.expected)
-                        return record.messages, await record.whole()
+                async with Command.serving(place, *RUN, *store.flags) as daemon:
+                    if await _struck(coming, daemon, record, store):
+                        continue
+                    await record.grow_to(self.expected)
+                    url = daemon.listens["http"]
+                    unlike = await differing(url, self.bundle, undisturbed, self.until_ms, PATIENCE_S)
+                    _, server = await record.server()
+                    return Played(record.messages, await record.whole(), unlike, server)
 
     def record(self, url: str) -> Record:
         """What daemons have published in the store at this address."""
@@ -211,7 +235,7 @@ format = "json"
 """
 
 
-async def _struck(coming: Iterator[Blow], daemon: Command, record: Record, server: EmbeddedServer | None) -> bool:
+async def _struck(coming: Iterator[Blow], daemon: Command, record: Record, store: Store) -> bool:
     """Strike this daemon until it ends, which is True, or no blow is left."""
     for blow in coming:
         if blow.word:
@@ -224,24 +248,23 @@ async def _struck(coming: Iterator[Blow], daemon: Command, record: Record, serve
             status = await daemon.ended()
             assert status in (-number, 0), f"it ended with {status}: {daemon.log[-5:]}"
             return True
-        await _strike_store(blow, daemon, record, server)
+        await _strike_store(blow, daemon, record, store)
     return False
 
 
-async def _strike_store(blow: Blow, daemon: Command, record: Record, server: EmbeddedServer | None) -> None:
+async def _strike_store(blow: Blow, daemon: Command, record: Record, store: Store) -> None:
     """Kill or pause Redis, until the daemon has noticed; then wait until it has recovered."""
-    pid = await record.server_pid()
+    pid, _ = await record.server()
     noticed = daemon.count(NOTICED) + 1
-    os.kill(pid, signal.SIGKILL if blow.kind == "kill-store" else signal.SIGSTOP)
+    await store.strike(blow.kind, pid)
     await daemon.said(NOTICED, noticed)
-    if blow.kind == "pause-store":
-        os.kill(pid, signal.SIGCONT)
-    elif server:
-        await server.start()
+    await store.relieve(blow.kind, pid)
     await daemon.said(RECOVERED, noticed)
 
 
-def compare(undisturbed: Sequence[bytes], seen: Sequence[bytes], record: Sequence[bytes], until_ms: int) -> Counts:
+def compare(
+    undisturbed: Sequence[bytes], seen: Sequence[bytes], record: Sequence[bytes], until_ms: int, unlike: int = 0
+) -> Counts:
     """Hold a record against the undisturbed one, bar by bar at its latest revision, up to `until_ms`."""
     expected, _ = _latest(undisturbed, until_ms)
     found, ids = _latest(record, until_ms)
@@ -253,6 +276,7 @@ def compare(undisturbed: Sequence[bytes], seen: Sequence[bytes], record: Sequenc
         doubled=sum(count - 1 for count in ids.values()),
         different=sum(found[bar] != expected[bar] for bar in expected.keys() & found.keys()),
         vanished=sum(there[message] == 0 for message in seen),
+        unlike=unlike,
     )
 
 
@@ -270,19 +294,19 @@ def _latest(messages: Sequence[bytes], until_ms: int) -> tuple[dict[tuple[str, i
     return {bar: prediction for bar, (_, prediction) in latest.items()}, ids
 
 
-async def measure(folder: Path, kills: int, seed: int, bars: str, *, external: bool) -> Report:
+async def measure(folder: Path, kills: int, seed: int, bars: str, store: str) -> Report:
     """Play both runs in a folder with `bundle` and `bars.parquet`, and keep both records there."""
     begun = time.monotonic()
     scene = Scene(folder)
     undisturbed = await scene.undisturbed()
     blows = plan(kills, scene.expected, seed)
-    seen, record = await scene.disturbed(blows, external=external, seed=seed)
-    for name, messages in (("undisturbed", undisturbed), ("disturbed", record)):
+    played = await scene.disturbed(blows, undisturbed, store, seed)
+    for name, messages in (("undisturbed", undisturbed), ("disturbed", played.record)):
         (folder / f"{name}.jsonl").write_bytes(b"".join(message + b"\n" for message in messages))
-    found = compare(undisturbed, seen, record, scene.until_ms)
+    found = compare(undisturbed, played.seen, played.record, scene.until_ms, played.unlike)
     struck = Counter(blow.kind for blow in blows)
-    store, seconds = "external" if external else "embedded", time.monotonic() - begun
-    return Report(store, bars, len(scene.symbols), dict(struck), found, seconds, **conditions())
+    seconds = time.monotonic() - begun
+    return Report(store, played.server, bars, len(scene.symbols), dict(struck), found, seconds, **conditions())
 
 
 def conditions() -> dict[str, str]:
@@ -338,7 +362,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--kills", type=int, default=200, help="how often the daemon is killed; other blows come on top"
     )
-    parser.add_argument("--store", choices=("embedded", "external"), default="embedded")
+    parser.add_argument("--store", choices=KINDS, default="embedded")
     parser.add_argument("--bars", type=Path, help="Parquet file of real bars; made up without it")
     parser.add_argument("--symbols", type=int, default=200, help="copies under other names where the file has fewer")
     parser.add_argument("--days", type=int, default=25)
@@ -352,7 +376,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         make_scene(folder, asked.bars, asked.symbols, asked.days)
         told = asked.bars.name if asked.bars else "simulated"
-        report = asyncio.run(measure(folder, asked.kills, asked.seed, told, external=asked.store == "external"))
+        report = asyncio.run(measure(folder, asked.kills, asked.seed, told, asked.store))
     if asked.write:
         write(report)
     print(json.dumps(msgspec.to_builtins(report), indent=2) if asked.json else report.table())

@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks import scene as scenes
 from benchmarks.burst import _KEPT
 from benchmarks.processes import conditions, told
-from core import attention
 from core.bars import Arrival, Bar
 from core.bundle import Bundle
 from core.inputs import Inputs
@@ -36,7 +35,6 @@ from daemon.feeds.binance import spot
 from daemon.inbox import Inbox
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.pipeline import Pipeline
-from daemon.predicting.profile import RunningProfile
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -50,7 +48,7 @@ STAGES: Final = {
     "windows": "bars judged and put into their windows",
     "features": "the newest row of every feature, or all rows",
     "model": "the model: its step, or whole windows",
-    "looks": "statistics of attention, drift, and the message",
+    "looks": "statistics of attention, and the message",
     "encode": "messages encoded",
     "store": "packed, sent, answered",
     "told": "metrics and the status page",
@@ -93,7 +91,6 @@ class Daemon:
             self.ahead = Ahead(self.windows, self.inputs, stream, clock_s=time.monotonic, told=self._made, quiet_s=0.0)
         self.feed = spot("ws://localhost", "http://localhost")
         self.inbox = Inbox(len(scene.symbols))
-        self.profile = RunningProfile(np.full(scenes.STEPS, 1 / scenes.STEPS))
         self.metrics = Metrics(manifest, bundle.digest, scene.symbols[:100], ["binance"])
         self.status = Status(self.metrics, {}, len(scene.symbols))
 
@@ -125,8 +122,7 @@ class Daemon:
                     else self.engine.run(part.inputs)
                 )
             begun = time.process_time()
-            self.profile.update(attention.profile(outputs["attention"]))
-            entries = self.pipeline.finish(part, outputs, {"attention": self.profile.distance()}, received_at_ms)
+            entries = self.pipeline.finish(part, outputs, received_at_ms)
             finished = time.process_time()
             messages = [message for _, message in entries if message]
             for message in messages:

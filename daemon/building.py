@@ -40,8 +40,9 @@ from daemon.predicting.predictor import Predictor
 from daemon.predicting.standby import Standby
 from daemon.reloading import Loaded
 from daemon.rereading import Rereader
-from daemon.serving import about, challengers_of, pipeline_of, profiles_of, reloader, watch_of, watcher_of
+from daemon.serving import about, challengers_of, pipeline_of, reloader, watch_of, watcher_of
 from daemon.stores.opening import opened
+from daemon.stores.recovery import Loss
 from daemon.stores.redis import RedisStore
 from daemon.telling.access import Certificate, Token
 from daemon.telling.http import Server
@@ -49,6 +50,7 @@ from daemon.telling.http import serve as serve_http
 from daemon.telling.metrics import Metrics
 from daemon.telling.notify import Notifier
 from daemon.telling.status import Status
+from daemon.watching.watcher import Watcher
 
 log = logging.getLogger("gaze.building")
 
@@ -81,7 +83,7 @@ async def build(
     gauged = chosen(config.metrics.symbols, feeds, symbols) or symbols[:_GAUGED]
     metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
-    profiles, watch = profiles_of(bundle, metrics), watch_of(config, bundle, metrics)
+    watch = watch_of(config.watch.false_alarms_per_quarter or None, bundle, metrics)
     any_spelling = partial(spelled_as, feeds, set(symbols))
     known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
     pipeline = pipeline_of(config, bundle, engine, watch, known)
@@ -101,7 +103,7 @@ async def build(
     server = await _http(config.http, status, metrics)
     stack.push_async_callback(server.close)
     store, revive = await stack.enter_async_context(
-        opened(config.store, manifest.name, interval, windows.capacity, status.lost)
+        opened(config.store, manifest.name, interval, windows.capacity, partial(_lost, status, lambda: watcher))
     )
     status.store_back()
     keeper = Keeper(store, status, revive, look_s=config.store.lease_s / 3)
@@ -150,7 +152,6 @@ async def build(
         Held(config.feed.fill_wait_s),
         venues=all_sources.venues,
         since_ms=predict_from_ms,
-        profiles=profiles,
         request_fill=all_sources.request_fill,
         venue_time_ms=all_sources.venue_time_ms,
         watcher=status,
@@ -160,7 +161,7 @@ async def build(
         ahead=ahead,
         standing=lambda: watcher.standing,
     )
-    watcher = watcher_of(watch, bundle.digest, store, metrics, inbox, stack)
+    watcher: Watcher = watcher_of(watch, bundle.digest, store, metrics, inbox, stack)
     notifier = stack.enter_context(contextlib.closing(Notifier(os.environ)))
     standby = (
         Standby(
@@ -188,6 +189,12 @@ async def build(
         **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
     }
     return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, behind)
+
+
+def _lost(status: Status, watcher: Callable[[], Watcher], loss: Loss) -> None:
+    """The record is another one now than that which was watched."""
+    status.lost(loss)
+    watcher().begin_again()
 
 
 async def _restore(store: RedisStore, windows: Windows) -> None:

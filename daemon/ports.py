@@ -101,10 +101,14 @@ class StreamingEngine(Protocol):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a model stands: the statistics that have drifted, the furthest first, and its margins as they are now."""
+    """How a model stands: the statistics that have drifted, the furthest first, and its margins as they are now.
+
+    `drift`: how far the running profile of each attention is from its reference.
+    """
 
     drifting: tuple[str, ...] = ()
     margins: tuple[Margin, ...] = ()
+    drift: dict[str, float] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
 """What hangs on the bundle that serves, made anew when another one takes its place between two bars."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,7 +21,6 @@ from daemon.predicting.challenger import Challenger
 from daemon.predicting.known import Known
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
-from daemon.predicting.profile import RunningProfile
 from daemon.predicting.trust import Trust
 from daemon.reloading import Loaded, Reloader, load
 from daemon.stores.redis import RedisStore
@@ -68,26 +68,18 @@ def pipeline_of(
     )
 
 
-def watch_of(config: Config, bundle: Bundle, metrics: Metrics) -> Watch:
-    """What is watched of drift, and said at once where it cannot be."""
-    rate = config.watch.false_alarms_per_quarter or None
-    watch = Watch(bundle.manifest, references.read(bundle.arrays(REFERENCE)), rate)
-    metrics.watch(watch)
+def watch_of(rate: float | None, bundle: Bundle, metrics: Metrics) -> Watch:
+    """What is watched of drift, and said at once where it cannot be. `rate`: false alarms a quarter."""
+    reference = bundle.arrays(REFERENCE)
+    profiles = {one.name: reference[f"{one.name}.profile"] for one in bundle.manifest.looks}
+    watch = Watch(bundle.manifest, references.read(reference), rate, profiles)
+    metrics.watch(watch, {name: float(reference[f"{name}.entropy"].mean()) for name in profiles})
     if watch.drift is None:
         log.warning("drift is not watched", extra={"why": watch.why_not})
     else:
         promised = {"false_alarms_per_quarter": watch.drift.monitor.rate, "statistics": len(watch.drift.monitor.labels)}
         log.info("drift is watched", extra=promised)
     return watch
-
-
-def profiles_of(bundle: Bundle, metrics: Metrics) -> dict[str, RunningProfile]:
-    """The running look of each attention, beside its reference."""
-    reference = bundle.arrays(REFERENCE)
-    profiles = {one.name: RunningProfile(reference[f"{one.name}.profile"]) for one in bundle.manifest.looks}
-    for name, profile in profiles.items():
-        metrics.follow(name, profile, float(reference[f"{name}.entropy"].mean()))
-    return profiles
 
 
 def about(config: Config, bundle: Bundle, engine: OpenEngine) -> dict[str, str]:
@@ -119,9 +111,9 @@ def reloader(
 
     async def switch(loaded: Loaded) -> None:
         bundle, engine = loaded.bundle, loaded.engine
-        watch = watch_of(config, bundle, metrics)
+        watch = watch_of(config.watch.false_alarms_per_quarter or None, bundle, metrics)
         pipeline = pipeline_of(config, bundle, engine, watch, known)
-        await predictor.switch(pipeline, engine, profiles_of(bundle, metrics))
+        await predictor.switch(pipeline, engine)
         if ahead and loaded.stream:
             ahead.switch(loaded.stream)
         watcher.switch(watch, bundle.digest)
@@ -172,4 +164,4 @@ def watcher_of(
     """What folds over the published stream while no bar waits."""
     record = store.record()
     stack.push_async_callback(record.close)
-    return Watcher(watch, digest, record, metrics, busy=lambda: inbox.depth > 0)
+    return Watcher(watch, digest, record, metrics, busy=lambda: inbox.depth > 0, clock_s=time.monotonic)

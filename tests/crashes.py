@@ -1,15 +1,22 @@
 """Scenes on real bars in which daemons and their Redis come to harm, and the record of a run without."""
 
+import io
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
-from bundles import a_bundle
+from bundles import WINDOW, a_bundle, rewritten
+from watched import reference_of, said
 
 from benchmarks.crash import Blow, Counts, Scene, compare
+from core.bands import Margin
+from core.bundle import REFERENCE
+from core.reference import arrays
+from export.bundle import npz
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -21,9 +28,9 @@ class Stage:
         self.scene = scene
         self.undisturbed = undisturbed
 
-    async def played(self, blows: Sequence[Blow], *, external: bool = False, seed: int = 1) -> Counts:
-        seen, record = await self.scene.disturbed(blows, external=external, seed=seed)
-        return compare(self.undisturbed, seen, record, self.scene.until_ms)
+    async def played(self, blows: Sequence[Blow], kind: str = "embedded", seed: int = 1) -> Counts:
+        played = await self.scene.disturbed(blows, self.undisturbed, kind, seed)
+        return compare(self.undisturbed, played.seen, played.record, self.scene.until_ms, played.unlike)
 
 
 def a_scene(folder: Path, shared_data: Path, days: int) -> Scene:
@@ -32,13 +39,21 @@ def a_scene(folder: Path, shared_data: Path, days: int) -> Scene:
     bars.filter(pl.col("ts").is_between(START, START + timedelta(days=days), closed="left")).write_parquet(
         folder / "bars.parquet"
     )
-    a_bundle(folder / "bundle")
+    original = a_bundle(folder / "plain")
+    reference = arrays(reference_of(original.manifest, said(24 * 30, steps=WINDOW)))
+    rewritten(
+        original,
+        folder / "bundle",
+        REFERENCE,
+        lambda raw: npz({**np.load(io.BytesIO(raw)), **reference}),
+        margins=(Margin("return_1", 0.9, 0.005, 50),),
+    )
     return Scene(folder)
 
 
 def clean(stage: Stage) -> Counts:
     """What a comparison finds when nothing was lost, doubled or different."""
-    return Counts(stage.scene.expected, lost=0, unknown=0, doubled=0, different=0, vanished=0)
+    return Counts(stage.scene.expected, lost=0, unknown=0, doubled=0, different=0, vanished=0, unlike=0)
 
 
 def readiness(url: str) -> tuple[int, str]:

@@ -75,7 +75,7 @@ class Challenger:
         if not part.predicted:
             return
         outputs = await asyncio.to_thread(self._engine.run, part.inputs)
-        entries = self._pipeline.finish(part, outputs, {}, self._wall_ms())
+        entries = self._pipeline.finish(part, outputs, self._wall_ms())
         messages = [entry.message for entry, _ in entries if entry.message]
         while messages:
             try:

@@ -200,13 +200,12 @@ class Pipeline:
         self,
         batch: Batch,
         outputs: dict[str, Float32s],
-        drift: dict[str, float],
         now_ms: int,
         standing: Standing = _AS_EXPORTED,
     ) -> list[tuple[Entry, Message | None]]:
         """What to store for every bar of this batch, and the message that goes out with it.
 
-        `drift`: the distance of each attention's running profile; `standing`: how the model stands.
+        `standing`: how the model stands.
         No message says a number that is not finite: JSON has none, and nobody could act on it.
         """
         finite_N = _finite(outputs, len(batch.predicted))
@@ -227,7 +226,7 @@ class Pipeline:
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
             looked = {name: rows[row] for name, rows in looks.items()}
-            context = self._context(one, drift, now_ms, standing, doubts[row], adapted[row] if adapted else {})
+            context = self._context(one, now_ms, standing, doubts[row], adapted[row] if adapted else {})
             said = self._prediction(one, values, looked, newest[row], banded[row] if banded else {})
             if gates:
                 opened = {name: tuple(rows[row]) for name, rows in gates.items()}
@@ -288,7 +287,6 @@ class Pipeline:
     def _context(
         self,
         one: Stored,
-        drift: dict[str, float],
         now_ms: int,
         standing: Standing,
         doubts: tuple[Doubt, ...],
@@ -302,7 +300,7 @@ class Pipeline:
             received_at_ms=arrival.received_at_ms,
             published_at_ms=now_ms,
             filled=one.filled,
-            drift=drift,
+            drift=standing.drift,
             drifting=standing.drifting,
             bands=adapted,
             engine=self._engine,

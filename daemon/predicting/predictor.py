@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
-from core import attention
 from core.bars import Arrival
 from core.errors import FeedError
 from core.prediction import Message
@@ -16,7 +15,6 @@ from daemon.ports import Engine, Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Admission, Batch, Pipeline
-from daemon.predicting.profile import RunningProfile
 
 log = logging.getLogger("gaze.predictor")
 
@@ -71,7 +69,6 @@ class Predictor:
         *,
         venues: Mapping[str, str],
         since_ms: Mapping[str, int],
-        profiles: Mapping[str, RunningProfile],
         request_fill: Callable[[str, int, int], None],
         venue_time_ms: Callable[[], Awaitable[int]],
         watcher: Watcher,
@@ -89,7 +86,6 @@ class Predictor:
         self._held = held
         self._venues = venues
         self._since_ms = since_ms
-        self._profiles = profiles
         self._request_fill = request_fill
         self._venue_time_ms = venue_time_ms
         self._watcher = watcher
@@ -103,11 +99,11 @@ class Predictor:
         self._full: set[str] = set()
         self._turn = asyncio.Lock()
 
-    async def switch(self, pipeline: Pipeline, engine: Engine, profiles: Mapping[str, RunningProfile]) -> None:
+    async def switch(self, pipeline: Pipeline, engine: Engine) -> None:
         """Predict by another model from the next bar on: of the same inputs, outputs and attentions."""
         async with self._turn:
             pipeline.inherit(self._pipeline)
-            self._pipeline, self._engine, self._profiles = pipeline, engine, profiles
+            self._pipeline, self._engine = pipeline, engine
             self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
 
     async def predict_until_closed(self, heard: Sequence[Arrival] = ()) -> None:
@@ -213,7 +209,7 @@ class Predictor:
                 waited = self._clock_s()
                 outputs = await inferring
                 inferred = self._stage("infer", waited)
-                entries = self._pipeline.finish(part, outputs, self._drift(outputs), self._wall_ms(), self._standing())
+                entries = self._pipeline.finish(part, outputs, self._wall_ms(), self._standing())
                 _tell_unsaid(part, entries)
                 finished = self._stage("finish", inferred)
                 if entries:
@@ -240,14 +236,6 @@ class Predictor:
         now = self._clock_s()
         self._watcher.stage(name, now - begun)
         return now
-
-    def _drift(self, outputs: dict[str, Float32s]) -> dict[str, float]:
-        drift: dict[str, float] = {}
-        for name, running in self._profiles.items():
-            if name in outputs:
-                running.update(attention.profile(outputs[name]))
-                drift[name] = running.distance()
-        return drift
 
     async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
         begun = self._clock_s()

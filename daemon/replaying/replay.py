@@ -69,5 +69,5 @@ class Replay:
         return self._engine.run(batch.inputs) if batch.predicted else {}
 
     def _finish(self, batch: Batch, running: Future[dict[str, Float32s]]) -> list[Prediction]:
-        entries = self._pipeline.finish(batch, running.result(), {}, 0)
+        entries = self._pipeline.finish(batch, running.result(), 0)
         return [message.prediction for _, message in entries if message]

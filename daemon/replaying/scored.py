@@ -29,6 +29,8 @@ from daemon.telling.log import redact
 from daemon.watching.watch import Watch
 
 _A_READ: Final = 1_000
+_READINGS: Final = 3
+"""So often the stream is read again, for what comes late in it."""
 _ENOUGH: Final = 1 / ALPHA
 _VERDICTS: Final = {1: "better than nothing", 0: "nobody can tell", -1: "lately worse than nothing"}
 
@@ -121,6 +123,11 @@ async def _folded(bundle: Bundle, where: str, keys: Keys, *, shadow: bool) -> Wa
         url, client = await connected(where, stack)
         try:
             await _fold(client, stream, bundle.digest, watch)
+            for _ in range(_READINGS):
+                if not watch.late:
+                    break
+                watch = watch.again(same=True)
+                await _fold(client, stream, bundle.digest, watch)
         except RedisError as error:
             raise StoreError(f"nothing from {redact(url)}: {redact(str(error))}; try: is Redis there?") from error
     if not watch.closes:

@@ -20,6 +20,7 @@ class Record:
         self._wire = Wire(address(url, keys.lease), _ANSWER_S)
         self._stream = stream
         self._position = _BEGIN
+        self._first = b""
 
     async def read(self, count: int) -> list[bytes]:
         """The next messages, at most so many; none when all is read. Raises: StoreError: the server is away."""
@@ -27,9 +28,16 @@ class Record:
         [entries] = await self._wire.demand([command("XRANGE", self._stream, f"({after}", "+", "COUNT", count)])
         if after != self._position:
             return []  # rewound meanwhile
+        if entries and after == _BEGIN:
+            self._first = entries[0][0]
         if entries:
             self._position = entries[-1][0].decode()
         return [fields[1] for _, fields in entries]
+
+    async def whole(self) -> bool:
+        """Whether the stream still has the first message that was read. Raises: StoreError: the server is away."""
+        [entries] = await self._wire.demand([command("XRANGE", self._stream, "-", "+", "COUNT", 1)])
+        return [entry[0] for entry in entries] == [self._first]
 
     def rewind(self) -> None:
         """Begin with the first message again."""

@@ -127,6 +127,7 @@ TABLE: Final = (
     Told("gaze_shadow_predictions_passed_over_total", "counter", MODEL,
          "Predictions that challengers had no time for: the bundle that serves goes first."),
     Told("gaze_closes_watched_total", "counter", MODEL, "Closes whose predictions were taken into drift and score."),
+    Told("gaze_watched_bar_close_timestamp_seconds", "gauge", MODEL, "When the newest bar of those closes closed."),
 
     Told("gaze_score_ratio", "gauge", (*_VALUE, "measure"),
          "Mean of a measure of matured predictions beside their baselines, over all closes so far."),
@@ -135,6 +136,8 @@ TABLE: Final = (
     Told("gaze_score_high_ratio", "gauge", (*_VALUE, "measure"), "Upper end of it."),
     Told("gaze_score_error", "gauge", (*_VALUE, "measure"),
          "Mean error of the model and of its plainest baseline, in the unit of what it foretells."),
+    Told("gaze_interval_margin", "gauge", (*_VALUE, "coverage"),
+         "How far `context.bands` reach to either side of an output now: they follow the outcomes."),
     Told("gaze_score_closes", "gauge", _VALUE, "Closes whose predictions have matured."),
     Told("gaze_score_better_than_nothing", "gauge", _VALUE,
          "1: predictions are better than their baseline; -1: lately they are worse; 0: nobody can tell."),

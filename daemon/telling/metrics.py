@@ -26,7 +26,6 @@ from core.outputs import Output
 from core.prediction import Message
 from core.windows import Fate
 from daemon.inbox import Inbox
-from daemon.predicting.profile import RunningProfile
 from daemon.telling.histogram import BatchHistogram
 from daemon.telling.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
 from daemon.telling.profile_metrics import ProfileMetrics
@@ -109,7 +108,7 @@ class Metrics:
             self._histograms["gaze_attention_concentration_ratio"].start(look)
             for bucket in BUCKETS:
                 self._histograms["gaze_attention_share_ratio"].start([*look, bucket])
-            self.drift(attention.name, 0.0)
+            self._gauges["gaze_attention_drift_distance"].labels(self._model, attention.name).set(0.0)
 
     def loaded(self, engine: str, device: str, bundle: Bundle | None = None) -> None:
         """The engine that runs the model is known, and where it took over, the bundle."""
@@ -236,14 +235,6 @@ class Metrics:
         for bucket, share_N in zip(BUCKETS, shares_N3.T, strict=True):
             self._histograms["gaze_attention_share_ratio"].observe(share_N, *look, bucket)
 
-    def follow(self, attention: str, profile: RunningProfile, entropy: float) -> None:
-        """Tell where this attention looks, beside its reference with this mean entropy."""
-        self._profiles.follow(attention, profile, entropy)
-
-    def drift(self, attention: str, distance: float) -> None:
-        """The running profile of this attention is so far from its reference."""
-        self._gauges["gaze_attention_drift_distance"].labels(self._model, attention).set(distance)
-
     def records_known(self, newest_ms: Mapping[str, int]) -> None:
         """When the newest external record of each name became known."""
         for name, at_ms in newest_ms.items():
@@ -257,9 +248,11 @@ class Metrics:
         """The file of external records could not be read again."""
         self._counters["gaze_external_refused_total"].inc()
 
-    def watch(self, watch: Watch) -> None:
-        """From now on the model stands as this watch says."""
+    def watch(self, watch: Watch, entropies: Mapping[str, float]) -> None:
+        """From now on the model stands as this watch says. `entropies`: the reference's mean, by attention."""
+        self._profiles.start(entropies)
         self._watch.start(watch)
+        self._profiles.watched(watch)
 
     def shadowed(self, written: int, passed_over: int) -> None:
         """A challenger wrote so many predictions, and passed over so many."""
@@ -269,6 +262,7 @@ class Metrics:
     def watched(self, watch: Watch) -> None:
         """Closes were settled."""
         self._watch.watched(watch)
+        self._profiles.watched(watch)
 
     def parity(self, compared: int, mismatched: int) -> None:
         """So many feature rows were computed again, so many of them in other bits."""

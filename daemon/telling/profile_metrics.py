@@ -1,6 +1,6 @@
 """Where each attention looks over its window, beside its reference: gauges made only when somebody scrapes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 
 from core import attention
 from daemon.ports import Float32s
-from daemon.predicting.profile import RunningProfile
 from daemon.telling.metric_table import BUCKETS, TABLE
+from daemon.watching.watch import Watch
 
 PARTS: Final = 16
 """A window's profile is told in at most so many parts of even length."""
@@ -28,11 +28,17 @@ class ProfileMetrics(Collector):
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._followed: dict[str, tuple[RunningProfile, float]] = {}
+        self._entropies: Mapping[str, float] = {}
+        self._followed: dict[str, tuple[Float32s, Float32s]] = {}
 
-    def follow(self, name: str, profile: RunningProfile, entropy: float) -> None:
-        """Tell of this attention from now on. `entropy`: the mean of its normalised entropy in the reference."""
-        self._followed[name] = (profile, entropy)
+    def start(self, entropies: Mapping[str, float]) -> None:
+        """Tell of these attentions from now on, each with the mean of its normalised entropy in the reference."""
+        self._entropies, self._followed = entropies, {}
+
+    def watched(self, watch: Watch) -> None:
+        """Closes were settled: the profiles are others now."""
+        # Copies: the fold goes on in a thread.
+        self._followed = {name: (_row(one.mean_T), _row(one.reference_T)) for name, one in watch.profiles.items()}
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The names alone."""
@@ -43,16 +49,15 @@ class ProfileMetrics(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """All of it."""
         running, weights, shares, entropies = self.describe()
-        for name, (profile, entropy) in self._followed.items():
+        for name, (mean_1T, reference_1T) in self._followed.items():
             look = [self._model, name]
-            mean_1T, reference_1T = _row(profile.mean_T), _row(profile.reference_T)
             for family, profile_1T in ((running, mean_1T), (weights, reference_1T)):
                 for bars_ago, weight in _parts(profile_1T):
                     family.add_metric([*look, bars_ago], weight)
             share_B = attention.shares(reference_1T, attention.bucket_edges(reference_1T.shape[1]))[0]
             for bucket, share in zip(BUCKETS, share_B.tolist(), strict=True):
                 shares.add_metric([*look, bucket], share)
-            entropies.add_metric(look, entropy)
+            entropies.add_metric(look, self._entropies[name])
         return [running, weights, shares, entropies]
 
 

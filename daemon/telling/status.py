@@ -55,9 +55,6 @@ class Status:
             known = self._latest.pop(symbol, message)
             newer = known.prediction.opened_at_ms <= message.prediction.opened_at_ms
             self._latest[symbol] = message if newer else known
-        if messages:
-            for attention, distance in messages[-1].context.drift.items():
-                self._metrics.drift(attention, distance)
 
     def filled(self, ready: int) -> None:
         """So many of the symbols have a full window."""

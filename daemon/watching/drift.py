@@ -91,7 +91,7 @@ class Drift:
 def rows_of(manifest: Manifest, predictions: Sequence[Prediction]) -> Rows:
     """What is watched of predictions of one bundle."""
     return Rows(
-        {one.name: _weights(predictions, one.name) for one in manifest.looks},
+        {one.name: weights_of(predictions, one.name) for one in manifest.looks},
         np.frombuffer(b"".join(said.newest for said in predictions), "<f4").reshape(len(predictions), -1),
         {one.name: np.array([said.outputs[one.name] for said in predictions], np.float32) for one in manifest.outputs},
         {one.name: np.array([said.gates[one.name] for said in predictions], np.float32) for one in manifest.gates},
@@ -99,6 +99,7 @@ def rows_of(manifest: Manifest, predictions: Sequence[Prediction]) -> Rows:
     )
 
 
-def _weights(predictions: Sequence[Prediction], name: str) -> Float32s:
+def weights_of(predictions: Sequence[Prediction], name: str) -> Float32s:
+    """(N, ...): where each of these predictions looked."""
     joined = b"".join(said.gaze[name].weights for said in predictions)
     return np.frombuffer(joined, "<f4").reshape(len(predictions), *predictions[0].gaze[name].shape)

@@ -1,28 +1,43 @@
 """One bundle, watched: its predictions as they were published, turned into drift and score. A pure fold."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Self
 
+import numpy as np
+import numpy.typing as npt
+
+from core import attention
 from core.bars import Interval
 from core.bundle import Manifest
 from core.errors import ConfigError
 from core.prediction import Prediction
 from core.reference import Reference
 from daemon.ports import Standing
-from daemon.watching.closes import Closes
-from daemon.watching.drift import Drift
+from daemon.watching.closes import Close, Closes
+from daemon.watching.drift import Drift, weights_of
+from daemon.watching.profile import RunningProfile
 from daemon.watching.score import Score
 
 log = logging.getLogger("gaze.watch")
+
+Profile = npt.NDArray[np.floating]
 
 
 class Watch:
     """Folds the stream of one bundle. `reference`: None where it has none; `rate`: false alarms a quarter.
 
-    Raises: ConfigError: the reference does not support the rate that was asked for.
+    `profiles`: of each attention that is followed, (T,): where it looked in the reference. Raises: ConfigError: the
+    reference does not support the rate that was asked for.
     """
 
-    def __init__(self, manifest: Manifest, reference: Reference | None, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        reference: Reference | None,
+        rate: float | None = None,
+        profiles: Mapping[str, Profile] | None = None,
+    ) -> None:
         interval_ms = Interval.parse(manifest.interval).ms
         self.manifest = manifest
         self.drift: Drift | None = None
@@ -36,24 +51,54 @@ class Watch:
                     raise
                 self.why_not = str(error)
         self.score = Score(manifest.outputs, manifest.margins, interval_ms)
+        self.profiles = {name: RunningProfile(profile_T) for name, profile_T in (profiles or {}).items()}
         self.closes = 0
+        self.settled_ms = -1
+        """The opening time of the last close that is settled."""
         self.losses: dict[str, dict[int, float]] = {output.name: {} for output in manifest.outputs}
         """By output, the loss at each close whose predictions have matured."""
+        self._told_ms = -1
+        self._made_of = (reference, rate, profiles)
         self._gathered = Closes(interval_ms)
+
+    @property
+    def late(self) -> int:
+        """Predictions that came after their close was settled, and are left out."""
+        return self._gathered.late
+
+    def again(self, *, same: bool) -> Self:
+        """One that begins anew with the stream; where that is the `same`, it waits for what was late to this one."""
+        fresh = type(self)(self.manifest, *self._made_of)
+        if fresh.drift is not None and self.drift is not None:
+            fresh.drift.keep = self.drift.keep
+        fresh._told_ms = max(self._told_ms, self.settled_ms)  # noqa: SLF001 - one of our kind
+        interval_ms = Interval.parse(self.manifest.interval).ms
+        fresh._gathered = Closes(interval_ms, self._gathered.waits if same else None)  # noqa: SLF001
+        return fresh
 
     def take(self, predictions: Iterable[Prediction]) -> int:
         """Take in what was published, in that order; returns how many closes it settled."""
         settled = self._gathered.take(predictions)
         for close in settled:
-            for output, loss in self.score.take(close).items():
-                self.losses[output][close.opened_at_ms] = loss
-            if self.drift is not None and self.drift.take(close):
-                moved = [f"{one.name} ({one.distance}, {one.ratio:.2f} of its limit)" for one in self.drift.moved()]
-                log.warning("drift", extra={"model": self.manifest.name, "bar": close.opened_at_ms, "moved": moved})
+            self._settle(close)
         self.closes += len(settled)
         return len(settled)
+
+    def read_to_the_end(self) -> None:
+        """All that was published is taken in: nothing of before is to be waited for."""
+        self._gathered.wait_no_more()
 
     def standing(self) -> Standing:
         """What the next messages are to say."""
         drifting = self.drift.names() if self.drift is not None else ()
-        return Standing(drifting, self.score.margins)
+        return Standing(drifting, self.score.margins, {name: one.distance() for name, one in self.profiles.items()})
+
+    def _settle(self, close: Close) -> None:
+        self.settled_ms = close.opened_at_ms
+        for name, profile in self.profiles.items():
+            profile.update(attention.profile(weights_of(close.predictions, name)))
+        for output, loss in self.score.take(close).items():
+            self.losses[output][close.opened_at_ms] = loss
+        if self.drift is not None and self.drift.take(close) and close.opened_at_ms > self._told_ms:
+            moved = [f"{one.name} ({one.distance}, {one.ratio:.2f} of its limit)" for one in self.drift.moved()]
+            log.warning("drift", extra={"model": self.manifest.name, "bar": close.opened_at_ms, "moved": moved})

@@ -20,7 +20,6 @@ from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
-from daemon.predicting.profile import RunningProfile
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -156,7 +155,6 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
             Held(wait_s=30),
             venues=dict.fromkeys(windows.symbols, "binance"),
             since_ms={},
-            profiles={"attention": RunningProfile(np.full(4, 0.25))},
             request_fill=lambda *_: None,
             venue_time_ms=asyncio.Queue[int]().get,
             watcher=Status(metrics, {}, SYMBOLS),

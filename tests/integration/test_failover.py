@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from crashes import Stage, clean
-from redises import Service, cluster, sentinels
 
 from benchmarks.commands import Command
 from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, compare
+from benchmarks.redises import Service, cluster, sentinels
 from daemon.stores.keys import Keys
 
 LOST = "Redis had lost what it had taken; what is still in memory is written again"

@@ -113,7 +113,7 @@ def test_the_message_says_how_many_bars_were_held_flat():
     desk.take(bars(1, NEEDED))
     batch = desk.take(bars(NEEDED + 4, NEEDED + 4), broken=["A"]).batch
     outputs = {"return_1": np.zeros(1, np.float32), "attention": np.full((1, 4), 0.25, np.float32)}
-    ((_, message),) = desk.pipeline.finish(batch, outputs, {}, 0)
+    ((_, message),) = desk.pipeline.finish(batch, outputs, 0)
     assert message is not None
     assert message.context.filled == 3
 

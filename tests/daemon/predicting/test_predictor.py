@@ -18,7 +18,6 @@ from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
-from daemon.predicting.profile import RunningProfile
 
 NEEDED = 28
 
@@ -135,7 +134,6 @@ class Bench:
             self.held,
             venues=defaultdict(lambda: "binance"),
             since_ms={},
-            profiles={"attention": RunningProfile(np.full(4, 0.25))},
             request_fill=lambda _, first, to: self.asked.put_nowait((first // HOUR.ms, to // HOUR.ms)),
             venue_time_ms=venue_time_ms,
             watcher=self.notebook,
@@ -166,7 +164,6 @@ async def test_what_waits_at_the_end_is_still_predicted_and_stored():
     await bench.feed(*live(1, NEEDED + 2))
     assert bench.store.sent == [(NEEDED, 0), (NEEDED + 1, 0), (NEEDED + 2, 0)]
     assert [message.prediction.opened_at_ms // HOUR.ms for message in bench.notebook.messages] == [28, 29, 30]
-    assert bench.notebook.messages[0].context.drift == {"attention": pytest.approx(0.0, abs=1e-6)}
     assert bench.notebook.ready == [0, 1]
     assert bench.notebook.stages == {"prepare", "infer", "finish", "commit"}
 

@@ -62,7 +62,7 @@ def lived(bundle: Bundle, there: Sequence[Bar]) -> list[Prediction]:
     for bar in there:
         batch = pipeline.prepare(windows, [an_arrival(bar)], {}).batch
         outputs = engine.run(batch.inputs) if batch.predicted else {}
-        said += [message.prediction for _, message in pipeline.finish(batch, outputs, {}, 5) if message]
+        said += [message.prediction for _, message in pipeline.finish(batch, outputs, 5) if message]
     return said
 
 

@@ -59,6 +59,16 @@ def spoken(bundle: Bundle, foresight: float, closes: int = 24 * 14) -> list[list
     return said(closes, seed=3, steps=WINDOW, foresight=foresight, digest=bundle.digest)
 
 
+def test_the_order_in_which_it_was_published_changes_nothing(tmp_path: Path, champion: Bundle):
+    closes = spoken(champion, 0.8)
+    symbol_by_symbol = [*closes[:9], *zip(*closes[9:200], strict=True), *closes[200:]]
+    reports = [
+        scored.score(champion.folder, published(tmp_path / name, {KEYS.stream: told}), "0", None, None)
+        for name, told in (("in order", closes), ("mixed", symbol_by_symbol))
+    ]
+    assert reports[0] == reports[1]
+
+
 def test_what_was_published_is_scored_by_the_command(tmp_path: Path, champion: Bundle):
     server = published(tmp_path, {KEYS.stream: spoken(champion, 0.8)})
     shown = CliRunner().invoke(app, ["score", str(champion.folder), "--embedded", server])

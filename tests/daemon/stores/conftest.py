@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 from kept import Place
-from redises import cluster
 
+from benchmarks.redises import cluster
 from core.bars import Interval
 from daemon.ports import Entry
 from daemon.stores.embedded import EmbeddedServer

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from builders import HOUR
 from kept import KEYS
-from redises import Node, node
 
+from benchmarks.redises import Node, node
 from core.errors import ConfigError, StoreError
 from daemon.ports import Entry
 from daemon.stores.address import address

@@ -10,10 +10,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from watched import reference_of, said
 
+from core.bands import Margin
 from core.outputs import Attention, Kind, Output
 from core.windows import Fate
 from daemon.inbox import Inbox
-from daemon.predicting.profile import RunningProfile
 from daemon.telling.metric_table import TABLE, reference
 from daemon.telling.metrics import Metrics
 from daemon.watching.watch import Watch
@@ -30,7 +30,8 @@ def a_metrics(**manifest: object) -> Metrics:
 
 def a_watch() -> Watch:
     """A day of predictions, watched."""
-    watch = Watch(a_manifest(), reference_of(a_manifest(), said(200)))
+    manifest = a_manifest(margins=(Margin("return_1", 0.9, 0.002, 50),))
+    watch = Watch(manifest, reference_of(manifest, said(200)), profiles={"attention": np.full(4, 0.25)})
     watch.take(message.prediction for close in said(24, seed=1) for message in close)
     return watch
 
@@ -48,9 +49,8 @@ async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_label
     metrics = a_metrics()
     metrics.loaded("onnxruntime", "cpu")
     metrics.predicted([a_message()])
-    metrics.follow("attention", RunningProfile(np.full(48, 1 / 48)), 1.0)
     metrics.records_known({"mood": 1_000})
-    metrics.watch(a_watch())
+    metrics.watch(a_watch(), {"attention": 1.0})
     families = {family.name: family for family in parse(await text(metrics))}
     for told in TABLE:
         family = families[told.name.removesuffix("_total")]
@@ -148,8 +148,10 @@ def test_an_attention_with_another_name_has_series_of_its_own():
     message.prediction.gaze.clear()
     message.prediction.gaze.update(short=a_gaze([1, 0, 0, 0]), long=a_gaze())
     metrics.predicted([message])
-    metrics.drift("short", 0.25)
-    assert value(metrics, "gaze_attention_drift_distance", model="demo", attention="short") == 0.25
+    watch = Watch(a_manifest(), None, profiles={"short": np.array([0.0, 1.0]), "long": np.array([0.5, 0.5])})
+    watch.profiles["short"].update(np.repeat(np.array([[1, 0]], np.float32), 100_000, axis=0))
+    metrics.watch(watch, {"short": 1.0, "long": 1.0})
+    assert value(metrics, "gaze_attention_drift_distance", model="demo", attention="short") == pytest.approx(1.0)
     assert value(metrics, "gaze_attention_drift_distance", model="demo", attention="long") == 0.0
     assert value(metrics, "gaze_attention_concentration_ratio_sum", model="demo", attention="short") == 1.0
 

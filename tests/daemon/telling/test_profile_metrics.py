@@ -1,17 +1,24 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from builders import a_manifest
 from prometheus_client import CollectorRegistry
 
-from daemon.predicting.profile import RunningProfile
 from daemon.telling.profile_metrics import PARTS, ProfileMetrics
+from daemon.watching.watch import Watch
 
 LOOK = {"model": "demo", "attention": "attention"}
 
 
-def followed(profile: RunningProfile) -> CollectorRegistry:
+def followed(steps: int, looks: Sequence[int] = ()) -> CollectorRegistry:
+    """A model that looked evenly in its reference, and then at these steps."""
+    watch = Watch(a_manifest(), None, profiles={"attention": np.full(steps, 1 / steps)})
     registry, metrics = CollectorRegistry(), ProfileMetrics("demo")
     registry.register(metrics)
-    metrics.follow("attention", profile, 0.75)
+    metrics.start({"attention": 0.75})
+    watch.profiles["attention"].update(np.eye(steps, dtype=np.float32)[list(looks)])
+    metrics.watched(watch)
     return registry
 
 
@@ -22,17 +29,14 @@ def weights(registry: CollectorRegistry, name: str) -> dict[int, float]:
 
 @pytest.mark.parametrize("steps", [1, 5, 48, 100, 720])
 def test_the_parts_hold_all_weight_and_the_last_is_the_newest_step(steps: int):
-    told = weights(followed(RunningProfile(np.full(steps, 1 / steps))), "gaze_attention_weight_ratio")
+    told = weights(followed(steps), "gaze_attention_weight_ratio")
     assert len(told) == min(PARTS, steps)
     assert min(told) == 0
     assert sum(told.values()) == pytest.approx(1)
 
 
 def test_a_look_at_one_step_moves_the_running_weights_and_never_the_reference():
-    profile = RunningProfile(np.full(48, 1 / 48))
-    registry = followed(profile)
-    at_the_oldest_48 = np.eye(48, dtype=np.float32)[:1]
-    profile.update(np.repeat(at_the_oldest_48, 10_000, axis=0))
+    registry = followed(48, looks=[0] * 10_000)
     running = weights(registry, "gaze_attention_weight_ratio")
     assert running[45] == pytest.approx(1, abs=0.01)
     reference = weights(registry, "gaze_attention_reference_weight_ratio")
@@ -40,7 +44,7 @@ def test_a_look_at_one_step_moves_the_running_weights_and_never_the_reference():
 
 
 def test_the_reference_tells_its_shares_and_its_entropy():
-    registry = followed(RunningProfile(np.full(48, 1 / 48)))
+    registry = followed(48)
     shares = {
         bucket: registry.get_sample_value("gaze_attention_reference_share_ratio", {**LOOK, "bucket": bucket})
         for bucket in ("historical", "mid", "recent")

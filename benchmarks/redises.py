@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
+
+from core.errors import StoreError
 
 PROGRAM = shutil.which("redis-server") or ""
 PATIENCE_S = 30.0
@@ -44,19 +45,37 @@ def free_port() -> int:
 
 
 class Node:
-    """One server. `client` asks it; it is killed at the end."""
+    """One server, started in its folder with these words. `client` asks it."""
 
-    def __init__(self, port: int, process: asyncio.subprocess.Process, client: Redis) -> None:
+    process: asyncio.subprocess.Process
+
+    def __init__(self, port: int, folder: Path, told: Sequence[str], client: Redis) -> None:
         self.port = port
-        self.process = process
         self.client = client
+        self._folder = folder
+        self._told = told
 
     @property
     def url(self) -> str:
+        """Where it alone is."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    async def start(self) -> None:
+        """Start it, or start it again where it was, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(PROGRAM, *self._told, stdout=log, stderr=log)
+        await self.until(self.client.ping)
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send it a signal."""
         os.kill(self.process.pid, number)
+
+    async def end(self) -> None:
+        """Kill it where it still runs."""
+        await self.client.aclose()
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
 
     async def until(self, so: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something about it is so; while it starts, or is another's, it may not answer."""
@@ -65,9 +84,11 @@ class Node:
                 await asyncio.sleep(_LOOK_S)
 
     async def leads(self) -> bool:
+        """Whether it is a primary."""
         return bool((await self.client.info("replication"))["role"] == "master")
 
     async def follows(self) -> bool:
+        """Whether it is a replica that has all its primary has."""
         told = await self.client.info("replication")
         return bool(told["role"] == "slave" and told["master_link_status"] == "up")
 
@@ -83,7 +104,7 @@ async def _is_so(so: Callable[[], Awaitable[bool]]) -> bool:
 async def node(folder: Path, *options: str, config: str | None = None, tls: Path | None = None) -> AsyncIterator[Node]:
     """A server in a new folder. `config`: it is a Sentinel, told by file. `tls`: where its certificates are."""
     if not PROGRAM:
-        pytest.skip("redis-server is not on PATH")
+        raise StoreError("redis-server is not on PATH; try: apt install redis-server")
     port = free_port()
     place = folder / str(port)
     place.mkdir(parents=True)
@@ -92,21 +113,16 @@ async def node(folder: Path, *options: str, config: str | None = None, tls: Path
     if config is not None:
         (place / "node.conf").write_text(config)
         told = [str(place / "node.conf"), *told, "--sentinel"]
-    with (place / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(PROGRAM, *told, stdout=log, stderr=log)
     files = {"ssl_ca_certs": "authority.pem", "ssl_certfile": "gaze.pem", "ssl_keyfile": "gaze.key"} if tls else {}
     secure = {name: str((tls or folder) / file) for name, file in files.items()}
     retry = Retry(ConstantBackoff(0.1), 5)
     client = Redis(host="127.0.0.1", port=port, ssl=bool(tls), **secure, retry=retry, socket_timeout=5)
-    one = Node(port, process, client)
+    one = Node(port, place, told, client)
     try:
-        await one.until(client.ping)
+        await one.start()
         yield one
     finally:
-        await client.aclose()
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await one.end()
 
 
 class Service:
@@ -121,6 +137,13 @@ class Service:
         """Kill the primary, and wait until the replica leads."""
         self.primary.kill()
         await self.replica.until(self.replica.leads)
+
+    async def healed(self) -> None:
+        """Bring the former primary back, behind the one that leads now: from here on they have changed places."""
+        self.primary, self.replica = self.replica, self.primary
+        if self.replica.process.returncode is not None:
+            await self.replica.start()
+        await self.replica.until(self.replica.follows)
 
     @asynccontextmanager
     async def lagging(self) -> AsyncIterator[None]:
