@@ -34,7 +34,8 @@ from core.barfile import BarFile, SymbolBars
 from core.bars import COLUMNS, Interval
 from core.errors import ConfigError
 from training import families, recipe
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.split import Parts, split
 from training.data.windows import Windows
 from training.fitting import loop

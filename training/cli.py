@@ -277,9 +277,11 @@ def compare(
 
         compared.refuse_taken(out)
     console = Console(stderr=as_json)
-    found = comparing.compare([run.load(folder) for folder in run_folders], bars)
-    for folder in run_folders:
-        peeks.add(folder, "gaze compare", found.bars_fingerprint)
+    runs = [run.load(folder) for folder in run_folders]
+    found = comparing.compare(runs, bars)
+    tried = {one.recipe.digest for one in runs}
+    for one in runs:
+        peeks.add(one.folder, "gaze compare", found.bars_fingerprint, tuple(sorted(tried - {one.recipe.digest})))
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:

@@ -15,7 +15,8 @@ from core.bundle import Training
 from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
 from training import families
-from training.data.dataset import Panel, Samples, panel
+from training.data.dataset import Panel, Samples
+from training.data.panel import panel
 from training.data.split import Parts, split
 from training.fitting import calibration, loop
 from training.fitting.history import Epoch
@@ -155,7 +156,7 @@ def evaluate(
     trading.refuse_foresight(replace(trained.recipe, evaluate=judged))
     samples, fingerprint, parts = unseen(trained, bars, records)
     said, margins = predict(trained.model, samples), trained.facts.margins
-    tries = max(trained.recipe.evaluate.tries, len(peeks.read(trained.folder)))
+    tries = max(trained.recipe.evaluate.tries, peeks.tried(peeks.read(trained.folder)))
     return replace(
         judge(said, trained.baselines, samples, fingerprint, margins, by),
         leaks=leaks(trained.recipe, trained.facts, trained.model, samples, parts),

@@ -1,6 +1,7 @@
 """A recipe: everything that decides what a training gives, read from TOML, frozen and typed."""
 
 import difflib
+import hashlib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -203,7 +204,7 @@ class Evaluate(msgspec.Struct, frozen=True):
 
     `cost_bps`: for those who trade, what buying or selling costs, in basis points; 0 tells of no trading. `tries`: how
     many recipes were tried before this one was chosen, a sweep's trials among them: the deflated Sharpe ratio allows
-    for the best of so many, and of the looks at the final span.
+    for the best of so many, or of those that `gaze compare` put beside it if they are more.
     """
 
     cost_bps: NotNegative = 0.0
@@ -231,6 +232,11 @@ class Recipe(msgspec.Struct, frozen=True):
     def toml(self) -> str:
         """The recipe as TOML, every key said."""
         return "\n".join(tables.lines(msgspec.to_builtins(self))) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """What tells this recipe from others: the beginning of the SHA-256 of its TOML."""
+        return hashlib.sha256(self.toml().encode()).hexdigest()[:16]
 
 
 def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> Recipe:

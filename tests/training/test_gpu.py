@@ -5,7 +5,7 @@ import torch
 from runs import a_recipe, some_bars
 
 from training import families
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
 from training.network.model import Model

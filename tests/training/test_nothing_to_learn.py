@@ -8,7 +8,7 @@ from networks import SMALL
 from runs import a_recipe, some_bars
 
 from training import families
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.families import FAMILIES
 from training.fitting import loop

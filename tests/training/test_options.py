@@ -8,7 +8,7 @@ from runs import a_recipe, some_bars
 
 from core.barfile import BarFile
 from training import families
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
 from training.network.model import Model

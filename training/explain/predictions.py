@@ -17,7 +17,7 @@ from core.breadth import Breadth
 from core.errors import DataError
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
-from training.data import dataset
+from training.data import panel as panels
 from training.data.dataset import Panel, Samples
 from training.explain.axes import Layout
 from training.explain.estimate import Draws
@@ -162,7 +162,7 @@ def make_panel(subject: Subject, file: BarFile, symbols: tuple[str, ...]) -> Pan
     Raises: DataError: the features are no longer those the subject was trained on.
     """
     data = msgspec.structs.replace(subject.recipe.data, symbols=symbols)
-    made = dataset.panel(file, msgspec.structs.replace(subject.recipe, data=data))
+    made = panels.panel(file, msgspec.structs.replace(subject.recipe, data=data))
     if made.inputs != subject.inputs:
         raise DataError(f"{subject.folder} was trained with features that are computed otherwise now; try: gaze train")
     return made

@@ -9,7 +9,7 @@ from core.barfile import BarFile
 from core.bundle import Training
 from core.errors import UsageError
 from training import families, recipe
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.explain.reads import speaker
 from training.explain.subject import Subject

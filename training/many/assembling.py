@@ -14,7 +14,8 @@ import torch
 from core import barfile
 from core.errors import DataError, UsageError
 from training import job, recipe
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.split import MINIMUM, Parts, split
 from training.judging.evaluation import COMPARED
 from training.judging.predicting import Said, predict

@@ -15,11 +15,15 @@ FILE: Final = "peeks.json"
 
 
 class Peek(msgspec.Struct, frozen=True):
-    """One look: when (UTC, "2026-01-31T12:00:00Z"), by which command, on bars of which fingerprint."""
+    """One look: when (UTC, "2026-01-31T12:00:00Z"), by which command, on bars of which fingerprint.
+
+    `beside`: the digests of the other recipes that were judged at the same look.
+    """
 
     at: str
     by: str
     bars_fingerprint: str
+    beside: tuple[str, ...] = ()
 
 
 def encoded(peeks: tuple[Peek, ...]) -> bytes:
@@ -38,14 +42,22 @@ def read(folder: Path) -> tuple[Peek, ...]:
         raise DataError(f"{folder / FILE} cannot be read ({error}); try: gaze train again") from error
 
 
-def add(folder: Path, by: str, bars_fingerprint: str) -> int:
+def add(folder: Path, by: str, bars_fingerprint: str, beside: tuple[str, ...] = ()) -> int:
     """Count one more: how many there are now."""
-    told = Peek(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by, bars_fingerprint)
+    told = Peek(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), by, bars_fingerprint, beside)
     peeks = (*read(folder), told)
-    beside = folder / f".{FILE}.writing"
-    beside.write_bytes(encoded(peeks))
-    beside.replace(folder / FILE)
+    writing = folder / f".{FILE}.writing"
+    writing.write_bytes(encoded(peeks))
+    writing.replace(folder / FILE)
     return len(peeks)
+
+
+def tried(peeks: tuple[Peek, ...]) -> int:
+    """How many recipes the final span has been shown, this one among them; a second look at one is no other try.
+
+    What a Sharpe ratio is deflated by is how many configurations were tried (Bailey and Lopez de Prado 2014).
+    """
+    return 1 + len({digest for peek in peeks for digest in peek.beside})
 
 
 def sentence(count: int) -> str:

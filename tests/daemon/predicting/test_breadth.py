@@ -12,7 +12,7 @@ from daemon.predicting.pipeline import Pipeline
 from export.golden import make
 from export.run import describe, read_sample
 from training import job
-from training.data.dataset import panel
+from training.data.panel import panel
 
 FILE = some_bars(symbols=5, bars=400, missing=(250,))
 SMALL = "model.options={d_model=8, heads=2, layers=1, feed_forward=8, market_layers=1, ordinal='coral'}"

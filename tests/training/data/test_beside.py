@@ -13,7 +13,8 @@ from core.errors import ConfigError, DataError
 from export.golden import make
 from export.run import describe, read_sample
 from training import job, recipe
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.windows import Windows
 from training.recipe import Recipe
 

@@ -9,7 +9,8 @@ from core.barfile import BarFile, SymbolBars
 from core.errors import ConfigError, DataError
 from core.features import FeatureSet
 from training import job
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.windows import Windows
 
 BESIDE = ("data.market=S2", "data.market_features='log_return_1, realised_volatility_24'")

@@ -18,7 +18,8 @@ from daemon.predicting.pipeline import Pipeline
 from export.golden import make
 from export.run import describe, read_sample
 from training import job
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.windows import Windows
 from training.recipe import Recipe
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from runs import a_recipe, some_bars
 
 from core.errors import ConfigError, DataError
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 from runs import a_recipe, some_bars
 
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.summary import summary
 
 

@@ -10,7 +10,8 @@ from runs import a_recipe, a_run, some_bars, write_parquet
 from core.errors import ConfigError
 from core.outputs import Kind, Output
 from training import families
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.data.windows import Windows
 from training.judging.predicting import predict
 

@@ -10,7 +10,8 @@ from runs import a_recipe, a_run
 
 from core import barfile
 from core.outputs import Kind, Output
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.fitting import calibration
 from training.fitting.calibration import KNOTS, Isotonic, Temperature
 from training.network import heads

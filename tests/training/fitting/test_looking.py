@@ -5,8 +5,9 @@ from runs import a_recipe, some_bars
 
 from core.barfile import BarFile
 from training import families
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
 from training.data.events import bursts
+from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
 from training.fitting.looking import Looking

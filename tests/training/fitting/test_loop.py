@@ -9,7 +9,7 @@ from core import attention
 from core.barfile import BarFile, SymbolBars
 from core.errors import ConfigError, DataError
 from training import families
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
 from training.fitting.history import Epoch

@@ -5,7 +5,8 @@ from runs import a_recipe, some_bars
 
 from core.outputs import Output
 from training import families
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.fitting.losses import Objective
 from training.network.model import Model
 

@@ -5,7 +5,7 @@ from networks import EVERY_KIND, a_network, inputs_of, raw
 from runs import a_recipe, some_bars
 
 from training import families
-from training.data.dataset import panel
+from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
 from training.fitting.tally import Tally

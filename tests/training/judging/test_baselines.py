@@ -8,7 +8,8 @@ from runs import a_recipe, some_bars
 from core.barfile import BarFile
 from core.bars import CLOSE
 from core.outputs import Kind, Output
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.judging import baselines
 from training.recipe import Recipe
 

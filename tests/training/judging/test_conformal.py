@@ -5,7 +5,8 @@ import pytest
 from runs import a_recipe, some_bars
 
 from core.outputs import Kind, Output
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.judging import conformal
 
 

@@ -8,7 +8,8 @@ from runs import a_recipe, a_run, some_bars
 
 from core.bands import Margin
 from core.errors import DataError
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.judging import baselines
 from training.judging.evaluation import Comparison, Evaluation, judge, traded
 from training.telling import report

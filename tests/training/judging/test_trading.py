@@ -8,7 +8,8 @@ from runs import a_recipe, some_bars
 from core.bars import CLOSE
 from core.errors import ConfigError
 from core.outputs import Kind, Output
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.judging import trading
 from training.judging.trading import Trade
 

@@ -12,7 +12,8 @@ from core.errors import DataError, UsageError
 from export import cli as export
 from training import job
 from training.cli import app
-from training.data.dataset import Samples, panel
+from training.data.dataset import Samples
+from training.data.panel import panel
 from training.job import Job
 from training.judging.predicting import predict
 from training.many.assembling import assemble, tune
