@@ -166,8 +166,9 @@ def _record(
 def _bundle(folder: Path, kind: str, source: Source) -> Bundle:
     source.model.cpu()  # the exporter traces there
     form = FORMATS[kind]
-    files = dict(zip(form.files, form.convert(source), strict=True)) | {GOLDEN: npz({}), REFERENCE: npz({})}
-    artefact = Artefact(kind, form.files, form.tolerance, {})
+    files = form.named(form.convert(source))
+    artefact = Artefact(kind, tuple(files), form.tolerance, {})
+    files |= {GOLDEN: npz({}), REFERENCE: npz({})}
     return bundle.write(folder, msgspec.structs.replace(source.manifest, artefacts=(artefact,)), files)
 
 

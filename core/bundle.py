@@ -170,6 +170,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Of each output that was calibrated, how, in words; the graph says it calibrated."""
     not_streaming: str = ""
     """Why there are no streaming graphs, where there are none."""
+    not_carried: str = ""
+    """Why the states of a window are not carried on to the one a bar longer, where they are not."""
     files: dict[str, str] = {}
     schema: int = SCHEMA
 

@@ -74,6 +74,10 @@ class Inputs:
         """All rows but the newest of the windows that end one bar after these (N, L, 5): by input, (N, T-1, F)."""
         return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, one.window.length - 1) for one, of in self._own}
 
+    def recent(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray, count: int) -> dict[str, npt.NDArray[np.float32]]:
+        """So many of these rows, the newest: by input, (N, count, F)."""
+        return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, count) for one, of in self._own}
+
     def newest(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
         """The newest row of the windows that end at the last of these (N, L, 5): by input, (N, 1, F)."""
         return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, 1) for one, of in self._own}
@@ -113,8 +117,10 @@ class Inputs:
         self, one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_N: TimeArray, count: int
     ) -> npt.NDArray[np.float32]:
         bars_NL5 = bars_NL5[:, -(count + one.lookback - 1) :]
-        back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
-        return known.rows(bars_NL5, count, opened_at_ms_N[:, None] - back_L).astype(np.float32)
+        opened_at_ms_NL = opened_at_ms_N[:, None] - np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
+        if one.window.kind == "expanding":
+            return _there(one, known, bars_NL5, opened_at_ms_NL, count)
+        return known.rows(bars_NL5, count, opened_at_ms_NL).astype(np.float32)
 
     def external_rows(
         self, records: Records, symbols: Sequence[str], opened_at_ms_N: TimeArray
@@ -144,12 +150,7 @@ class Inputs:
             return self._memories[one.name].rows(bars_NL5, opened_at_ms_NL, symbols)
         if one.window.kind == "rolling":
             return known.rows(bars_NL5, one.window.length, opened_at_ms_NL).astype(np.float32)
-        unbroken_N = unbroken(bars_NL5)
-        rows_NTF = known.rows(_without_holes(bars_NL5, unbroken_N), one.window.length, opened_at_ms_NL)
-        reach_N = unbroken_N - one.lookback + 1
-        lacking_NT = np.arange(one.window.length) < one.window.length - reach_N[:, None]
-        rows_NTF[lacking_NT] = np.nan
-        return rows_NTF.astype(np.float32)
+        return _there(one, known, bars_NL5, opened_at_ms_NL, one.window.length)
 
     def _joined_rows(
         self, one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_N: TimeArray
@@ -165,6 +166,17 @@ class Inputs:
         opened_NM = (closed_N - over_N)[:, None] - back_M
         joined_NM5 = join(pieces).reshape(-1, count, 5)
         return known.rows(joined_NM5, one.window.length, opened_NM).astype(np.float32)
+
+
+def _there(
+    one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_NL: TimeArray, count: int
+) -> npt.NDArray[np.float32]:
+    """The newest rows, so many; NaN where one looks back on a bar that is missing, or on one before that."""
+    unbroken_N = unbroken(bars_NL5)
+    rows_NTF = known.rows(_without_holes(bars_NL5, unbroken_N), count, opened_at_ms_NL)
+    reach_N = unbroken_N - one.lookback + 1
+    rows_NTF[np.arange(count) < count - reach_N[:, None]] = np.nan
+    return rows_NTF.astype(np.float32)
 
 
 def unbroken(bars_NL5: BarArray) -> Counts:

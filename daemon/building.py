@@ -138,7 +138,14 @@ async def build(
         records=known,
     )
     ahead = (
-        Ahead(windows, Inputs(manifest.inputs, interval), stream, clock_s=time.monotonic, told=metrics.ahead)
+        Ahead(
+            windows,
+            Inputs(manifest.inputs, interval),
+            stream,
+            clock_s=time.monotonic,
+            told=metrics.ahead,
+            fill=config.publish.broken == "fill",
+        )
         if stream
         else None
     )

@@ -90,6 +90,8 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
             yield "costs", f"{artefact.kind}: {name} off from PyTorch by {share:.1g} of its largest value"
     if manifest.not_streaming:
         yield "in two parts", f"not: {manifest.not_streaming}"
+    elif manifest.not_carried:
+        yield "carried on", f"not: {manifest.not_carried}"
     for name, digest in manifest.files.items():
         yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
 

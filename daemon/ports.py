@@ -90,14 +90,21 @@ class Engine(Protocol):
 class StreamingEngine(Protocol):
     """The same model in two parts: one that runs before the newest bar closes, and a small one that runs then.
 
-    step() of what prefix() made gives the bits that an Engine's run() gives of the whole window, in any batch.
+    step() of what prefix() made gives the bits that an Engine's run() gives of the whole window, in any batch. Where
+    windows expand, carry() makes of a window's states those of the window that is one bar longer.
     """
+
+    recent: int
+    """Rows that carry() is given; 0 where states cannot be carried on."""
 
     def prefix(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
         """All rows but the newest of every input (N, T-1, F) -> states, each (N, ...), to keep for the close."""
 
     def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
         """States and the newest row of every input (N, 1, F) -> every output (N, ...)."""
+
+    def carry(self, states: dict[str, Float32s], recent: dict[str, Float32s]) -> dict[str, Float32s]:
+        """States, and so many newest rows of every input, the last of them new (N, R, F) -> states, each (N, ...)."""
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -50,8 +50,13 @@ def make_bundle(
         artefact, said = prove(kind, contents, source, (tolerances or {}).get(kind, form.tolerance), judge)
         artefacts.append(artefact)
         arrays |= said
-        files |= dict(zip(form.files, contents, strict=True))
-    manifest = msgspec.structs.replace(manifest, artefacts=tuple(artefacts), not_streaming=not_streaming)
+        files |= form.named(contents)
+    manifest = msgspec.structs.replace(
+        manifest,
+        artefacts=tuple(artefacts),
+        not_streaming=not_streaming,
+        not_carried=to_stream.why_not_carried(source),
+    )
     return bundle.write(folder, manifest, files | {GOLDEN: npz(arrays)})
 
 

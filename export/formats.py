@@ -17,7 +17,7 @@ Files = tuple[bytes, ...]
 
 
 class Format(msgspec.Struct, frozen=True):
-    """One form of a model: the contents of its files, and what they make of inputs (N, T, F).
+    """One form of a model: the contents of its files, the first of these, and what they make of inputs (N, T, F).
 
     `tolerance`: how far from PyTorch it may be, as a share of each output's largest value.
     """
@@ -29,6 +29,12 @@ class Format(msgspec.Struct, frozen=True):
     """None where only a GPU can: the daemon proves it where it is run."""
     lossy: bool = False
     """It is not meant to give what PyTorch gives: what it gives is kept beside it, and its cost is measured."""
+    check: Callable[[Files, Source, float], None] | None = None
+    """What golden rows alone cannot show: raises BundleError where the files are off by more than the tolerance."""
+
+    def named(self, contents: Files) -> dict[str, bytes]:
+        """Contents by the names of their files."""
+        return dict(zip(self.files, contents, strict=False))
 
 
 FORMATS: Final[dict[str, Format]] = {
@@ -36,7 +42,13 @@ FORMATS: Final[dict[str, Format]] = {
     "onnx": Format(
         ("model.onnx",), 1e-5, lambda source: (source.onnx,), lambda files, inputs: to_onnx.run(files[0], inputs)
     ),
-    "stream": Format(("model.prefix.onnx", "model.step.onnx"), 1e-5, to_stream.convert, to_stream.run),
+    "stream": Format(
+        ("model.prefix.onnx", "model.step.onnx", "model.carry.onnx"),
+        1e-5,
+        to_stream.convert,
+        to_stream.run,
+        check=to_stream.check,
+    ),
     "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, to_int8.run, lossy=True),
     "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, to_tflite.run),
     "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),

@@ -30,16 +30,19 @@ def prove(
     Raises: BundleError: an output is off by more than the tolerance.
     """
     form = FORMATS[kind]
+    names = tuple(form.named(files))
     if form.run is None:
-        return Artefact(kind, form.files, tolerance, {}), {}
+        return Artefact(kind, names, tolerance, {}), {}
     if form.lossy:
         return _prove_lossy(kind, form.run, files, source, tolerance, judge)
-    what = " and ".join(form.files)
+    what = " and ".join(names)
     measured = golden.check(source.outputs, form.run(files, source.inputs), tolerance, what)
     parts = _in_parts(form.run, files, source, what)
     golden.check(source.outputs, parts, tolerance, f"{what} in batches of 1, 2 and {source.rows - 3}")
+    if form.check:
+        form.check(files, source, tolerance)
     same_bits = kind == "onnx" or (kind == "stream" and to_stream.same_bits(files, source))
-    return Artefact(kind, form.files, tolerance, measured, same_bits=same_bits), {}
+    return Artefact(kind, names, tolerance, measured, same_bits=same_bits), {}
 
 
 def _prove_lossy(

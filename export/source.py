@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from core import golden
@@ -23,6 +24,12 @@ class Source:
         self.inputs = golden.named(INPUT, arrays)
         self.outputs = golden.named(OUTPUT, arrays)
         self.rows = len(arrays["bars"])
+
+    def said(self, inputs: Arrays) -> Outputs:
+        """What PyTorch makes of other inputs (N, T, F)."""
+        with torch.inference_mode():
+            told = self.model.eval()(*(torch.from_numpy(inputs[one.name]) for one in self.manifest.inputs))
+        return {name: told[name].numpy() for name in self.manifest.graph_outputs}
 
     @cached_property
     def onnx(self) -> bytes:

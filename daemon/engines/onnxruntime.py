@@ -1,14 +1,17 @@
-"""ONNX Runtime: model.onnx on the CPU or an NVIDIA GPU, model.int8.onnx on the CPU, and the two streaming graphs."""
+"""ONNX Runtime: model.onnx on the CPU or an NVIDIA GPU, model.int8.onnx on the CPU, and the streaming graphs."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from core.bundle import Bundle, Manifest
+from core.bundle import Bundle, Input, Manifest
 from core.errors import BundleError
 from daemon.engines.session import CPU, CUDA, INT8, Session
 from daemon.ports import Float32s
 
 _GRAPHS: Final = {kind.engine: (kind, artefact) for kind, artefact in ((CPU, "onnx"), (CUDA, "onnx"), (INT8, "int8"))}
+_NEXT: Final = "next."
+"""Before the names of the states that the carry graph gives: it is given states of the same names."""
+_AXES: Final = 3
 
 
 class OnnxRuntime:
@@ -29,13 +32,16 @@ class OnnxRuntime:
 
 
 class OnnxRuntimeStream:
-    """Runs model.prefix.onnx and model.step.onnx on the CPU. Both may run at once, in two threads."""
+    """Runs model.prefix.onnx, model.step.onnx and, where there is one, model.carry.onnx on the CPU.
+
+    Prefix and step may run at once, in two threads.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.name = CPU.engine
         self.device = CPU.device
         self.artefact = bundle.manifest.artefact("stream")
-        prefix, step = self.artefact.files
+        prefix, step, *carry = self.artefact.files
         self._prefix = Session(bundle.path(prefix), CPU)
         self._step = Session(bundle.path(step), CPU)
         inputs = bundle.manifest.inputs
@@ -44,6 +50,16 @@ class OnnxRuntimeStream:
         newest: dict[str, tuple[object, ...]] = {one.name: (1, one.row[1]) for one in inputs}
         _refuse_other_inputs(self._step, newest | states, step)
         _refuse_other_outputs(self._step, bundle.manifest, step)
+        self.recent = 0
+        for file in carry:
+            self._carry = Session(bundle.path(file), CPU)
+            self._reads = [name for name in self._carry.inputs if name in states]
+            self.recent = _recent(self._carry, inputs[0], file)
+            recent: dict[str, tuple[object, ...]] = {one.name: (self.recent, one.row[1]) for one in inputs}
+            _refuse_other_inputs(self._carry, recent | {name: states[name] for name in self._reads}, file)
+            given = {name: tuple(shape[1:]) for name, shape in self._carry.outputs.items()}
+            if given != {_NEXT + name: shape for name, shape in states.items()}:
+                raise BundleError(f"{file} gives other states than {prefix}; try: gaze export again")
 
     def prefix(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
         """All rows but the newest of every input (N, T-1, F) -> states, each (N, ...)."""
@@ -52,6 +68,19 @@ class OnnxRuntimeStream:
     def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
         """States and the newest row of every input (N, 1, F) -> every output (N, ...)."""
         return self._step.run(states | newest)
+
+    def carry(self, states: dict[str, Float32s], recent: dict[str, Float32s]) -> dict[str, Float32s]:
+        """States, and so many newest rows of every input, the last of them new (N, R, F) -> states, each (N, ...)."""
+        made = self._carry.run({name: states[name] for name in self._reads} | recent)
+        return {name.removeprefix(_NEXT): values for name, values in made.items()}
+
+
+def _recent(session: Session, one: Input, file: str) -> int:
+    """Rows of this input that the graph takes."""
+    shape = session.inputs.get(one.name, [])
+    if len(shape) != _AXES or not isinstance(shape[1], int):
+        raise BundleError(f"{file} takes input {one.name!r} in shape {shape}, not in rows; try: gaze export again")
+    return shape[1]
 
 
 def _refuse_other_graph(session: Session, manifest: Manifest, file: str) -> None:

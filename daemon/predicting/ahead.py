@@ -2,7 +2,8 @@
 
 Shapes: S symbols, N windows, T window steps, F features. The states of a symbol hold for one window, the one that ends
 with the bar after the newest that was there. Whatever else changed among its bars, a revision, a gap or a restart, its
-whole window is run instead, until its states are made anew.
+whole window is run instead, until its states are made anew. Where windows expand, states are carried on to the window
+that is one bar longer; past its longest a window rolls, and they are made anew with every bar, as those of others.
 """
 
 import asyncio
@@ -36,7 +37,10 @@ _QUIET_S: Final = 0.25
 
 
 class Ahead:
-    """States of each symbol's next window. `quiet_s`: how long no bar must have come before any are made."""
+    """States of each symbol's next window. `quiet_s`: how long no bar must have come before any are made.
+
+    `fill`: whether windows that lack a bar are predicted as if it were flat; only whole ones are run ahead then.
+    """
 
     def __init__(
         self,
@@ -47,7 +51,11 @@ class Ahead:
         clock_s: Callable[[], float],
         told: Callable[[int], None] = lambda _: None,
         quiet_s: float = _QUIET_S,
+        fill: bool = False,
     ) -> None:
+        self._fewest = (inputs.bars_needed if fill else inputs.fewest_bars) - 1
+        self.carried = 0
+        """Windows whose states were carried on, so far."""
         self._windows = windows
         self._inputs = inputs
         self._stream = stream
@@ -129,24 +137,36 @@ class Ahead:
         opened_at_ms_N = windows.newest_ms_S[positions_N]
         bars_NL5, unbroken_N = windows.gather(positions_N, opened_at_ms_N, known)
         looked_N = windows.changes_S[positions_N]
+        # Of a full window the first row moves on, which nothing carried from the one before it knows.
+        grown_N = self.fits(positions_N, opened_at_ms_N) & (unbroken_N < known) & (self._stream.recent > 0)
         self._next_ms_S[positions_N] = _NONE
         self._looked_S[positions_N] = looked_N
-        whole_N = unbroken_N >= known
-        if not whole_N.any():
-            return
-        positions_N, opened_at_ms_N, looked_N = positions_N[whole_N], opened_at_ms_N[whole_N], looked_N[whole_N]
         loop = asyncio.get_running_loop()
         states = self._states
-        await loop.run_in_executor(thread, self._fill, states, positions_N, bars_NL5[whole_N], opened_at_ms_N)
+        enough_N = unbroken_N >= self._fewest
+        for some_N, make in ((enough_N & grown_N, self._carry), (enough_N & ~grown_N, self._begin)):
+            if some_N.any():
+                given = states, positions_N[some_N], bars_NL5[some_N], opened_at_ms_N[some_N]
+                await loop.run_in_executor(thread, make, *given)
         if states is not self._states:
             return
-        same_N = windows.changes_S[positions_N] == looked_N
+        same_N = enough_N & (windows.changes_S[positions_N] == looked_N)
         self._next_ms_S[positions_N[same_N]] = opened_at_ms_N[same_N] + windows.interval.ms
 
-    def _fill(
+    def _begin(
         self, states: dict[str, Float32s], positions_N: Positions, bars_NL5: BarArray, opened_at_ms_N: TimeArray
     ) -> None:
-        made = self._stream.prefix(self._inputs.known(bars_NL5, opened_at_ms_N))
+        self._keep(states, positions_N, self._stream.prefix(self._inputs.known(bars_NL5, opened_at_ms_N)))
+
+    def _carry(
+        self, states: dict[str, Float32s], positions_N: Positions, bars_NL5: BarArray, opened_at_ms_N: TimeArray
+    ) -> None:
+        recent = self._inputs.recent(bars_NL5, opened_at_ms_N, self._stream.recent)
+        before = {name: kept[positions_N] for name, kept in states.items()}
+        self._keep(states, positions_N, self._stream.carry(before, recent))
+        self.carried += len(positions_N)
+
+    def _keep(self, states: dict[str, Float32s], positions_N: Positions, made: dict[str, Float32s]) -> None:
         if not states:
             symbols = len(self._windows.symbols)
             states |= {name: np.empty((symbols, *rows.shape[1:]), np.float32) for name, rows in made.items()}

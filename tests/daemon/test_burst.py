@@ -67,6 +67,8 @@ class Engine:
 class Stream:
     """The same forecast in two parts; tells how many rows each part was given."""
 
+    recent = 0
+
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-import msgspec
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from builders import a_manifest
-from bundles import WINDOW, SmallLstm, a_sample
+from bundles import WINDOW, SmallLstm, a_sample, scaled
+from sources import a_source as family_source
 from torch import Tensor, nn
 
 from core import golden
@@ -86,14 +87,35 @@ def test_streaming_graphs_asked_for_and_impossible_are_refused():
         to_stream.convert(a_source(Backwards))
 
 
-def test_a_window_that_expands_is_not_cut():
-    manifest = a_manifest(SHORT)
-    (one,) = manifest.inputs
-    window = msgspec.structs.replace(one.window, kind="expanding", minimum=8)
-    manifest = msgspec.structs.replace(manifest, inputs=(msgspec.structs.replace(one, window=window),))
-    assert to_stream.why_not(a_source(SmallLstm, manifest)) == (
-        "the window of input 'bars' is expanding: its first row does not move on"
-    )
+def test_where_windows_expand_states_are_carried_on_with_the_same_bits():
+    source = family_source("hybrid_lstm", variant="last")
+    assert to_stream.why_not_carried(source) == ""
+    files = to_stream.convert(source)
+    stream, _ = prove("stream", files, source, 1e-5)
+    assert stream.files == ("model.prefix.onnx", "model.step.onnx", "model.carry.onnx")
+    assert stream.same_bits
+    assert max(stream.measured.values()) < 1e-6
+    weights = onnx.load_model_from_string(files[2]).graph.initializer
+    for name in (one.name for one in weights if one.data_type == onnx.TensorProto.FLOAT and len(one.dims) > 1):
+        with pytest.raises(BundleError, match=r"model\.carry\.onnx does not reproduce its golden values"):
+            to_stream.check((*files[:2], scaled(name, 1.01)(files[2])), source, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "variant", "cut", "carried"),
+    [
+        ("hybrid_lstm", "last", "", ""),
+        ("hybrid_lstm", "all", "every step of its window asks where to look, and looks at the newest too", "every "),
+        ("hourly_lstm", "linear", "", "its window rolls: with every bar another row is the first"),
+        ("tcn", "linear", "its convolutions keep no state between bars", "its convolutions keep no state"),
+    ],
+)
+def test_a_family_says_why_it_cannot_be_cut_and_why_nothing_is_carried_on(
+    family: str, variant: str, cut: str, carried: str
+):
+    source = family_source(family, variant=variant)
+    for reason, expected in ((to_stream.why_not(source), cut), (to_stream.why_not_carried(source), carried)):
+        assert reason.startswith(expected) if expected else reason == ""
 
 
 class Forgetful(SmallLstm):

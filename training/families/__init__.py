@@ -43,7 +43,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "dual_horizon": Family(dual_horizon.Options, dual_horizon.DualHorizon),
     "dual_tower": Family(dual_tower.Options, dual_tower.DualTower),
     "hourly_lstm": Family(hourly_lstm.Options, hourly_lstm.HourlyLstm),
-    "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.HybridLstm, expanding=True, scales=True),
+    "hybrid_lstm": Family(hybrid_lstm.Options, hybrid_lstm.build, expanding=True, scales=True),
     "tcn": Family(tcn.Options, tcn.Tcn),
     "transformer": Family(transformer.Options, transformer.Transformer),
 }

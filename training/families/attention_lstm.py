@@ -52,13 +52,15 @@ class AttentionLstm(Model):
         """(N, T, F) -> {"probability_5": (N, 1), ..., "attention": (N, T) or (N, A, T)}."""
         first_NTH, _ = self.first(self.normalise(x_NTF))
         second_NTH, _ = self.second(self.dropout(first_NTH))
-        return self._look(second_NTH)
+        dropped_NTH = self.dropout(second_NTH)
+        return self._look(dropped_NTH, self.attend.scores(dropped_NTH))
 
     def prefix(self, x_NTF: Tensor) -> dict[str, Tensor]:
-        """All rows but the newest -> the second layer's states, and what both layers leave."""
+        """All rows but the newest -> the second layer's states and their scores, and what both layers leave."""
         first_NTH, first = begin(self.first, self.normalise(x_NTF))
         second_NTH, second = begin(self.second, first_NTH)
         carried = {f"first_{name}": one for name, one in first.items()}
+        carried["scores"] = self.attend.scores(second_NTH)
         return {"states": second_NTH, **carried, **{f"second_{name}": one for name, one in second.items()}}
 
     def step(self, states: Mapping[str, Tensor], x_N1F: Tensor) -> dict[str, Tensor]:
@@ -68,9 +70,10 @@ class AttentionLstm(Model):
             for layer in ("first_", "second_")
         )
         newest_N1H = go_on(self.second, go_on(self.first, self.normalise(x_N1F), first), second)
-        return self.said(self._look(torch.cat([states["states"], newest_N1H], dim=1)))
+        scores_NAT = torch.cat([states["scores"], self.attend.scores(newest_N1H)], dim=-1)
+        return self.said(self._look(torch.cat([states["states"], newest_N1H], dim=1), scores_NAT))
 
-    def _look(self, states_NTH: Tensor) -> dict[str, Tensor]:
-        context_NH, attention = self.attend(self.dropout(states_NTH))
+    def _look(self, states_NTH: Tensor, scores_NAT: Tensor) -> dict[str, Tensor]:
+        context_NH, attention = self.attend.look(states_NTH, scores_NAT)
         wide_ND = self.dropout(self.wide(context_NH).relu())
         return {**self.answers(self.narrow(wide_ND).relu()), "attention": attention}

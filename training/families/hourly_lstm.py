@@ -3,7 +3,7 @@
 N batch, T steps, F features, H hidden units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import torch
@@ -52,22 +52,33 @@ class HourlyLstm(Model):
     def raw(self, x_NTF: Tensor) -> dict[str, Tensor]:
         """(N, T, F) -> {"return_1": (N, 1), ..., "attention": (N, T), or (N, heads, T) of scales}."""
         states_NTH, _ = self.lstm(self.normalise(x_NTF))
-        return self._look(states_NTH)
+        return self._look(states_NTH, self._scores(states_NTH, self.scales))
 
     def prefix(self, x_NTF: Tensor) -> dict[str, Tensor]:
-        """All rows but the newest -> every hidden state, and what the last leaves."""
+        """All rows but the newest -> every hidden state and its scores, and what the last leaves."""
         states_NTH, carried = begin(self.lstm, self.normalise(x_NTF))
-        return {"states": states_NTH, **carried}
+        scores = self._scores(states_NTH, [scale - 1 for scale in self.scales])
+        return {"states": states_NTH, **carried, **{f"scores_{number}": one for number, one in enumerate(scores)}}
 
     def step(self, states: Mapping[str, Tensor], x_N1F: Tensor) -> dict[str, Tensor]:
         """The newest row -> what forward() says of all rows."""
         newest_N1H = go_on(self.lstm, self.normalise(x_N1F), states)
-        return self.said(self._look(torch.cat([states["states"], newest_N1H], dim=1)))
+        newest = self._scores(newest_N1H, [1] * len(self.scales))
+        scores = [torch.cat([states[f"scores_{number}"], one], dim=-1) for number, one in enumerate(newest)]
+        return self.said(self._look(torch.cat([states["states"], newest_N1H], dim=1), scores))
 
-    def _look(self, states_NTH: Tensor) -> dict[str, Tensor]:
+    def _scores(self, states_NTH: Tensor, steps: Sequence[int]) -> list[Tensor]:
+        """Of each attention, how much so many of the newest steps ask to be looked at."""
+        first = [states_NTH.shape[1] - count for count in steps]
+        return [pool.scores(states_NTH[:, at:]) for pool, at in zip(self._pools(), first, strict=True)]
+
+    def _pools(self) -> list[Pooling]:
+        return [pool for pool in self.attend if isinstance(pool, Pooling)]
+
+    def _look(self, states_NTH: Tensor, scores: Sequence[Tensor]) -> dict[str, Tensor]:
         contexts, looks = [], []
-        for pool, scale in zip(self.attend, self.scales, strict=True):
-            context_NH, weights_NAS = pool(states_NTH[:, -scale:])
+        for pool, scale, scores_NAS in zip(self._pools(), self.scales, scores, strict=True):
+            context_NH, weights_NAS = pool.look(states_NTH[:, -scale:], scores_NAS)
             contexts.append(context_NH)
             looks.append(functional.pad(weights_NAS, (states_NTH.shape[1] - scale, 0)))
         answers = self.answers(self.dropout(torch.cat(contexts, dim=-1)))

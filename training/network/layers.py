@@ -37,6 +37,30 @@ def go_on(cell: nn.LSTM | nn.GRU, x_N1F: Tensor, carried: Mapping[str, Tensor]) 
     return states_N1H
 
 
+def begin_late(cell: nn.LSTM, x_NTF: Tensor, lacking_NT: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """As `begin`, of rows the oldest of which may be lacking (zeros): the cell begins at the first that is there.
+
+    One more feature, 1 where a row is lacking, takes the biases back: every gate then hears nothing, and what is
+    carried stays the zero that it begins with.
+    """
+    into_GF, own_GH, bias_G, own_bias_G = (getattr(cell, name) for name in cell._all_weights[0])  # noqa: SLF001
+    weights = [torch.cat([into_GF, -(bias_G + own_bias_G).unsqueeze(1)], dim=1), own_GH, bias_G, own_bias_G]
+    marked_NTF = torch.cat([x_NTF, lacking_NT.to(x_NTF.dtype).unsqueeze(-1)], dim=-1)
+    zero_1NH = x_NTF.new_zeros(1, x_NTF.shape[0], cell.hidden_size)
+    states_NTH, hidden_1NH, cell_1NH = torch.lstm(
+        marked_NTF,
+        (zero_1NH, zero_1NH),
+        weights,
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=False,
+        bidirectional=False,
+        batch_first=True,
+    )
+    return states_NTH, {"hidden": hidden_1NH[0], "cell": cell_1NH[0]}
+
+
 class Dropout(nn.Module):
     """As torch's own, but on a CPU it draws 16 random bits for each number, several times faster than a float."""
 
@@ -75,14 +99,27 @@ class Pooling(nn.Module):
 
     def forward(self, states_NTH: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, H) -> (N, H) and the weights: (N, T), or (N, A, T) of several heads."""
+        return self.look(states_NTH, self.scores(states_NTH))
+
+    def scores(self, states_NTH: Tensor) -> Tensor:
+        """(N, T, H) -> (N, A, T): how much each step asks to be looked at, which hangs on no other step."""
+        scores_NAT: Tensor = self.score(split(states_NTH, self.heads)).squeeze(-1)
+        return scores_NAT
+
+    def look(self, states_NTH: Tensor, scores_NAT: Tensor) -> tuple[Tensor, Tensor]:
+        """States and their scores -> what forward() gives."""
         own_NATO = split(states_NTH, self.heads)
-        weights_NAT = torch.softmax(self.score(own_NATO).squeeze(-1), dim=-1)
+        weights_NAT = torch.softmax(scores_NAT, dim=-1)
         context_NH = (weights_NAT.unsqueeze(-1) * own_NATO).sum(dim=2).flatten(1)
         return context_NH, weights_NAT.squeeze(1) if self.heads == 1 else weights_NAT
 
 
 class MultiHead(nn.Module):
-    """Queries look at keys, each head in its own share of the hidden units. The key's bias would change no weight."""
+    """Queries look at keys, each head in its own share of the hidden units. The key's bias would change no weight.
+
+    Where queries are few, they are carried over to the keys' side and what is seen back: the same weights from one
+    product with all keys, where making keys and values of every step would be two of the whole matrices.
+    """
 
     def __init__(self, hidden: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -95,16 +132,33 @@ class MultiHead(nn.Module):
 
     def forward(self, query_NQH: Tensor, key_NKH: Tensor, lacking_NK: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(N, Q, H) and (N, K, H) -> (N, Q, H) and the weights (N, A, Q, K); keys that are lacking get none."""
+        if query_NQH.shape[1] * self.heads < query_NQH.shape[2]:
+            return self._few(query_NQH, key_NKH, lacking_NK)
         query_NAQO, key_NAKO, value_NAKO = (
             split(layer(x), self.heads)
             for layer, x in ((self.query, query_NQH), (self.key, key_NKH), (self.value, key_NKH))
         )
-        score_NAQK = query_NAQO @ key_NAKO.transpose(-1, -2) / math.sqrt(query_NAQO.shape[-1])
-        if lacking_NK is not None:
-            score_NAQK = score_NAQK.masked_fill(lacking_NK[:, None, None], -math.inf)
-        weights_NAQK = torch.softmax(score_NAQK, dim=-1)
+        weights_NAQK = _weights(query_NAQO @ key_NAKO.transpose(-1, -2) / math.sqrt(query_NAQO.shape[-1]), lacking_NK)
         seen_NAQO = self.dropout(weights_NAQK) @ value_NAKO
         return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
+
+    def _few(self, query_NQH: Tensor, key_NKH: Tensor, lacking_NK: Tensor | None) -> tuple[Tensor, Tensor]:
+        queries, hidden = query_NQH.shape[1:]
+        key_AOH, value_AOH = (layer.weight.reshape(self.heads, -1, hidden) for layer in (self.key, self.value))
+        asked_NAQH = split(self.query(query_NQH), self.heads) @ key_AOH / math.sqrt(hidden // self.heads)
+        score_NBK = asked_NAQH.flatten(1, 2) @ key_NKH.transpose(-1, -2)
+        weights_NAQK = _weights(score_NBK.reshape(-1, self.heads, queries, score_NBK.shape[-1]), lacking_NK)
+        kept_NAQK = self.dropout(weights_NAQK)
+        found_NAQH = (kept_NAQK.flatten(1, 2) @ key_NKH).reshape(-1, self.heads, queries, hidden)
+        bias_A1O = self.value.bias.reshape(self.heads, 1, -1)
+        seen_NAQO = found_NAQH @ value_AOH.transpose(-1, -2) + kept_NAQK.sum(dim=-1, keepdim=True) * bias_A1O
+        return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
+
+
+def _weights(score_NAQK: Tensor, lacking_NK: Tensor | None) -> Tensor:
+    if lacking_NK is not None:
+        score_NAQK = score_NAQK.masked_fill(lacking_NK[:, None, None], -math.inf)
+    return torch.softmax(score_NAQK, dim=-1)
 
 
 class Encoder(nn.Module):

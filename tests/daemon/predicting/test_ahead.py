@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
-from bundles import WINDOW, a_bundle
+from bundles import WINDOW, a_bundle, a_reference
+from networks import EVERY_KIND
+from sources import a_trained
 
 from core.bars import Arrival, Bar, Origin
 from core.bundle import Bundle
@@ -17,6 +19,7 @@ from daemon.ports import Float32s
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.pipeline import Batch, Pipeline
 from daemon.stores import ring
+from export.bundle import make_bundle
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 NEEDED = Inputs(a_manifest(WINDOW).inputs, HOUR).bars_needed
@@ -27,8 +30,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return a_bundle(tmp_path_factory.mktemp("bundles") / "small")
 
 
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model whose window expands from four bars to sixteen, and carries its states on."""
+    model, manifest, sample = a_trained("hybrid_lstm", EVERY_KIND[:1], "last")
+    return make_bundle(tmp_path_factory.mktemp("growing") / "small", model, manifest, sample, a_reference(16))
+
+
 class Slow:
     """Streaming graphs that wait to be let go on."""
+
+    recent = 0
 
     def __init__(self, stream: OnnxRuntimeStream) -> None:
         self._stream = stream
@@ -49,13 +61,14 @@ class Bench:
 
     def __init__(self, bundle: Bundle, stream: Slow | None = None) -> None:
         manifest = bundle.manifest
+        self.inputs = Inputs(manifest.inputs, HOUR)
         self.engine = OnnxRuntime(bundle)
         self.pipeline, self.whole = (Pipeline(manifest, "digest", publish_late=True, top=2) for _ in range(2))
         self.windows, self.beside = (Windows(HOUR, SYMBOLS, NEEDED + 16) for _ in range(2))
         self.told: asyncio.Queue[int] = asyncio.Queue()
         self.ahead = Ahead(
             self.windows,
-            Inputs(manifest.inputs, HOUR),
+            self.inputs,
             stream or OnnxRuntimeStream(bundle),
             clock_s=lambda: 0.0,
             told=self.told.put_nowait,
@@ -182,17 +195,57 @@ async def test_a_bar_that_comes_while_its_window_is_run_ahead_is_run_whole(bundl
     await asyncio.wait([making])
 
 
-async def test_whatever_comes_in_whatever_order_every_bit_is_that_of_whole_windows(bundle: Bundle):
+async def test_while_a_window_expands_its_states_are_carried_on_and_made_anew_once_it_rolls(growing: Bundle):
+    bench = Bench(growing)
+    fewest, most = bench.inputs.fewest_bars, bench.inputs.bars_needed
+    assert bench.take(closing(1, fewest - 1)).predicted == ()
+    await bench.idle()
+    assert bench.ahead.carried == 0
+    for number in range(fewest, most + 4):
+        batch = bench.take(closing(number, number))
+        assert len(batch.ahead) == len(SYMBOLS)
+        await bench.idle()
+    assert bench.ahead.carried == len(SYMBOLS) * (most - 1 - fewest)
+
+
+async def test_states_are_carried_on_past_no_gap_no_revision_and_no_late_bar(growing: Bundle):
+    bench = Bench(growing)
+    fewest = bench.inputs.fewest_bars
+    bench.take(closing(1, fewest))
+    await bench.idle()
+    bench.take(closing(fewest + 1, fewest + 1))
+    await bench.idle()
+    assert bench.ahead.carried == len(SYMBOLS)
+    revised = an_arrival(a_bar(fewest - 1, "ETHUSDT", close=101.0), Origin.BACKFILLED)
+    batch = bench.take([revised, *closing(fewest + 2, fewest + 2)])
+    assert batch.ahead.tolist() == [0, 2]
+    await bench.idle()
+    assert bench.ahead.carried == 2 * len(SYMBOLS) - 1
+    assert len(bench.take(closing(fewest + 4, fewest + 4, ["SOLUSDT"]), broken=["SOLUSDT"]).predicted) == 0
+    await bench.idle(ready=2)
+    late = an_arrival(bar(fewest + 3, "SOLUSDT"), Origin.BACKFILLED)
+    assert len(bench.take([late]).ahead) == 0
+    await bench.idle()
+    assert bench.ahead.carried == 2 * len(SYMBOLS) - 1
+
+
+@pytest.mark.parametrize("name", ["bundle", "growing"])
+async def test_whatever_comes_in_whatever_order_every_bit_is_that_of_whole_windows(
+    name: str, request: pytest.FixtureRequest
+):
     """Bars that are late, revised, repeated or missing, alone and together; take() compares every bit."""
-    bench = Bench(bundle)
-    bench.take(closing(1, NEEDED + 8))
+    bench = Bench(request.getfixturevalue(name))
+    known = bench.inputs.fewest_bars - 1
+    kinds = ["fresh", "two", "gap", "revised", "amended", "late"]
+    begun = known + 3 if name == "growing" else NEEDED + 8
+    bench.take(closing(1, begun))
     chance = np.random.default_rng(5)
-    newest = dict.fromkeys(SYMBOLS, NEEDED + 8)
+    newest = dict.fromkeys(SYMBOLS, begun)
     foreseen = whole = 0
     for _ in range(60):
         arrivals, broken = [], []
         for symbol in chance.permutation(SYMBOLS)[: chance.integers(1, 4)].tolist():
-            kind = chance.choice(["fresh", "fresh", "fresh", "two", "gap", "revised", "amended", "late"])
+            kind = chance.choice(kinds, p=[0.7, *[0.06] * 5] if name == "growing" else [0.375, *[0.125] * 5])
             last = newest[symbol]
             if kind == "revised":
                 arrivals.append(an_arrival(a_bar(last - int(chance.integers(4)), symbol, close=99.0)))
@@ -213,11 +266,12 @@ async def test_whatever_comes_in_whatever_order_every_bit_is_that_of_whole_windo
         foreseen += len(batch.ahead)
         whole += len(batch.predicted) - len(batch.ahead)
         if chance.random() < 0.7:
-            full = len(bench.windows.full(SYMBOLS, NEEDED - 1))
+            full = len(bench.windows.full(SYMBOLS, known))
             if full:
                 await bench.idle(full)
     assert foreseen > 10
     assert whole > 10
+    assert (bench.ahead.carried > 0) == (name == "growing")
 
 
 async def test_windows_read_back_from_a_store_are_run_whole_though_only_the_next_bar_is_new(bundle: Bundle):
