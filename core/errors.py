@@ -17,6 +17,8 @@
 Anything else is a bug: the process ends, and its supervisor starts it clean.
 """
 
+from collections.abc import Iterator
+
 
 class GazeError(Exception):
     """A problem a person can act on: the message says what was expected, what was found, and what to do."""
@@ -78,6 +80,12 @@ class FarewellError(FrameError):
 
 class RefusalError(FrameError):
     """The venue will not answer this request, however often it is asked."""
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """All problems in a group of groups, as tasks leave them."""
+    for error in group.exceptions:
+        yield from leaves(error) if isinstance(error, BaseExceptionGroup) else (error,)
 
 
 def first(group: BaseExceptionGroup[GazeError]) -> GazeError:

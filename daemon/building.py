@@ -28,7 +28,7 @@ from daemon.listening.history import History
 from daemon.listening.sources import SocketSource, Source, Sources
 from daemon.listening.spelling import chosen, spelled, spelled_as, together
 from daemon.listening.stream import StreamSource
-from daemon.listening.wire import wire
+from daemon.listening.ways import way_to
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
@@ -97,7 +97,7 @@ async def build(
     for feed, some in zip(feeds, by_feed, strict=True):
         feed.sockets(some, interval)
     sources = [
-        await _source(feed, one, some, stack)
+        await _source(feed, one, some, interval, stack)
         for feed, one, some in zip(feeds, config.feed.venues, by_feed, strict=True)
     ]
     server = await _http(config.http, status, metrics)
@@ -220,12 +220,14 @@ def _known(
     return Known(settings.path, wanted, spelling, told, look_s=settings.look_s, closed_until_ms=until_ms)
 
 
-async def _source(feed: Feed | Redis, one: VenueConfig, symbols: Sequence[str], stack: AsyncExitStack) -> Source:
+async def _source(
+    feed: Feed | Redis, one: VenueConfig, symbols: Sequence[str], interval: Interval, stack: AsyncExitStack
+) -> Source:
     if isinstance(feed, Redis):
         return StreamSource(feed, symbols)
-    way = wire(one.proxy, one.ca_file)
-    session = await stack.enter_async_context(way.session())
-    return SocketSource(feed, symbols, way, History(feed, session), one.spares)
+    way = way_to(feed, interval, one.proxy, one.ca_file)
+    rest = await stack.enter_async_context(way.rest())
+    return SocketSource(feed, symbols, way, History(feed, rest), one.spares)
 
 
 async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:

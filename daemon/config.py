@@ -34,6 +34,7 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     symbols: tuple[str, ...]
     venue: str = "binance"
+    """A feed of docs/reference/feeds.md, or ccxt:NAME for any other venue that ccxt knows."""
     websocket_url: str = ""
     """Another address than the venue's own, such as a stand-in exchange."""
     rest_url: str = ""

@@ -1,10 +1,13 @@
 """The venues Gaze can listen to. A new one is one file here and one line in FEEDS."""
 
 import pkgutil
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from core.errors import ConfigError
+from daemon.feeds.ccxt import Ccxt
 from daemon.ports import Feed
 
 FEEDS: Final = {
@@ -22,7 +25,10 @@ FEEDS: Final = {
 """Name -> where its constructor is; imported only when that feed is asked for."""
 
 OTHERS: Final = {"redis": "daemon.feeds.redis:Redis"}
-"""Feeds for gaze run alone, which bring bars by other means than websockets and REST of ours."""
+"""Feeds for gaze run alone, which bring bars by other means than websockets and REST."""
+
+_CCXT: Final = "ccxt:"
+"""Before ccxt's name of a venue."""
 
 
 def feed(name: str, websocket_url: str | None = None, rest_url: str | None = None) -> Feed:
@@ -30,12 +36,21 @@ def feed(name: str, websocket_url: str | None = None, rest_url: str | None = Non
 
     Raises: ConfigError: no such feed, or an address of another scheme.
     """
+    for url, schemes in ((websocket_url, ("ws://", "wss://")), (rest_url, ("http://", "https://"))):
+        if url is not None and name not in OTHERS and not url.startswith(schemes):
+            raise ConfigError(f"feed {name}: expected an address with {' or '.join(schemes)}, found {url!r}")
+    built: Feed = _constructor(name)(websocket_url, rest_url)
+    return built
+
+
+def _constructor(name: str) -> Callable[..., Any]:
+    if name.startswith(_CCXT):
+        return partial(Ccxt, name.removeprefix(_CCXT))
     known = FEEDS | OTHERS
     if name not in known:
         near = get_close_matches(name, known, n=1) or sorted(known)
-        raise ConfigError(f"no feed is called {name!r}; there are: {', '.join(sorted(known))}. try: {near[0]}")
-    for url, schemes in ((websocket_url, ("ws://", "wss://")), (rest_url, ("http://", "https://"))):
-        if url is not None and name in FEEDS and not url.startswith(schemes):
-            raise ConfigError(f"feed {name}: expected an address with {' or '.join(schemes)}, found {url!r}")
-    built: Feed = pkgutil.resolve_name(known[name])(websocket_url, rest_url)
+        raise ConfigError(
+            f"no feed is called {name!r}; there are: {', '.join(sorted(known))}, and ccxt:NAME. try: {near[0]}"
+        )
+    built: Callable[..., Any] = pkgutil.resolve_name(known[name])
     return built

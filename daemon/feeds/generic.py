@@ -52,13 +52,13 @@ class Generic:
     """A source of one's own as a Feed. `sockets` fixes the interval; a bar of another one is then refused."""
 
     name = "generic"
-    heartbeat = None
+    heartbeat: tuple[float, str] | None = None
     silence_s = 300.0
     life_s = None
-    grace_s = None
+    grace_s: float | None = None
     carries = None
     history_reach = None
-    empty_after_s = None
+    empty_after_s: float | None = None
     history_limit = HISTORY_ROWS
     request_spacing_s = 0.05
 

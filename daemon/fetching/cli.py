@@ -18,7 +18,7 @@ _INTERRUPTED = 130
 
 
 def fetch(
-    venue: Annotated[str, typer.Option(help="The name of a feed, such as binance, okx or kraken.")],
+    venue: Annotated[str, typer.Option(help="The name of a feed, such as binance or okx, or ccxt:NAME.")],
     symbols: Annotated[str, typer.Option(help="With commas between.", metavar="A,B")],
     since: Annotated[str, typer.Option(help="A time such as 2025-03-01, or how long ago: 90d, 12h.")],
     out: Annotated[Path, typer.Option(help="The file of bars (Parquet); one that was fetched before is extended.")],
@@ -73,19 +73,19 @@ def fetch(
 async def _fetched(
     feed: "Feed", interval: "Interval", symbols: list[str], book: "Book", told: tuple[int | None, int, int | None]
 ) -> "Summary":
-    import aiohttp  # noqa: PLC0415 - as above
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from daemon.fetching.fetch import Fetch  # noqa: PLC0415
     from daemon.listening.history import History  # noqa: PLC0415
+    from daemon.listening.ways import way_to  # noqa: PLC0415
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with aiohttp.ClientSession(trust_env=True) as session:
+    async with way_to(feed, interval).rest() as rest:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(f"bars of {feed.name}", total=None)
-            fetch = Fetch(feed, History(feed, session), interval, book, lambda count: progress.advance(task, count))
+            fetch = Fetch(feed, History(feed, rest), interval, book, lambda count: progress.advance(task, count))
             span = await fetch.span(*told)
             progress.update(task, total=fetch.left(symbols, span))
             return await fetch.run(symbols, span)

@@ -3,34 +3,27 @@
 import asyncio
 import time
 from collections.abc import Callable
-from email.utils import mktime_tz, parsedate_tz
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
-
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from core.bars import Bar, Interval
 from core.errors import FeedError, FrameError, RefusalError
 from daemon.listening.backoff import Backoff
+from daemon.listening.rest import Asking, UnansweredError
 from daemon.listening.untraded import with_untraded
 from daemon.ports import Feed, Request
 
-Answer = TypeVar("Answer")
+Told = TypeVar("Told")
 
 _OK: Final = 200
 _REFUSALS: Final = frozenset({400, 404, 410, 422})
 """Asking again will not help: an unknown symbol, say."""
 _LIMITED: Final = frozenset({418, 429, 503})
-_LONGEST_BAN_S: Final = 3 * 86_400.0
 _EXCERPT: Final = 200
 
 
 class RefusedError(FeedError):
     """The venue will not answer this request, however often it is asked."""
-
-
-class _Failure(Exception):  # noqa: N818 - never leaves this file: a try that may be repeated
-    """Why a try failed."""
 
 
 class History:
@@ -45,12 +38,10 @@ class History:
     def __init__(
         self,
         feed: Feed,
-        session: ClientSession,
+        rest: Asking,
         *,
         concurrency: int = 8,
         spacing_s: float | None = None,
-        timeout_s: float = 15.0,
-        body_limit: int = 16 * 1024 * 1024,
         tries: int = 6,
         backoff: Backoff = Backoff(first_s=0.5, last_s=30.0),  # noqa: B008 - frozen
         patience_s: float = 300.0,
@@ -60,11 +51,9 @@ class History:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._feed = feed
-        self._session = session
+        self._rest = rest
         self._slots = asyncio.Semaphore(concurrency)
         self._spacing_s = feed.request_spacing_s if spacing_s is None else spacing_s
-        self._timeout = ClientTimeout(total=timeout_s)
-        self._body_limit = body_limit
         self._tries = tries
         self._backoff = backoff
         self._patience_s = patience_s
@@ -141,59 +130,37 @@ class History:
                     found[bar.opened_at_ms] = bar
         return [found[opened_at_ms] for opened_at_ms in sorted(found)]
 
-    async def _ask(self, request: Request, decode: Callable[[bytes], Answer]) -> Answer:
+    async def _ask(self, request: Request, decode: Callable[[bytes], Told]) -> Told:
         reason = ""
         for failures in range(self._tries):
             if failures:
                 await asyncio.sleep(self._backoff.pause_s(failures - 1))
             await self._turn()
             try:
-                return decode(await self._get(request))
+                return decode(await self._body(request))
             except RefusalError as error:
                 raise RefusedError(f"{error}; try: whether the venue lists this symbol") from error
-            except (_Failure, FrameError) as error:
+            except (UnansweredError, FrameError) as error:
                 reason = str(error)
-            except TimeoutError:
-                reason = f"no answer in {self._timeout.total} s"
-            except ClientError as error:
-                reason = str(error) or type(error).__name__
         host = urlsplit(request.url).netloc.rpartition("@")[2]
         raise FeedError(
             f"{self._feed.name}: expected history from {host}, found {reason}, "
             f"{self._tries} times; try: the network, a proxy, and whether the venue serves your region"
         )
 
-    async def _get(self, request: Request) -> bytes:
-        async with (
-            self._slots,
-            self._session.request(
-                "GET" if request.body is None else "POST",
-                request.url,
-                data=request.body,
-                headers=None if request.body is None else {"Content-Type": "application/json"},
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response,
-        ):
-            if response.status in _LIMITED:
-                self._stand_back(_retry_after_s(response))
-            body = await self._body(response)
-        if response.status == _OK:
-            return body
-        told = f"status {response.status}: {body[:_EXCERPT].decode(errors='replace')!a}"
-        if response.status in _REFUSALS:
+    async def _body(self, request: Request) -> bytes:
+        async with self._slots:
+            answer = await self._rest.ask(request)
+        if answer.status == _OK:
+            return answer.body
+        if answer.status in _LIMITED:
+            self._stand_back(answer.retry_after_s)
+        told = f"status {answer.status}: {answer.body[:_EXCERPT].decode(errors='replace')!a}"
+        if answer.status in _REFUSALS:
             raise RefusedError(
                 f"{self._feed.name}: expected history, found {told}; try: whether the venue lists this symbol"
             )
-        raise _Failure(told)
-
-    async def _body(self, response: ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(65_536):
-            body += chunk
-            if len(body) > self._body_limit:
-                raise _Failure(f"a body of more than {self._body_limit} bytes")
-        return bytes(body)
+        raise UnansweredError(told)
 
     async def _turn(self) -> None:
         """Wait until the next request may go out."""
@@ -211,14 +178,3 @@ class History:
         """Every request waits, not only the one that was told so."""
         until_s = asyncio.get_running_loop().time() + pause_s
         self._next_turn_s = max(self._next_turn_s, until_s)
-
-
-def _retry_after_s(response: ClientResponse) -> float:
-    """Seconds, or an HTTP date measured against the answer's own date; 0 where the venue does not say."""
-    told = response.headers.get("Retry-After", "")
-    if told.strip().isdecimal():
-        return min(float(told), _LONGEST_BAN_S)
-    until, now = parsedate_tz(told), parsedate_tz(response.headers.get("Date", ""))
-    if until is None or now is None:
-        return 0.0
-    return min(max(0.0, float(mktime_tz(until) - mktime_tz(now))), _LONGEST_BAN_S)

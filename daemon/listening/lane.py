@@ -13,7 +13,7 @@ from daemon.listening.agreement import Agreement
 from daemon.listening.backoff import Backoff
 from daemon.listening.line import Line
 from daemon.listening.seam import Seam
-from daemon.listening.wire import Wire
+from daemon.listening.wire import Way
 from daemon.ports import Feed, Socket
 
 log = logging.getLogger("gaze.feed")
@@ -40,7 +40,7 @@ class Lane:
         symbols: tuple[str, ...],
         interval: Interval,
         seam: Seam,
-        wire: Wire,
+        wire: Way,
         *,
         spares: int,
         heard: Callable[[FrameError | None], None],

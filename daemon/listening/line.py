@@ -7,10 +7,10 @@ from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from core.bars import Bar, Interval
-from core.errors import FarewellError, FeedError, FrameError
+from core.errors import FarewellError, FeedError, FrameError, leaves
 from daemon.listening.closing import Closer
 from daemon.listening.seam import Seam
-from daemon.listening.wire import LOST, Connection, Wire
+from daemon.listening.wire import LOST, Connection, Way
 from daemon.ports import Feed, Socket
 
 log = logging.getLogger("gaze.feed")
@@ -35,7 +35,7 @@ class Line:
         symbols: tuple[str, ...],
         interval: Interval,
         seam: Seam,
-        wire: Wire,
+        wire: Way,
         *,
         take: Callable[[Bar], Awaitable[None]],
         heard: Callable[[FrameError | None], None],
@@ -77,7 +77,7 @@ class Line:
                 log.info("socket open", extra={"venue": self._feed.name, "host": host})
                 await self._converse(connection)
         except* (*LOST, FeedError) as group:
-            reason = "; ".join(str(error) or type(error).__name__ for error in group.exceptions)
+            reason = "; ".join(str(error) or type(error).__name__ for error in leaves(group))
         finally:
             if self.is_open:
                 self.is_open = False

@@ -11,7 +11,7 @@ from daemon.listening.backoff import Backoff
 from daemon.listening.fills import Fills
 from daemon.listening.lane import Lane
 from daemon.listening.seam import Seam
-from daemon.listening.wire import Wire
+from daemon.listening.wire import Way, Wire
 from daemon.ports import Feed
 
 log = logging.getLogger("gaze.feed")
@@ -55,7 +55,7 @@ class Listener:
         watcher: Watcher,
         *,
         now: Callable[[], float],
-        wire: Wire = Wire(),  # noqa: B008 - frozen
+        wire: Way = Wire(),  # noqa: B008 - frozen
         spares: int = 0,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         healthy_s: float = 60.0,

@@ -11,7 +11,7 @@ from daemon.listening.history import History
 from daemon.listening.listener import Listener
 from daemon.listening.seam import Seam
 from daemon.listening.watcher import Watcher
-from daemon.listening.wire import Wire
+from daemon.listening.wire import Way
 from daemon.ports import Feed
 
 
@@ -59,7 +59,7 @@ class Source(Protocol):
 class SocketSource:
     """A venue with websockets and REST. `symbols`: those it brings, as it spells them."""
 
-    def __init__(self, feed: Feed, symbols: Sequence[str], wire: Wire, history: History, spares: int = 0) -> None:
+    def __init__(self, feed: Feed, symbols: Sequence[str], wire: Way, history: History, spares: int = 0) -> None:
         self.feed = feed
         self.symbols = tuple(symbols)
         self._history = history

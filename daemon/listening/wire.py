@@ -2,14 +2,17 @@
 
 import importlib.util
 import ssl
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Literal, Protocol
 
 import aiohttp
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from core.errors import ConfigError
+from daemon.listening.rest import Asking, Rest
 
 LOST: Final = (OSError, WebSocketException)
 """What opening, sending and receiving raise when a socket is lost or cannot be had."""
@@ -20,7 +23,25 @@ _CLOSE_S: Final = 1.0
 _HTTP: Final = ("http://", "https://")
 _SOCKS: Final = ("socks4://", "socks5://")
 
-Connection = ClientConnection
+
+class Connection(Protocol):
+    """An open socket."""
+
+    async def send(self, message: str) -> None:
+        """Raises: LOST."""
+
+    async def recv(self, decode: Literal[False]) -> bytes:
+        """The next frame. Raises: LOST."""
+
+
+class Way(Protocol):
+    """How a venue is reached."""
+
+    def open(self, url: str, *, pings: bool) -> AbstractAsyncContextManager[Connection]:
+        """A context in which a websocket is open; `pings`: the venue has no heartbeat of its own. Raises: LOST."""
+
+    def rest(self) -> AbstractAsyncContextManager[Asking]:
+        """A context in which history may be asked."""
 
 
 class Wire(msgspec.Struct, frozen=True):
@@ -44,8 +65,14 @@ class Wire(msgspec.Struct, frozen=True):
             ssl=(self.tls or True) if url.startswith("wss://") else None,
         )
 
+    @asynccontextmanager
+    async def rest(self) -> AsyncIterator[Rest]:
+        """A context in which history may be asked."""
+        async with self.session() as session:
+            yield Rest(session)
+
     def session(self) -> aiohttp.ClientSession:
-        """What asks over REST."""
+        """What asks over HTTP."""
         tls: ssl.SSLContext | bool = self.tls or True
         if self.proxy is None or self.proxy.startswith(_HTTP):
             connector = aiohttp.TCPConnector(ssl=tls)

@@ -15,6 +15,7 @@ from core.barfile import BarFile, SymbolBars
 from daemon.feeds.binance import Binance, spot
 from daemon.listening.backoff import Backoff
 from daemon.listening.history import History
+from daemon.listening.rest import Rest
 
 
 @pytest.fixture
@@ -44,17 +45,21 @@ def feed(venue: Venue) -> Binance:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """What history is fetched with."""
+    """What speaks HTTP."""
     async with aiohttp.ClientSession() as one:
         yield one
 
 
 @pytest.fixture
-def history(venue: Venue, feed: Binance, session: aiohttp.ClientSession) -> History:
+def rest(session: aiohttp.ClientSession) -> Rest:
+    """What history is asked with."""
+    return Rest(session)
+
+
+@pytest.fixture
+def history(venue: Venue, feed: Binance, rest: Rest) -> History:
     """History that does not dawdle, on the venue's own clock."""
-    return History(
-        feed, session, spacing_s=0.0, backoff=AT_ONCE, clock_age_s=0.0, elapsed_s=lambda: venue.now_ms / 1_000
-    )
+    return History(feed, rest, spacing_s=0.0, backoff=AT_ONCE, clock_age_s=0.0, elapsed_s=lambda: venue.now_ms / 1_000)
 
 
 @pytest.fixture

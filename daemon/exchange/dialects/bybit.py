@@ -10,6 +10,7 @@ from core.bars import Bar
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import short, whole
+from daemon.exchange.pairs import pair
 from daemon.feeds.bybit import HISTORY_ROWS, INTERVALS, LINEAR, SPOT
 from daemon.feeds.bybit import Market as Venue
 from daemon.feeds.shared import UNREADABLE, word_for
@@ -47,7 +48,7 @@ class Request(msgspec.Struct, frozen=True):
 
     op: Literal["subscribe", "unsubscribe", "ping"]
     args: list[str] = []
-    req_id: str = ""
+    req_id: str | int = ""
 
 
 _REQUESTS: Final = msgspec.json.Decoder(Request)
@@ -135,8 +136,13 @@ class BybitDialect:
         """Klines, newest first, and the venue's time; a refusal has status 200 too."""
         if path == "/v5/market/time":
             return _ok({"timeSecond": str(now_ms // 1_000), "timeNano": str(now_ms * 1_000_000)}, now_ms)
-        if path != "/v5/market/kline":
-            return Answer(404, b"")
+        if path == "/v5/market/instruments-info":
+            return _ok(
+                {"category": query.get("category", ""), "list": self._listed(query), "nextPageCursor": ""}, now_ms
+            )
+        return self._klines(query, now_ms) if path == "/v5/market/kline" else Answer(404, b"")
+
+    def _klines(self, query: Mapping[str, str], now_ms: int) -> Answer:
         if query.get("category") != self.venue.category:
             return _refusal("Illegal category", now_ms)
         if query.get("interval") != self._word:
@@ -149,6 +155,16 @@ class BybitDialect:
         rows = [row(bar) for bar in reversed(bars)]
         return _ok({"category": self.venue.category, "symbol": symbol, "list": rows}, now_ms)
 
+    def _listed(self, query: Mapping[str, str]) -> list[dict[str, str]]:
+        """What is traded, for clients that want to know before they ask."""
+        mine = query.get("category") == self.venue.category
+        pairs = {symbol: pair(symbol) for symbol in self.market.symbols} if mine else {}
+        return [
+            {"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "settleCoin": quote, "status": "Trading"}
+            | ({"contractType": "LinearPerpetual"} if self.venue is LINEAR else {})
+            for symbol, (base, quote) in pairs.items()
+        ]
+
 
 def row(bar: Bar) -> list[str]:
     """A bar as a row of REST history."""
@@ -159,9 +175,9 @@ def _turnover(bar: Bar) -> str:
     return f"{bar.volume * bar.close:.4f}".rstrip("0").rstrip(".")
 
 
-def _said(request: str, *, success: bool = True, told: str = "", op: str = "subscribe") -> bytes:
+def _said(request: str | int, *, success: bool = True, told: str = "", op: str = "subscribe") -> bytes:
     return msgspec.json.encode(
-        {"success": success, "ret_msg": told, "conn_id": "cejreaspqfm9se7usbrg-2xh", "req_id": request, "op": op}
+        {"success": success, "ret_msg": told, "conn_id": "cejreaspqfm9se7usbrg-2xh", "req_id": str(request), "op": op}
     )
 
 

@@ -10,6 +10,7 @@ from core.bars import Bar
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import text, whole
+from daemon.exchange.pairs import pair
 from daemon.feeds.kraken import HISTORY_ROWS, INTERVALS
 from daemon.feeds.shared import UNREADABLE, word_for
 
@@ -138,8 +139,13 @@ class KrakenDialect:
         if path == "/0/public/Time":
             rfc1123 = f"{_utc(now_ms):%a, %d %b %y %H:%M:%S} +0000"
             return _answer({"unixtime": now_ms // 1_000, "rfc1123": rfc1123})
-        if path != "/0/public/OHLC":
-            return _answer(None, "EGeneral:Unknown method")
+        if path == "/0/public/Assets":
+            return _answer({name: _coin(name) for symbol in self.market.symbols for name in pair(symbol)})
+        if path == "/0/public/AssetPairs":
+            return _answer({symbol.replace("/", ""): _listed(symbol) for symbol in self.market.symbols})
+        return self._rows(query, now_ms) if path == "/0/public/OHLC" else _answer(None, "EGeneral:Unknown method")
+
+    def _rows(self, query: Mapping[str, str], now_ms: int) -> Answer:
         pair = query.get("pair", "")
         symbol = next((name for name in self.market.symbols if name.replace("/", "") == pair), None)
         if symbol is None:
@@ -170,6 +176,17 @@ def row(bar: Bar) -> list[Any]:
     """A bar as a row of REST history."""
     prices = [text(price, None) for price in bar.row[:4]]
     return [bar.opened_at_ms // 1_000, *prices, prices[3], text(bar.volume, None), int(bar.volume > 0)]
+
+
+def _coin(name: str) -> dict[str, Any]:
+    return {"aclass": "currency", "altname": name, "decimals": 10, "display_decimals": 5, "status": "enabled"}
+
+
+def _listed(symbol: str) -> dict[str, Any]:
+    """A pair that is traded, for clients that want to know before they ask."""
+    base, quote = pair(symbol)
+    names = {"altname": base + quote, "wsname": f"{base}/{quote}", "base": base, "quote": quote}
+    return {**names, "pair_decimals": 5, "lot_decimals": 8, "cost_decimals": 5, "status": "online"}
 
 
 def _utc(at_ms: int) -> datetime:

@@ -20,6 +20,7 @@ from daemon.inbox import Inbox
 from daemon.listening.fills import Fills
 from daemon.listening.history import History
 from daemon.listening.listener import Listener
+from daemon.listening.rest import Rest
 from daemon.listening.seam import Seam
 from daemon.predicting.held import Held
 
@@ -79,7 +80,12 @@ async def test_after_a_week_of_faults_the_windows_equal_the_file(week: BarFile):
     async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
         venue = feed("binance", exchange.websocket_url, exchange.rest_url)
         history = History(
-            venue, session, spacing_s=0, backoff=AT_ONCE, clock_age_s=0, elapsed_s=lambda: exchange.clock.now_ms() / 1e3
+            venue,
+            Rest(session),
+            spacing_s=0,
+            backoff=AT_ONCE,
+            clock_age_s=0,
+            elapsed_s=lambda: exchange.clock.now_ms() / 1e3,
         )
         told = Told()
         seam = Seam(

@@ -10,6 +10,7 @@ from core.bars import Bar, Interval
 from core.errors import ConfigError, FrameError, RefusalError
 from daemon.feeds import feed
 from daemon.listening.history import History
+from daemon.listening.rest import Rest
 
 HOUR = Interval.parse("1h")
 TOLD = {"symbol": "X", "interval": "1h", "opened_at_ms": 0, "open": 2, "high": "4.0", "low": 1.0, "close": "3"}
@@ -36,7 +37,7 @@ def test_it_has_no_address_of_its_own():
 
 async def test_without_an_address_for_history_there_is_none_and_our_clock_counts():
     async with asyncio.timeout(5), aiohttp.ClientSession() as session:
-        history = History(feed("generic", "ws://127.0.0.1:1"), session, now=lambda: 10_000.5)
+        history = History(feed("generic", "ws://127.0.0.1:1"), Rest(session), now=lambda: 10_000.5)
         assert await history.venue_time_ms() == 10_000_500
         assert await history.closed_until_ms(HOUR) == 2 * HOUR.ms
         assert await history.bars("X", HOUR, 0, 2 * HOUR.ms) == []

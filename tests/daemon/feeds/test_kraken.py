@@ -18,6 +18,7 @@ from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
 from daemon.feeds import feed
 from daemon.listening.history import History
+from daemon.listening.rest import Rest
 from daemon.listening.untraded import Untraded
 
 Records = Callable[[str], list[dict[str, Any]]]
@@ -116,7 +117,7 @@ async def test_an_hour_without_a_trade_is_built_flat_once_it_is_certain(span: Ca
     async def found(now_ms: int) -> list[Bar]:
         exchange = Exchange(market, dialect("kraken", market), VenueClock(now_ms))
         async with asyncio.timeout(20), exchange, aiohttp.ClientSession() as session:
-            history = History(feed("kraken", exchange.websocket_url, exchange.rest_url), session, spacing_s=0.0)
+            history = History(feed("kraken", exchange.websocket_url, exchange.rest_url), Rest(session), spacing_s=0.0)
             return await history.bars("SHIBUSDT", HOUR, missing_ms, missing_ms + HOUR.ms)
 
     assert await found(missing_ms + HOUR.ms + 14_000) == []

@@ -24,6 +24,7 @@ from daemon.feeds.binance import Binance
 from daemon.fetching.book import Book
 from daemon.fetching.fetch import Fetch, Summary
 from daemon.listening.history import History
+from daemon.listening.rest import Rest
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 
@@ -45,7 +46,7 @@ async def test_what_is_fetched_equals_the_file_and_ends_before_the_bar_still_for
         venue = feed(name, exchange.websocket_url, exchange.rest_url)
         venue.history_limit = 40
         book = Book(tmp_path / "bars.parquet", name, bars.interval)
-        fetch = Fetch(venue, History(venue, session, spacing_s=0), bars.interval, book, nobody)
+        fetch = Fetch(venue, History(venue, Rest(session), spacing_s=0), bars.interval, book, nobody)
         wanted = await fetch.span(market.first_ms, 0, None)
         summary = await fetch.run(tuple(bars.symbols), wanted)
     assert wanted == (market.first_ms, market.first_ms + 150 * length)

@@ -9,6 +9,7 @@ from core.bars import Bar
 from core.errors import FeedError
 from daemon.feeds.binance import Binance, spot
 from daemon.listening.history import History, RefusedError
+from daemon.listening.rest import Rest
 
 ALL = (0, 1 << 60)
 
@@ -64,8 +65,8 @@ async def test_the_clock_is_not_asked_when_the_span_is_known_to_have_closed(venu
     assert venue.clock_asked == 1
 
 
-async def test_a_limit_holds_for_every_request_and_is_waited_for(venue: Venue, feed: Binance, session: ClientSession):
-    history = History(feed, session, spacing_s=0, tries=1)
+async def test_a_limit_holds_for_every_request_and_is_waited_for(venue: Venue, feed: Binance, rest: Rest):
+    history = History(feed, rest, spacing_s=0, tries=1)
     venue.turn_to(100)
     venue.keep_hours("BTCUSDT", range(100))
     await history.venue_time_ms()
@@ -143,21 +144,21 @@ async def test_a_refusal_is_not_tried_again(venue: Venue, history: History):
     assert venue.asked.qsize() == 1
 
 
-async def test_nobody_at_the_address_is_said_with_the_address(session: ClientSession):
-    history = History(spot("ws://127.0.0.1:1", "http://127.0.0.1:1"), session, backoff=AT_ONCE, spacing_s=0)
+async def test_nobody_at_the_address_is_said_with_the_address(rest: Rest):
+    history = History(spot("ws://127.0.0.1:1", "http://127.0.0.1:1"), rest, backoff=AT_ONCE, spacing_s=0)
     with pytest.raises(FeedError, match=r"expected history from 127\.0\.0\.1:1, found .*Cannot connect"):
         await history.venue_time_ms()
 
 
-async def test_a_password_in_the_address_is_not_said(session: ClientSession):
-    history = History(spot("ws://127.0.0.1:1", "http://me:hidden@127.0.0.1:1"), session, backoff=AT_ONCE, spacing_s=0)
+async def test_a_password_in_the_address_is_not_said(rest: Rest):
+    history = History(spot("ws://127.0.0.1:1", "http://me:hidden@127.0.0.1:1"), rest, backoff=AT_ONCE, spacing_s=0)
     with pytest.raises(FeedError, match=r"expected history from 127\.0\.0\.1:1, found") as found:
         await history.venue_time_ms()
     assert "hidden" not in str(found.value)
 
 
 async def test_a_venue_that_does_not_answer_is_given_up(venue: Venue, feed: Binance, session: ClientSession):
-    history = History(feed, session, backoff=AT_ONCE, spacing_s=0, timeout_s=0.05, tries=2)
+    history = History(feed, Rest(session, timeout_s=0.05), backoff=AT_ONCE, spacing_s=0, tries=2)
     venue.turn_to(100)
     venue.history_open.clear()
     with pytest.raises(FeedError, match=r"found no answer in 0\.05 s, 2 times"):
@@ -165,7 +166,7 @@ async def test_a_venue_that_does_not_answer_is_given_up(venue: Venue, feed: Bina
 
 
 async def test_a_body_beyond_the_limit_is_not_read(venue: Venue, feed: Binance, session: ClientSession):
-    history = History(feed, session, backoff=AT_ONCE, spacing_s=0, body_limit=1_000, tries=2)
+    history = History(feed, Rest(session, body_limit=1_000), backoff=AT_ONCE, spacing_s=0, tries=2)
     venue.turn_to(100)
     venue.answers.extend(web.Response(body=b"[" + b" " * 100_000 + b"]") for _ in range(2))
     with pytest.raises(FeedError, match="a body of more than 1000 bytes"):
@@ -180,8 +181,8 @@ async def test_bars_of_another_time_than_asked_are_not_taken(venue: Venue, histo
     assert await fetched(history, venue, 0, 10) == [bars[2], bars[1]]
 
 
-async def test_no_more_requests_are_under_way_than_allowed(venue: Venue, feed: Binance, session: ClientSession):
-    history = History(feed, session, backoff=AT_ONCE, spacing_s=0, concurrency=2)
+async def test_no_more_requests_are_under_way_than_allowed(venue: Venue, feed: Binance, rest: Rest):
+    history = History(feed, rest, backoff=AT_ONCE, spacing_s=0, concurrency=2)
     venue.turn_to(100)
     await history.venue_time_ms()
     venue.history_open.clear()
@@ -195,8 +196,8 @@ async def test_no_more_requests_are_under_way_than_allowed(venue: Venue, feed: B
         venue.history_open.set()
 
 
-async def test_requests_keep_their_distance(feed: Binance, session: ClientSession):
-    history = History(feed, session, spacing_s=0.02)
+async def test_requests_keep_their_distance(feed: Binance, rest: Rest):
+    history = History(feed, rest, spacing_s=0.02)
     clock = asyncio.get_running_loop().time
     began_s = clock()
     async with asyncio.TaskGroup() as tasks:
