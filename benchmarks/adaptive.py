@@ -42,14 +42,15 @@ async def differing(url: str, bundle: Bundle, undisturbed: Sequence[bytes], unti
     """
     step_ms = Interval.parse(bundle.manifest.interval).ms
     apart: int | None = None
+    state: State = {}
     try:
         async with asyncio.timeout(within_s):
             while apart != 0:
                 await asyncio.sleep(_LOOK_S)
-                state = await asyncio.to_thread(_scraped, url)
+                before, state = state, await asyncio.to_thread(_scraped, url)
                 closed_ms = round(state.get((CLOSED,), 0.0) * 1_000)
                 # The last of all is settled by the one behind it.
-                if closed_ms >= until_ms - step_ms:
+                if closed_ms >= until_ms - step_ms and state != before:
                     apart = _apart(state, folded(bundle, undisturbed, closed_ms))
     except TimeoutError:
         assert apart is not None, f"the daemon did not watch its record to the end: {state.get((CLOSED,))}"

@@ -32,7 +32,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.adaptive import differing
-from benchmarks.commands import GAZE, PATIENCE_S, Command, Record, Told
+from benchmarks.commands import GAZE, Command, Record, Told
 from benchmarks.crash_stores import KILL, KINDS, Store, opened
 from core import barfile, bundle
 from daemon.stores.keys import Keys
@@ -49,6 +49,8 @@ SPEED: Final = "18000"
 """Five hours a second: while the daemon is down and starts, the venue goes on."""
 WARMED_UP: Final = 130
 """Bars of history before the first live one."""
+_WATCHED_S: Final = 600.0
+"""The record is read again for what came late, in a tenth of the time."""
 _UNSETTLED: Final = 2
 """The last bars of the file: nothing comes after them that would show that one is missing."""
 
@@ -196,7 +198,7 @@ class Scene:
                         continue
                     await record.grow_to(self.expected)
                     url = daemon.listens["http"]
-                    unlike = await differing(url, self.bundle, undisturbed, self.until_ms, PATIENCE_S)
+                    unlike = await differing(url, self.bundle, undisturbed, self.until_ms, _WATCHED_S)
                     _, server = await record.server()
                     return Played(record.messages, await record.whole(), unlike, server)
 
