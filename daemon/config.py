@@ -182,6 +182,15 @@ def read(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
     return _with_secrets(_from_folder(config, path.parent))
 
 
+def of_settings(path: Path, environment: Mapping[str, str]) -> tuple[str, Path, str]:
+    """Where a daemon with these settings keeps what it publishes: the URL, or the folder of its own store, the shard.
+
+    Raises: ConfigError: as `read`.
+    """
+    store = read(path, environment=environment).store
+    return store.url, Path(store.directory), store.shard
+
+
 def _check(feed: FeedConfig, path: Path) -> None:
     if not all(one.symbols for one in feed.venues):
         raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")

@@ -1,5 +1,6 @@
 """`gaze doctor`: what this machine has of what Gaze needs, and what to do about what it has not."""
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -10,20 +11,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rich.table import Table
 from rich.text import Text
 
 from core import bundle as bundles
-from core.errors import BundleError, StoreError
+from core.errors import BundleError, ConfigError, StoreError
 from daemon import clock
 from daemon.telling.log import redact
 
 _ROOMS: Final = ("core", "daemon", "training", "export")
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 1 << 30
+_ANSWER_S: Final = 10.0
 # The smallest ONNX model there is, y = Identity(x) of one float: only a session tells what really runs a model.
 _IDENTITY: Final = bytes.fromhex(
     "080712003a370a100a017812017922084964656e746974791201675a0f0a0178120a"
@@ -57,7 +59,7 @@ class Check(msgspec.Struct, frozen=True):
     fix: str = ""
 
 
-def examine(redis: str, state: Path, host: str, port: int) -> Iterator[Check]:
+def examine(redis: str, state: Path, host: str, port: int, shard: str = "0") -> Iterator[Check]:
     """Look at everything. `redis`: the store's URL, or empty for a server of our own that keeps its data in `state`."""
     yield python()
     yield processor(Path("/proc/cpuinfo"))
@@ -65,7 +67,7 @@ def examine(redis: str, state: Path, host: str, port: int) -> Iterator[Check]:
     yield engine()
     yield gpu()
     if redis:
-        yield from answering(redis)
+        yield from answering(redis, shard)
     else:
         yield server()
     yield numba_cache()
@@ -164,17 +166,22 @@ def server() -> Check:
     return Check("own store", Verdict.GOOD, " ".join(told.stdout.split()[:3]))
 
 
-def answering(url: str) -> Iterator[Check]:
-    """The Redis that was named answers, and keeps what it is given."""
-    from redis import Redis  # noqa: PLC0415 - only where one was named
-    from redis.exceptions import RedisError  # noqa: PLC0415
+def answering(url: str, shard: str) -> Iterator[Check]:
+    """The Redis that was named answers, and keeps what it is given: of several servers the one that has the shard."""
+    from redis.exceptions import RedisError  # noqa: PLC0415 - only where one was named
+
+    from daemon.stores.reading import reader  # noqa: PLC0415
+
+    async def asked() -> dict[str, Any]:
+        async with asyncio.timeout(_ANSWER_S), reader(url, shard) as client:
+            return dict(await client.info())
 
     try:
-        with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
-            told = dict(client.info())
-    except (RedisError, ValueError) as error:
+        told = asyncio.run(asked())
+    except (RedisError, OSError, ConfigError) as error:
         fix = "is it running, and are host, port, user and password right? redis-cli -u URL ping"
-        yield Check("store", Verdict.MISSING, f"{redact(url)}: {redact(str(error))}", fix)
+        why = redact(str(error)) or f"no answer within {_ANSWER_S:g} s"
+        yield Check("store", Verdict.MISSING, f"{redact(url)}: {why}", fix)
         return
     yield Check("store", Verdict.GOOD, f"{redact(url)} answers, version {told['redis_version']}")
     policy = told.get("maxmemory_policy", "noeviction")

@@ -30,12 +30,13 @@ def doctor(
     from daemon import config as configs  # noqa: PLC0415
     from daemon.doctor import Verdict, bundle, examine, report  # noqa: PLC0415
 
-    checks = []
+    checks, shard = [], "0"
     if config:
         told = configs.read(config, environment=os.environ)
         checks = [bundle(Path(told.bundle.path))]
         redis, state, host, port = told.store.url, Path(told.store.directory), told.http.host, told.http.port
-    checks += examine(redis, state, host, port)
+        shard = told.store.shard
+    checks += examine(redis, state, host, port, shard)
     if as_json:
         print(msgspec.json.encode(checks).decode())
     else:

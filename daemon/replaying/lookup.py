@@ -7,16 +7,14 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from redis.exceptions import RedisError
 
 from core.barfile import BarFile, SymbolBars
 from core.bars import CLOSE, VOLUME, Interval
-from core.errors import DataError, StoreError
+from core.errors import DataError
 from core.prediction import Message, decode
 from daemon.replaying.recorded import connected
 from daemon.stores import ring
 from daemon.stores.keys import Keys
-from daemon.telling.log import redact
 
 _A_READ: Final = 1_000
 _MOST_SYMBOLS: Final = 200
@@ -40,12 +38,9 @@ def look_up(prediction_id: str, where: str, shard: str) -> Found:
 
 async def _look_up(prediction_id: str, where: str, shard: str) -> Found:
     async with AsyncExitStack() as stack:
-        url, client = await connected(where, stack)
-        try:
-            message = await _message(client, prediction_id, shard)
-            return Found(message, await _bars(client, message, shard))
-        except RedisError as error:
-            raise StoreError(f"nothing from {redact(url)}: {redact(str(error))}; try: is Redis there?") from error
+        client = await connected(where, shard, stack)
+        message = await _message(client, prediction_id, shard)
+        return Found(message, await _bars(client, message, shard))
 
 
 async def _message(client: Any, prediction_id: str, shard: str) -> Message:

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from core.errors import DataError, StoreError, UsageError
+from core.errors import DataError, UsageError
 from core.prediction import Prediction, decode
 from daemon.replaying.replay import Span
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
-from daemon.telling.log import redact
+from daemon.telling.reading import AWAY, answering, told
 
 _A_READ: Final = 1_000
 _SHOWN: Final = 10
@@ -131,28 +129,20 @@ async def read(where: str, keys: Keys, digest: str) -> Recorded:
     """
     recorded = Recorded(digest)
     async with AsyncExitStack() as stack:
-        url, client = await connected(where, stack)
-        try:
-            await _read(client, keys.stream, recorded)
-        except RedisError as error:
-            raise StoreError(
-                f"no predictions from {redact(url)}: {redact(str(error))}; try: is Redis there?"
-            ) from error
+        client = await connected(where, keys.shard, stack)
+        await _read(client, keys.stream, recorded)
     return recorded
 
 
-async def connected(where: str, stack: AsyncExitStack) -> tuple[str, Any]:
-    """The address and a client of the Redis at a URL, or of a daemon's own store in a folder, started if it rests.
+async def connected(where: str, shard: str, stack: AsyncExitStack) -> Any:
+    """A client of the Redis that a store.url names, or of a daemon's own store in a folder, started if it rests.
 
-    Raises: UsageError: no such place.
+    What Redis refuses from then on leaves `stack` as a StoreError. Raises: UsageError: no such place. StoreError: it
+    does not answer.
     """
     url = where if "://" in where else await _own_store(Path(where), stack)
-    try:
-        client = Redis.from_url(url, protocol=2, socket_timeout=10)
-    except ValueError as error:
-        raise UsageError(f"{redact(url)!r} is not a Redis address; try: redis://127.0.0.1:6379") from error
-    stack.push_async_callback(client.aclose)
-    return url, client
+    stack.enter_context(told(url))
+    return await stack.enter_async_context(answering(url, shard))
 
 
 async def _read(client: Any, stream: str, recorded: Recorded) -> None:
@@ -180,12 +170,8 @@ async def _own_store(folder: Path, stack: AsyncExitStack) -> str:
 
 
 async def _answers(url: str) -> bool:
-    client: Any = Redis.from_url(url, protocol=2, socket_timeout=10)
     try:
-        await client.ping()
-    except RedisError:
+        async with answering(url, "0"):
+            return True
+    except AWAY:
         return False
-    else:
-        return True
-    finally:
-        await client.aclose()

@@ -17,6 +17,7 @@ def score(
     *,
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle that serves, or its model folder.")],
     redis: Annotated[str, typer.Option(metavar="URL", help="The daemon's Redis: its [store] url.")] = "",
+    config: Annotated[Path | None, typer.Option(metavar="TOML", help="The daemon's settings say where it is.")] = None,
     embedded: Annotated[Path, typer.Option(metavar="DIR", help="The daemon's own store: [store] directory.")] = _STATE,
     shard: Annotated[str, typer.Option(help="[store] shard of the daemon.")] = "0",
     challenger: Annotated[
@@ -34,14 +35,19 @@ def score(
 
     Example: gaze score bundles/demo --challenger bundles/next --promote models/demo
     """
-    import msgspec  # noqa: PLC0415 - help is shown without it
+    import os  # noqa: PLC0415 - help is shown without it
+
+    import msgspec  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     from core.errors import UsageError  # noqa: PLC0415
+    from daemon.config import of_settings  # noqa: PLC0415
     from daemon.replaying.scored import score as scored  # noqa: PLC0415
 
     if promote and not challenger:
         raise UsageError("--promote needs the --challenger to promote; try: gaze score BUNDLE --challenger BUNDLE")
+    if config:
+        redis, embedded, shard = of_settings(config, os.environ)
     report = scored(bundle, redis or str(embedded), shard, challenger, promote)
     if as_json:
         print(msgspec.json.encode(report).decode())

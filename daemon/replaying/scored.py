@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from redis.exceptions import RedisError
 
 from core import bundle as bundles
 from core import reference as references
@@ -17,7 +16,7 @@ from core import scoring
 from core.bars import Interval
 from core.bundle import REFERENCE, Bundle
 from core.drift.monitor import Moved
-from core.errors import DataError, StoreError
+from core.errors import DataError
 from core.sequential import ALPHA, Bet
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
@@ -25,7 +24,6 @@ from daemon.models import located, promote
 from daemon.replaying.recorded import connected
 from daemon.stores.keys import Keys
 from daemon.stores.record import said
-from daemon.telling.log import redact
 from daemon.watching.watch import Watch
 
 _A_READ: Final = 1_000
@@ -120,16 +118,13 @@ async def _folded(bundle: Bundle, where: str, keys: Keys, *, shadow: bool) -> Wa
         watch.drift.keep = True
     stream = keys.shadow(bundle.digest) if shadow else keys.stream
     async with AsyncExitStack() as stack:
-        url, client = await connected(where, stack)
-        try:
+        client = await connected(where, keys.shard, stack)
+        await _fold(client, stream, bundle.digest, watch)
+        for _ in range(_READINGS):
+            if not watch.late:
+                break
+            watch = watch.again(same=True)
             await _fold(client, stream, bundle.digest, watch)
-            for _ in range(_READINGS):
-                if not watch.late:
-                    break
-                watch = watch.again(same=True)
-                await _fold(client, stream, bundle.digest, watch)
-        except RedisError as error:
-            raise StoreError(f"nothing from {redact(url)}: {redact(str(error))}; try: is Redis there?") from error
     if not watch.closes:
         raise DataError(
             f"{stream} has no settled close of bundle {bundle.digest}; try: wait for the next bar, or another bundle"

@@ -36,8 +36,8 @@ class Address(Protocol):
     def name(self) -> str:
         """The place that was found last, without secrets."""
 
-    async def connection(self) -> Connection:
-        """A connection, not yet open, to where writes go now. Raises: RedisError, OSError: nobody says where."""
+    async def place(self) -> Mapping[str, Any]:
+        """Where writes go now, in the words of redis-py's connections. Raises: RedisError, OSError: nobody says."""
 
 
 def address(url: str, key: str) -> Address:
@@ -60,6 +60,14 @@ def address(url: str, key: str) -> Address:
     )
 
 
+def connect(place: Mapping[str, Any]) -> Connection:
+    """A connection to there, not yet open."""
+    rest = dict(place)
+    kind = rest.pop("connection_class", Connection)
+    connection: Connection = kind(protocol=2, **rest)
+    return connection
+
+
 class Server:
     """One server, wherever its URL says."""
 
@@ -71,9 +79,9 @@ class Server:
         """Its path or host and port."""
         return _name(self._told)
 
-    async def connection(self) -> Connection:
-        """A connection to it."""
-        return _connection(self._told)
+    async def place(self) -> Mapping[str, Any]:
+        """It."""
+        return self._told
 
 
 class Sentinels:
@@ -92,8 +100,8 @@ class Sentinels:
         """The service, and the primary that was named last."""
         return f"{self._service} at {_name(self._told)}"
 
-    async def connection(self) -> Connection:
-        """A connection to whom they call the primary now."""
+    async def place(self) -> Mapping[str, Any]:
+        """Whom they call the primary now."""
         sentinels = Sentinel(self._nodes, sentinel_kwargs=self._asked)  # type: ignore[no-untyped-call]
         try:
             host, port = await sentinels.discover_master(self._service)
@@ -103,7 +111,7 @@ class Sentinels:
         # Who was asked first and did not answer is asked last the next time.
         self._nodes = [*self._nodes[1:], self._nodes[0]]
         self._told |= {"host": host, "port": port}
-        return _connection(self._told)
+        return self._told
 
 
 class Cluster:
@@ -120,8 +128,8 @@ class Cluster:
         """The node that was found last."""
         return "{}:{}".format(*self._owner)
 
-    async def connection(self) -> Connection:
-        """A connection to the node that owns the slot now, as the first node says that answers."""
+    async def place(self) -> Mapping[str, Any]:
+        """The node that owns the slot now, as the first node says that answers."""
         reason: Exception = GoneError("no node of the cluster is known")
         for node in list(self._nodes):
             # Who does not answer, or is cut off from the others, is not always the first to be asked.
@@ -131,14 +139,14 @@ class Cluster:
             except (RedisError, OSError) as error:
                 reason = error
             else:
-                return _connection(self._at(self._owner))
+                return self._at(self._owner)
         raise reason
 
     def _at(self, node: tuple[str, int]) -> dict[str, Any]:
         return self._told | {"host": node[0], "port": node[1]}
 
     async def _owner_by(self, node: tuple[str, int]) -> tuple[str, int]:
-        connection = _connection(self._at(node))
+        connection = connect(self._at(node))
         try:
             await connection.send_command("CLUSTER", "SLOTS")
             slots = await connection.read_response()
@@ -189,13 +197,6 @@ def _told(url: str) -> dict[str, Any]:
         told = {"host": "localhost", "port": 6379} | told
     # redis-py would wrap every single read in a timeout of its own, which doubles the time of a burst.
     return told | {"socket_timeout": None, "socket_connect_timeout": _CONNECT_S, "socket_read_size": _READ_BYTES}
-
-
-def _connection(told: Mapping[str, Any]) -> Connection:
-    rest = dict(told)
-    kind = rest.pop("connection_class", Connection)
-    connection: Connection = kind(protocol=2, **rest)
-    return connection
 
 
 def _name(told: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import AskError, ClusterDownError, MasterDownError, ReadOnlyError, RedisError, ResponseError
 
 from core.errors import StoreError
-from daemon.stores.address import Address
+from daemon.stores.address import Address, connect
 
 _ADVICE: Final = {
     "username-password": "set the right user and password in store.url",
@@ -61,7 +61,7 @@ class Wire:
         async with self._turn:
             try:
                 async with asyncio.timeout(self._answer_s):
-                    connection = self._connection = self._connection or await self._address.connection()
+                    connection = self._connection = self._connection or await self._opened()
                     asked = 0
                     for told in commands:
                         await connection.send_packed_command(told, check_health=False)
@@ -99,6 +99,9 @@ class Wire:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect()
+
+    async def _opened(self) -> Connection:
+        return connect(await self._address.place())
 
     async def _leave(self) -> None:
         connection, self._connection = self._connection, None

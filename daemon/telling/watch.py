@@ -10,32 +10,32 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError, RedisError  # noqa: A004 - Redis' own
 
 from core.errors import StoreError, UsageError
 from core.prediction import Message, decode
 from daemon.stores.embedded import socket_in
 from daemon.stores.keys import Keys
-from daemon.telling.log import redact
+from daemon.telling.reading import AWAY, answering, told
 from daemon.telling.watch_view import View
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 _BEHIND: Final = 1_000
 """As many entries in one read mean that we are behind."""
 _BLOCK_MS: Final = 500
 _RATE_S: Final = 10.0
-_RETRY_S: Final = 0.2
 _ANY: Final = "*"
 
 
 class Until(msgspec.Struct, frozen=True):
     """When to stop: after the latest ones, after so many that came while watching, after so many seconds.
 
-    `store_s`: how long the store may be away before the first answer, as while the daemon starts.
+    `store_s`: how long the store may be away, as while the daemon starts, or another server takes over.
     """
 
     once: bool = False
@@ -54,56 +54,45 @@ async def watch(url: str, model: str | None, shard: str, until: Until, view: Vie
 
     Raises: StoreError: Redis does not answer. UsageError: no address, or several models and none chosen.
     """
-    try:
-        client = Redis.from_url(url, protocol=2, socket_timeout=10)
-    except ValueError as error:
-        raise UsageError(f"{redact(url)!r} is not a Redis address; try: --redis redis://127.0.0.1:6379") from error
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(until.seconds):
-                await _answering(client, until.store_s)
-                keys = Keys(model or await _only_model(client, shard, wait=not until.once), shard)
-                await _show(client, keys, until, view)
-    except RedisError as error:
-        raise StoreError(
-            f"no predictions from {redact(url)}: {redact(str(error)).rstrip('.')}; try: is the daemon running? "
-            "its --redis URL is [store] url of its configuration, its --embedded folder [store] directory"
-        ) from error
-    finally:
-        await client.aclose()
+    with told(url), contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(until.seconds):
+            shown = _Shown(until, view)
+            while not shown.enough:
+                async with answering(url, shard, until.store_s) as client:
+                    with contextlib.suppress(*(AWAY if until.store_s else ())):
+                        keys = Keys(model or await _only_model(client, shard, wait=not until.once), shard)
+                        await shown.follow(client, keys)
 
 
-async def _answering(client: "Redis", within_s: float) -> None:
-    """Wait until the store answers. Raises: RedisError: it did not in time."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            await client.ping()
-        except (ConnectionError, BusyLoadingError):
-            if time.monotonic() >= deadline:
-                raise
-            await asyncio.sleep(_RETRY_S)
-        else:
-            return
+class _Shown:
+    """What was shown so far, of one server or of others that took its place."""
 
+    def __init__(self, until: Until, view: View) -> None:
+        self.enough = False
+        self._until = until
+        self._view = view
+        self._newest: dict[str, Message] = {}
+        self._came: deque[tuple[float, int]] = deque()
+        self._total = -1
 
-async def _show(client: "Redis", keys: Keys, until: Until, view: View) -> None:
-    newest: dict[str, Message] = {}
-    came: deque[tuple[float, int]] = deque()
-    total = -1
-    async for messages in follow(client, keys):
-        new = [message for message in messages if _is_new(newest, message)]
-        # What was there before we came counts for nothing.
-        live = len(new) if total >= 0 else 0
-        total = max(total, 0) + live
-        came.append((time.monotonic(), live))
-        while came[0][0] < came[-1][0] - _RATE_S:
-            came.popleft()
-        rate = sum(count for _, count in came) / _RATE_S
-        footer = f"model {keys.model}, {len(newest)} symbols, {rate:.1f} predictions a second"
-        view.show(new, list(newest.values()), time.time_ns() // 1_000_000, footer)
-        if until.once or (until.count is not None and total >= until.count):
-            return
+    async def follow(self, client: "Redis", keys: Keys) -> None:
+        """Show what is there and what comes, until it is enough."""
+        async for messages in follow(client, keys):
+            new = [message for message in messages if _is_new(self._newest, message)]
+            # What was there before we came counts for nothing.
+            live = len(new) if self._total >= 0 else 0
+            self._total = max(self._total, 0) + live
+            footer = f"model {keys.model}, {len(self._newest)} symbols, {self._rate(live):.1f} predictions a second"
+            self._view.show(new, list(self._newest.values()), time.time_ns() // 1_000_000, footer)
+            if self._until.once or (self._until.count is not None and self._total >= self._until.count):
+                self.enough = True
+                return
+
+    def _rate(self, live: int) -> float:
+        self._came.append((time.monotonic(), live))
+        while self._came[0][0] < self._came[-1][0] - _RATE_S:
+            self._came.popleft()
+        return sum(count for _, count in self._came) / _RATE_S
 
 
 def _is_new(newest: dict[str, Message], message: Message) -> bool:

@@ -11,6 +11,7 @@ _STATE = Path("state")
 def watch(
     *,
     redis: Annotated[str, typer.Option(metavar="URL", help="The daemon's Redis: its [store] url.")] = "",
+    config: Annotated[Path | None, typer.Option(metavar="TOML", help="The daemon's settings say where it is.")] = None,
     embedded: Annotated[Path, typer.Option(metavar="DIR", help="The daemon's own store: [store] directory.")] = _STATE,
     model: Annotated[str | None, typer.Option(help="Whose predictions; needed where several publish.")] = None,
     shard: Annotated[str, typer.Option(help="[store] shard of the daemon.")] = "0",
@@ -33,9 +34,12 @@ def watch(
 
     from rich.console import Console  # noqa: PLC0415
 
+    from daemon.config import of_settings  # noqa: PLC0415
     from daemon.telling.watch import Until, address, watch  # noqa: PLC0415
     from daemon.telling.watch_view import LineView, TableView  # noqa: PLC0415
 
+    if config:
+        redis, embedded, shard = of_settings(config, os.environ)
     url = redis or address(embedded)
     until = Until(once, count, seconds, wait)
     console = Console()
