@@ -38,6 +38,18 @@ class Inbox:
 
     async def put_closed(self, arrival: Arrival) -> None:
         """Hand over a closed bar, once there is room."""
+        if self._putting or len(self._closed) >= self.capacity:
+            await self._wait_to_put(arrival)
+        else:
+            self._closed.append(arrival)
+            self._arrived.set()
+        self.closed_bars += 1
+        shown = self._open.get(arrival.bar.symbol) if self._open else None
+        if shown is not None and shown.opened_at_ms <= arrival.bar.opened_at_ms:
+            del self._open[arrival.bar.symbol]
+            self.open_dropped += 1
+
+    async def _wait_to_put(self, arrival: Arrival) -> None:
         self._putting += 1
         try:
             async with self._turn:
@@ -49,11 +61,6 @@ class Inbox:
         finally:
             self._putting -= 1
             self._arrived.set()
-        self.closed_bars += 1
-        shown = self._open.get(arrival.bar.symbol)
-        if shown is not None and shown.opened_at_ms <= arrival.bar.opened_at_ms:
-            del self._open[arrival.bar.symbol]
-            self.open_dropped += 1
 
     def put_open(self, bar: Bar) -> None:
         """Show a bar that is still forming."""

@@ -64,6 +64,7 @@ class Line:
         self._hello_spacing_s = hello_spacing_s
         self._due_s = due_s
         self._subscribed = False
+        self._waits_since_s: float | None = None
 
     async def talk(self) -> str:
         """Open it and read until it fails; returns why."""
@@ -93,6 +94,7 @@ class Line:
         closer = None if grace_s is None else Closer(self._interval, int(grace_s * 1_000), self._feed.carries)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(connection, closer))
+            tasks.create_task(self._watch())
             if closer:
                 tasks.create_task(self._close(closer, grace_s or 0.0))
             if self._due_s is not None:
@@ -125,22 +127,28 @@ class Line:
             await asyncio.sleep(min(ahead_ms / 1_000, _LOOK_S))
 
     async def _read(self, connection: Connection, closer: Closer | None) -> NoReturn:
-        """Raises: LOST: by the venue. FeedError: it went silent, or speaks another dialect."""
+        """Raises: LOST: by the venue. FeedError: it speaks another dialect."""
         clock = asyncio.get_running_loop().time
         refused_in_a_row = 0
-        try:
-            async with asyncio.timeout(None) as silence:
-                while True:
-                    silence.reschedule(clock() + self._feed.silence_s)
-                    frame = await connection.recv(decode=False)
-                    # A full inbox may hold us up: that is not the venue's silence.
-                    silence.reschedule(None)
-                    self.heard_at_s = clock()
-                    refused_in_a_row = 0 if await self._hear(frame, closer) else refused_in_a_row + 1
-                    if refused_in_a_row == _REFUSED_IN_A_ROW:
-                        raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
-        except TimeoutError:
-            raise FeedError(f"{self._feed.name}: nothing came for {self._feed.silence_s} s") from None
+        while True:
+            self._waits_since_s = clock()
+            frame = await connection.recv(decode=False)
+            self._waits_since_s = None
+            self.heard_at_s = clock()
+            refused_in_a_row = 0 if await self._hear(frame, closer) else refused_in_a_row + 1
+            if refused_in_a_row == _REFUSED_IN_A_ROW:
+                raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
+
+    async def _watch(self) -> NoReturn:
+        """Raises: FeedError: it went silent. One look a silence: a timeout set for each frame would cost more than it."""
+        clock, silence_s = asyncio.get_running_loop().time, self._feed.silence_s
+        while True:
+            since_s = self._waits_since_s
+            # A full inbox may hold us up: that is not the venue's silence.
+            left_s = silence_s if since_s is None else since_s + silence_s - clock()
+            if left_s <= 0:
+                raise FeedError(f"{self._feed.name}: nothing came for {silence_s} s")
+            await asyncio.sleep(left_s)
 
     async def _hear(self, frame: bytes, closer: Closer | None) -> bool:
         """Decode a frame and hand its bars on; returns whether it was one."""
