@@ -140,7 +140,7 @@ class Line:
                 raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
 
     async def _watch(self) -> NoReturn:
-        """Raises: FeedError: it went silent. One look a silence: a timeout set for each frame would cost more than it."""
+        """Raises: FeedError: it went silent. A timeout for each frame would cost as much as the frame."""
         clock, silence_s = asyncio.get_running_loop().time, self._feed.silence_s
         while True:
             since_s = self._waits_since_s
