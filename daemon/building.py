@@ -168,7 +168,7 @@ async def build(
         ahead=ahead,
         standing=lambda: watcher.standing,
     )
-    watcher: Watcher = watcher_of(watch, bundle.digest, store, metrics, inbox, stack)
+    watcher: Watcher = watcher_of(watch, bundle.digest, store, metrics, predictor, stack)
     notifier = stack.enter_context(contextlib.closing(Notifier(os.environ)))
     standby = (
         Standby(

@@ -15,7 +15,6 @@ from daemon.clock import wall_ms
 from daemon.config import Config
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
-from daemon.inbox import Inbox
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.challenger import Challenger
 from daemon.predicting.known import Known
@@ -159,9 +158,9 @@ def challengers_of(
 
 
 def watcher_of(
-    watch: Watch, digest: str, store: RedisStore, metrics: Metrics, inbox: Inbox, stack: AsyncExitStack
+    watch: Watch, digest: str, store: RedisStore, metrics: Metrics, predictor: Predictor, stack: AsyncExitStack
 ) -> Watcher:
-    """What folds over the published stream while no bar waits."""
+    """What folds over the published stream while the predictor has nothing to do."""
     record = store.record()
     stack.push_async_callback(record.close)
-    return Watcher(watch, digest, record, metrics, busy=lambda: inbox.depth > 0, clock_s=time.monotonic)
+    return Watcher(watch, digest, record, metrics, busy=lambda: predictor.at_work, clock_s=time.monotonic)

@@ -99,6 +99,11 @@ class Predictor:
         self._full: set[str] = set()
         self._turn = asyncio.Lock()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether bars wait, or are on their way to the store."""
+        return self._inbox.depth > 0 or self._turn.locked()
+
     async def switch(self, pipeline: Pipeline, engine: Engine) -> None:
         """Predict by another model from the next bar on: of the same inputs, outputs and attentions."""
         async with self._turn:

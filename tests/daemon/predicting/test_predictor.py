@@ -262,3 +262,11 @@ async def test_the_time_a_store_was_away_does_not_count_as_waiting_for_a_missing
     await bench.feed(*live(1, NEEDED))
     assert bench.held.overdue(89.0) == frozenset()
     assert bench.held.overdue(90.0) == {"BTCUSDT"}
+
+
+async def test_it_is_at_work_until_the_store_has_what_it_took():
+    bench, seen = Bench(refusals=1), []
+    bench.notebook.store_failed = lambda _: seen.append(bench.predictor.at_work)
+    await bench.feed(*live(1, NEEDED))
+    assert seen == [True]
+    assert not bench.predictor.at_work
