@@ -39,6 +39,7 @@ _BENCHMARKS = {
     "start": "How soon windows are back after a restart. Example: gaze bench start --symbols 1000",
     "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
     "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
+    "same-windows": "Windows live, to the bit. Example: gaze bench same-windows winner_daily --bars bars.parquet",
     "latency": "One bar at a time. Example: gaze bench latency --minutes 4",
     "scale": "Bursts of more and more symbols. Example: gaze bench scale --symbols 10,1000",
     "stages": "Where each microsecond of a burst goes. Example: gaze bench stages --symbols 1024",

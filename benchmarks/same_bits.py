@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ from websockets.asyncio.client import connect
 from benchmarks.commands import PATIENCE_S, Command
 from core import barfile, recordfile
 from core.barfile import BarFile, SymbolBars
+from core.bars import Interval
 from core.bundle import GOLDEN, REFERENCE, Artefact, Input, Manifest, Training, Window, write
 from core.external import External
 from core.features import FeatureSet
@@ -47,6 +48,8 @@ INBOX: Final = 400
 """So few bars wait inside the daemon: then its socket is left unread, and the venue waits."""
 LATE_SHARE: Final = 0.6
 """External records that become known after so many of the rows are written after the kill."""
+
+_LISTED: Final = 20
 
 Rows = npt.NDArray[np.float32]
 Bar = tuple[str, int]
@@ -65,6 +68,8 @@ class Counts(msgspec.Struct, frozen=True):
     doubled: int
     differing: int
     seconds: float
+    first_lost: tuple[Bar, ...]
+    """Some of those, by symbol and opening time."""
 
     @property
     def clean(self) -> bool:
@@ -246,10 +251,33 @@ class Said:
         await self._client.aclose()
 
 
+class Told(Protocol):
+    """A file of bars in a folder with its bundle, and what must come back: Mirror, or that of a recipe."""
+
+    folder: Path
+    bars: BarFile
+    interval: Interval
+    expected: dict[Bar, Rows]
+    names: tuple[str, ...]
+    start_ms: int
+    late_ms: int
+
+    def records(self, *, late: bool) -> None:
+        """Write the external records that are known by `late_ms`, or append the others."""
+
+    def settings(self, listens: dict[str, str]) -> str:
+        """The daemon's."""
+
+
 async def measure(folder: Path, bars: BarFile, file: str, history: int) -> Counts:
     """Serve a file in an empty folder, and hold what was said against what training computes."""
+    return await serve(Mirror(folder, bars, history), file)
+
+
+async def serve(mirror: Told, file: str) -> Counts:
+    """Serve what is told, and hold what was said against what was expected."""
     begun = time.monotonic()
-    mirror = Mirror(folder, bars, history)
+    folder, bars = mirror.folder, mirror.bars
     said = Said(mirror.expected, f"unix://{folder / 'state' / 'redis.sock'}")
     rows = len(mirror.expected)
     # The clock stands until two have subscribed: the daemon and, once that has its history, we ourselves. Within a bar
@@ -286,6 +314,7 @@ async def measure(folder: Path, bars: BarFile, file: str, history: int) -> Count
         said.doubled + said.unknown,
         said.differing,
         time.monotonic() - begun,
+        tuple(sorted(said.left, key=lambda bar: (bar[1], bar[0]))[:_LISTED]),
     )
 
 
@@ -326,6 +355,7 @@ def table(all_counts: Sequence[Counts]) -> str:
         f"{one.lost} | {one.doubled} | {one.differing} | {one.seconds:.0f} |"
         for one in all_counts
     ]
+    lines += [f"lost: {symbol} at {at_ms}" for one in all_counts for symbol, at_ms in one.first_lost]
     rows, values = sum(one.rows for one in all_counts), sum(one.values for one in all_counts)
     differing = sum(one.differing for one in all_counts)
     return "\n".join([*lines, "", f"{rows:,} rows, {values:,} numbers, {differing} differing"])

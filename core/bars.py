@@ -1,6 +1,7 @@
 """A bar, its interval, and the order of its five numbers in an array."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -55,13 +56,56 @@ class Interval(msgspec.Struct, frozen=True):
         return at_ms - (at_ms - self.anchor_ms) % self.ms
 
     def number(self, opened_at_ms: int) -> int:
-        """Count of whole intervals since the anchor: consecutive bars have consecutive numbers."""
+        """Count of whole intervals since the anchor: no two bars have the same."""
         return (opened_at_ms - self.anchor_ms) // self.ms
 
     def numbers(self, opened_at_ms_N: TimeArray) -> TimeArray:
         """The same of many."""
         numbers_N: TimeArray = (opened_at_ms_N - self.anchor_ms) // self.ms
         return numbers_N
+
+    # What follows counts bars, not time: at a venue that closes core.sessions counts otherwise.
+
+    def opens(self, at_ms: int) -> bool:
+        """Whether a bar opens then."""
+        return self.floor(at_ms) == at_ms
+
+    def after(self, at_ms: int, bars: int = 1) -> int:
+        """When the bar so many after this one opens; before it where negative."""
+        return at_ms + bars * self.ms
+
+    def afters(self, at_ms_N: TimeArray, bars: int = 1) -> TimeArray:
+        """The same of many."""
+        times_N: TimeArray = at_ms_N + bars * self.ms
+        return times_N
+
+    def backs(self, opened_at_ms_N: TimeArray, length: int) -> TimeArray:
+        """(N,) -> (N, length): when the consecutive bars open that end with each, oldest first."""
+        times_NL: TimeArray = opened_at_ms_N[:, None] - np.arange(length - 1, -1, -1) * self.ms
+        return times_NL
+
+    def skipped(self, opened_at_ms_N: TimeArray, length: int) -> tuple[TimeArray, TimeArray]:
+        """When the first of the bars that end with each opens, and how many of the clock's are left out before each.
+
+        (N,) and (N, length); (0, 0) where none ever is.
+        """
+        return opened_at_ms_N - (length - 1) * self.ms, np.empty((0, 0), np.int64)
+
+    def places(self, opened_at_ms_N: TimeArray) -> TimeArray:
+        """Count of bars before each: consecutive bars have consecutive places."""
+        return self.numbers(opened_at_ms_N)
+
+    def count(self, from_ms: int, until_ms: int) -> int:
+        """How many bars open from the one to before the other."""
+        return (until_ms - from_ms) // self.ms
+
+    def between(self, from_ms: int, until_ms: int) -> Sequence[int]:
+        """When the bars open that open from the one to before the other."""
+        return range(from_ms, until_ms, self.ms)
+
+    def slots(self, bars: int) -> int:
+        """Places on the clock that any so many consecutive bars lie in."""
+        return bars
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ import hashlib
 import io
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bands import Margin
-from core.errors import BundleError
+from core.bars import Interval
+from core.errors import BundleError, ConfigError
 from core.external import External
 from core.outputs import Attention, Output
+from core.sessions import Sessions, Stretch
 
 SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -146,6 +148,8 @@ class Training(msgspec.Struct, frozen=True):
     rows: dict[str, int]
     external_fingerprint: str = ""
     """Of the external records, where there are any."""
+    sessions: tuple[Stretch, ...] = ()
+    """When the venue's bars open, also years ahead; empty: always."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +178,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Why the states of a window are not carried on to the one a bar longer, where they are not."""
     files: dict[str, str] = {}
     schema: int = SCHEMA
+
+    @property
+    def grid(self) -> Interval:
+        """Which bar follows which: by the clock, or over the venue's nights, weekends and holidays."""
+        interval = Interval.parse(self.interval)
+        return Sessions.of(interval, self.training.sessions) if self.training.sessions else interval
 
     @property
     def graph_outputs(self) -> tuple[str, ...]:
@@ -208,6 +218,19 @@ class Bundle(msgspec.Struct, frozen=True):
     folder: Path
     manifest: Manifest
     digest: str
+
+    def closed_on(self, days: Collection[str]) -> "Bundle":
+        """The same, where its venue is closed on these days too, told as UTC dates.
+
+        Raises: ConfigError: no date, or its venue never closes.
+        """
+        if not days:
+            return self
+        training, grid = self.manifest.training, self.manifest.grid
+        if not isinstance(grid, Sessions):
+            raise ConfigError(f"bundle {self.manifest.name} knows no sessions to leave out; try: data.sessions=true")
+        training = msgspec.structs.replace(training, sessions=grid.without(days).stretches)
+        return msgspec.structs.replace(self, manifest=msgspec.structs.replace(self.manifest, training=training))
 
     def path(self, file: str) -> Path:
         """Where one of its files lies."""

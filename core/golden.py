@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.bars import Interval
 from core.bundle import Manifest
 from core.errors import BundleError
 from core.inputs import Inputs
@@ -30,7 +29,7 @@ def features(manifest: Manifest, arrays: Arrays) -> dict[str, npt.NDArray[np.flo
 
     Raises: BundleError: this gaze computes some feature otherwise than the one that trained.
     """
-    inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+    inputs = Inputs(manifest.inputs, manifest.grid)
     read = (*inputs.markets, *(one for one, _ in inputs.breadths))
     markets = {one.name: arrays[MARKET + one.name] for one in read}
     external = {one.name: arrays[EXTERNAL + one.name] for one in inputs.external}

@@ -28,18 +28,17 @@ class Inputs:
     """
 
     def __init__(self, inputs: Sequence[Input], interval: Interval) -> None:
+        self._interval = interval
         self._own = [(one, _known(one)) for one in inputs if one.source == "symbol"]
         self._markets = [(one, _known(one)) for one in inputs if one.source == "market" and not one.members]
         self.breadths = tuple((one, _breadth(one)) for one in inputs if one.source == "market" and one.members)
         """Markets that are breadth over members; none of `markets`."""
-        self._interval_ms = interval.ms
         self._order = [one.name for one in inputs]
         self._memories = {
-            one.name: RowMemory(known, one.window.length, interval.ms)
+            one.name: RowMemory(known, one.window.length, interval)
             for one, known in self._own
             if one.window.kind == "rolling" and one.parts == 1
         }
-        self._interval = interval
         self.bars_needed = max(one.bars_needed + one.lag for one in inputs)
         """Bars behind each prediction, its own included, where windows are full."""
         self.fewest_bars = max((one.fewest_bars for one, _ in self._own), default=1)
@@ -100,7 +99,7 @@ class Inputs:
         made = {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N, symbols) for one, known in self._own}
         for one, known in self._markets:
             assert markets is not None, "a model of markets is given their bars"
-            before_N = opened_at_ms_N - one.lag * self._interval_ms
+            before_N = self._interval.afters(opened_at_ms_N, -one.lag)
             made[one.name] = self._rows(one, known, markets[one.name], before_N)
         for one, _ in self.breadths:
             assert markets is not None, "a model of breadth is given its rows"
@@ -117,7 +116,7 @@ class Inputs:
         self, one: Input, known: FeatureSet, bars_NL5: BarArray, opened_at_ms_N: TimeArray, count: int
     ) -> npt.NDArray[np.float32]:
         bars_NL5 = bars_NL5[:, -(count + one.lookback - 1) :]
-        opened_at_ms_NL = opened_at_ms_N[:, None] - np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
+        opened_at_ms_NL = self._interval.backs(opened_at_ms_N, bars_NL5.shape[1])
         if one.window.kind == "expanding":
             return _there(one, known, bars_NL5, opened_at_ms_NL, count)
         return known.rows(bars_NL5, count, opened_at_ms_NL).astype(np.float32)
@@ -128,8 +127,7 @@ class Inputs:
         """By input that reads any, (N, T, E): what was known of these symbols at the close of each bar of a window."""
         made = {}
         for one in self.external:
-            back_T = np.arange(one.window.length - 1, -1, -1) * self._interval_ms
-            closed_NT = opened_at_ms_N[:, None] + self._interval_ms - back_T
+            closed_NT = self._interval.backs(opened_at_ms_N, one.window.length) + self._interval.ms
             made[one.name] = records.rows(one.external, symbols, closed_NT).astype(np.float32)
         return made
 
@@ -144,8 +142,7 @@ class Inputs:
         bars_NL5 = bars_NL5[:, -one.bars_needed :]
         if one.parts > 1:
             return self._joined_rows(one, known, bars_NL5, opened_at_ms_N)
-        back_L = np.arange(bars_NL5.shape[1] - 1, -1, -1) * self._interval_ms
-        opened_at_ms_NL = opened_at_ms_N[:, None] - back_L
+        opened_at_ms_NL = self._interval.backs(opened_at_ms_N, bars_NL5.shape[1])
         if symbols and one.window.kind == "rolling":
             return self._memories[one.name].rows(bars_NL5, opened_at_ms_NL, symbols)
         if one.window.kind == "rolling":
@@ -157,9 +154,9 @@ class Inputs:
     ) -> npt.NDArray[np.float32]:
         """Of the longer bars that had closed with the last of these."""
         longer, count = Interval.parse(one.interval), one.window.length + one.lookback - 1
-        closed_N = opened_at_ms_N + self._interval_ms
+        closed_N = opened_at_ms_N + self._interval.ms
         over_N = (closed_N - longer.anchor_ms) % longer.ms
-        first_N = bars_NL5.shape[1] - over_N // self._interval_ms - count * one.parts
+        first_N = bars_NL5.shape[1] - over_N // self._interval.ms - count * one.parts
         place_NL = first_N[:, None] + np.arange(count * one.parts)
         pieces = np.take_along_axis(bars_NL5, place_NL[..., None], axis=1).reshape(-1, one.parts, 5)
         back_M = np.arange(count, 0, -1) * longer.ms

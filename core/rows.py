@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.bars import BarArray, TimeArray
+from core.bars import BarArray, Interval, TimeArray
 from core.features import FeatureSet
 
 Rows = npt.NDArray[np.float32]
@@ -38,10 +38,10 @@ def _follows(bars_NL5, before_SL5, symbols_N, out_N):  # type: ignore[no-untyped
 class RowMemory:
     """Makes the last `count` rows of every window, of one set of features, and remembers them by symbol."""
 
-    def __init__(self, features: FeatureSet, count: int, interval_ms: int) -> None:
+    def __init__(self, features: FeatureSet, count: int, interval: Interval) -> None:
         self._features = features
         self._count = count
-        self._interval_ms = interval_ms
+        self._interval = interval
         self._length = count + features.lookback - 1
         self._numbers: dict[str, int] = {}
         self._opened_at_ms_S = np.full(0, _NONE, np.int64)
@@ -68,9 +68,8 @@ class RowMemory:
         """(N,): whether this window is the remembered one of its symbol and one bar more."""
         same_N = np.empty(len(symbols_N), np.bool_)
         _follows(bars_NL5, self._bars_SL5, symbols_N, same_N)
-        follows_N: npt.NDArray[np.bool_] = same_N & (
-            opened_at_ms_N == self._opened_at_ms_S[symbols_N] + self._interval_ms
-        )
+        before_N = self._opened_at_ms_S[symbols_N]
+        follows_N: npt.NDArray[np.bool_] = same_N & (opened_at_ms_N == self._interval.afters(before_N))
         return follows_N
 
     def _make_room(self, symbols: int) -> None:

@@ -25,11 +25,14 @@ NEVER: Final = -1
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _copy(rows_SC5, opened_at_ms_SC, positions_N, slots_N, firsts_ms_N, step_ms, out_NT5, unbroken_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _copy(rows_SC5, opened_at_ms_SC, positions_N, slots_N, firsts_ms_N, step_ms, skipped_NT, out_NT5, unbroken_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     capacity, length = rows_SC5.shape[1], out_NT5.shape[1]
     for row in range(len(positions_N)):
         position, slot, expected_ms, unbroken = positions_N[row], slots_N[row], firsts_ms_N[row], 0
         for step in range(length):
+            if len(skipped_NT):
+                expected_ms += skipped_NT[row, step] * step_ms
+                slot = (slot + skipped_NT[row, step]) % capacity
             # EMPTY is no opening time, whatever it is compared with.
             there = opened_at_ms_SC[position, slot] == expected_ms and expected_ms != EMPTY
             for column in range(5):
@@ -85,7 +88,7 @@ class Windows:
         position = self.index.get(bar.symbol)
         if position is None:
             return Fate.UNKNOWN
-        if self.interval.floor(bar.opened_at_ms) != bar.opened_at_ms:
+        if not self.interval.opens(bar.opened_at_ms):
             return Fate.OFF_GRID
         if bar.opened_at_ms > (_LATEST_MS if now_ms is None else now_ms):
             return Fate.FUTURE
@@ -100,7 +103,7 @@ class Windows:
         if newest == EMPTY:
             return Fate.FIRST
         if bar.opened_at_ms > newest:
-            return Fate.FRESH if bar.opened_at_ms == newest + self.interval.ms else Fate.EARLY
+            return Fate.FRESH if bar.opened_at_ms == self.interval.after(newest) else Fate.EARLY
         if bar.opened_at_ms <= newest - self.capacity * self.interval.ms:
             return Fate.STALE
         slot = self.slot(bar.opened_at_ms)
@@ -118,7 +121,7 @@ class Windows:
             (positions_N >= 0)
             & np.array([bar.closed for bar in bars], np.bool_)
             & (newest_N != EMPTY)
-            & (opened_N == newest_N + self.interval.ms)
+            & (opened_N == self.interval.afters(newest_N))
             & (opened_N <= (_LATEST_MS if now_ms is None else now_ms))
             & consistent(rows_N5)
         )
@@ -197,11 +200,11 @@ class Windows:
         if newest == EMPTY:
             return None
         first = int(self.opened_at_ms_SC[position][self.opened_at_ms_SC[position] != EMPTY].min())
-        start = max(first, newest - (length - 1) * self.interval.ms)
-        for opened in range(start, newest, self.interval.ms):
+        start = max(first, self.interval.after(newest, 1 - length))
+        for opened in self.interval.between(start, newest):
             if self.opened_at_ms_SC[position, self.slot(opened)] != opened:
                 return opened
-        return newest + self.interval.ms
+        return self.interval.after(newest)
 
     def full(self, symbols: Iterable[str], length: int) -> set[str]:
         """Those of these symbols whose last `length` bars are all there."""
@@ -220,14 +223,15 @@ class Windows:
         """
         rows_NT5 = np.empty((len(positions_N), length, 5))
         unbroken_N = np.empty(len(positions_N), np.int64)
-        first_N = self.interval.numbers(opened_at_ms_N) - (length - 1)
+        firsts_ms_N, skipped_NT = self.interval.skipped(opened_at_ms_N, length)
         _copy(
             self.rows_SC5,
             self.opened_at_ms_SC,
             positions_N,
-            first_N % self.capacity,
-            opened_at_ms_N - (length - 1) * self.interval.ms,
+            self.interval.numbers(firsts_ms_N) % self.capacity,
+            firsts_ms_N,
             self.interval.ms,
+            skipped_NT,
             rows_NT5,
             unbroken_N,
         )
@@ -236,10 +240,8 @@ class Windows:
     def _there(
         self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        numbers_N = (opened_at_ms_N - self.interval.anchor_ms) // self.interval.ms
-        back_T = np.arange(length - 1, -1, -1)
-        slots_NT = (numbers_N[:, None] - back_T) % self.capacity
-        expected_NT = opened_at_ms_N[:, None] - back_T * self.interval.ms
+        expected_NT = self.interval.backs(opened_at_ms_N, length)
+        slots_NT = self.interval.numbers(expected_NT) % self.capacity
         # EMPTY is no opening time, whatever it is compared with.
         there_NT = (self.opened_at_ms_SC[positions_N[:, None], slots_NT] == expected_NT) & (expected_NT != EMPTY)
         return slots_NT, there_NT

@@ -37,7 +37,7 @@ async def serve(
     for name, said in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hung_up)):
         asyncio.get_running_loop().add_signal_handler(name, said.set)
     build_one = partial(build, read=read or (lambda: config), reread=reread)
-    bundle = bundles.read(located(Path(config.bundle.path)))
+    bundle = bundles.read(located(Path(config.bundle.path))).closed_on(config.feed.closed)
     engine, stream = proven(config, bundle)
     while not await _served(config, bundle, engine, stream, stop, started, build_one):
         log.warning("another daemon took over, waiting behind it")

@@ -13,8 +13,9 @@ from typing import Final, NoReturn, Protocol
 
 from core.bars import Interval
 from core.bundle import Bundle, Manifest
-from core.errors import FeedError
+from core.errors import ConfigError, FeedError
 from core.inputs import Inputs
+from core.sessions import Sessions
 from core.windows import Windows
 from daemon.challenging import open_beside
 from daemon.clock import wall_ms
@@ -76,7 +77,7 @@ async def build(
     Raises: ConfigError, BundleError, EngineError: it cannot start. StoreError: no store. FencedError: another leads.
     """
     manifest = bundle.manifest
-    interval = Interval.parse(manifest.interval)
+    interval = manifest.grid
     feeds = [open_feed(one.venue, one.websocket_url or None, one.rest_url or None) for one in config.feed.venues]
     by_feed = [spelled(feed, one.symbols) for feed, one in zip(feeds, config.feed.venues, strict=True)]
     symbols = together(by_feed)
@@ -88,7 +89,7 @@ async def build(
     known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
     pipeline = pipeline_of(config, bundle, engine, watch, known)
     watched = with_markets(symbols, pipeline.markets)
-    windows = Windows(interval, watched, pipeline.bars_needed + SPARE_BARS)
+    windows = Windows(interval, watched, interval.slots(pipeline.bars_needed + SPARE_BARS))
     beside = [open_beside(config, Path(one), manifest, windows, known) for one in config.bundle.challengers]
     status = Status(metrics, about(config, bundle, engine), len(watched))
     # A market that no venue was asked for is the first one's.
@@ -122,7 +123,7 @@ async def build(
     def wanted_from(symbol: str) -> int:
         """What is missing of a known symbol; of a new one the window of its first bar to predict."""
         missing_ms = windows.wanted_from(symbol, windows.capacity)
-        return since_ms[symbol] - (pipeline.bars_needed - 1) * interval.ms if missing_ms is None else missing_ms
+        return interval.after(since_ms[symbol], 1 - pipeline.bars_needed) if missing_ms is None else missing_ms
 
     for source in sources:
         source.join(interval, inbox, wanted_from, metrics, now=time.time, warmup_bars=pipeline.bars_needed + 1)
@@ -243,7 +244,9 @@ async def _last_closed_ms(source: Source, interval: Interval) -> int:
     except FeedError as error:
         now_ms = wall_ms()
         log.warning("the venue's clock cannot be had, ours decides where predictions begin", extra={"why": str(error)})
-    return interval.floor(now_ms) - interval.ms
+    if isinstance(interval, Sessions) and interval.end_ms <= now_ms:
+        raise ConfigError("the bundle's venue has no more sessions; try: gaze train on newer bars, and gaze export")
+    return interval.after(interval.floor(now_ms), -1)
 
 
 class _Follower(Protocol):

@@ -37,7 +37,7 @@ def open_beside(
 
     Raises: ConfigError, BundleError, EngineError: it cannot run here, or not on these bars.
     """
-    bundle = bundles.read(folder)
+    bundle = bundles.read(folder).closed_on(config.feed.closed)
     manifest = bundle.manifest
     engine = open_engine(config.bundle.engine, bundle)
     prove(engine, bundle)

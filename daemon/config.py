@@ -58,6 +58,8 @@ class FeedConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
     """Closed bars that may wait for the predictor; then the sockets are held back."""
     gone: tuple[str, ...] = ()
     """Members of a bundle's breadth that no longer trade: left out, and not waited for."""
+    closed: tuple[str, ...] = ()
+    """Days, as UTC dates, on which the venue of a model trained on sessions is closed, beside its usual weekends."""
     more: tuple[VenueConfig, ...] = ()
     """Further venues, each a table [[feed.more]]; no symbol stands in two."""
 

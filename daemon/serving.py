@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
+
 from core import reference as references
 from core.bundle import REFERENCE, Bundle
 from core.external import Records
@@ -44,8 +46,6 @@ def proven(config: Config, bundle: Bundle) -> tuple[OpenEngine, OpenStream | Non
     stream, why = stream_of(config.bundle.graph, engine, bundle)
     graph = "whole windows at the close" if stream is None else "all but the newest row of a window before its close"
     log.info("how the model is run", extra={"graph": graph, "why": why})
-    if bundle.manifest.recipe.get("data", {}).get("sessions"):
-        log.warning("trained on sessions, but bars are counted by the clock: a venue that closes fills no window")
     return engine, stream
 
 
@@ -120,7 +120,8 @@ def reloader(
         status.now(about(config, bundle, engine))
 
     def load_beside(folder: Path, before: Loaded) -> Loaded:
-        return load(folder, config.bundle.engine, config.bundle.graph, before)
+        loaded = load(folder, config.bundle.engine, config.bundle.graph, before)
+        return msgspec.structs.replace(loaded, bundle=loaded.bundle.closed_on(config.feed.closed))
 
     commands = store.commands()
     stack.push_async_callback(commands.close)

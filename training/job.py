@@ -116,7 +116,7 @@ def conclude(
         made.inputs,
         model.outputs,
         model.attentions,
-        Training(fingerprint, made.symbols, spans, rows, made.external_fingerprint),
+        Training(fingerprint, made.symbols, spans, rows, made.external_fingerprint, made.stretches),
         sum(weights.numel() for weights in model.parameters()),
         max((epoch.number for epoch in history if epoch.best), default=0),
         seconds + sum(epoch.seconds for epoch in history),

@@ -39,8 +39,9 @@ class External(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Data(msgspec.Struct, frozen=True):
     """Which bars, and what is computed of them. No symbols means every symbol of the file but the market.
 
-    `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend. `market`:
-    a symbol of the file that models with a second input read beside every other; at a bar they know it up to
+    `sessions`: bars follow each other where no symbol of the file has one between, as days do over a weekend; the week
+    is carried on for ten years, by UTC, or by the time zone named instead of true, such as "America/New_York".
+    `market`: a symbol of the file that models with a second input read beside every other; at a bar they know it up to
     `market_lag` bars before, so that the order in which bars arrive changes nothing; "breadth" is what all of the
     recipe's symbols do together. `scales`: longer intervals, such as "4h", of which the model reads `scale_length` bars
     each, joined from those of the file and only when whole, with `scale_features`, or `features`. `external`: what is
@@ -51,7 +52,7 @@ class Data(msgspec.Struct, frozen=True):
     interval: str
     features: str
     symbols: tuple[str, ...] = ()
-    sessions: bool = False
+    sessions: bool | str = False
     market: str = ""
     market_features: str = "market_11"
     market_lag: Annotated[int, msgspec.Meta(ge=0)] = 1

@@ -18,7 +18,7 @@ class Closer:
 
     def __init__(self, interval: Interval, grace_ms: int, carries: Interval | None = None) -> None:
         self._interval = interval
-        self._aggregator = None if carries in (None, interval) else Aggregator(interval)
+        self._aggregator = None if carries is None or carries.name == interval.name else Aggregator(interval)
         self._grace_ms = grace_ms
         self._last: dict[str, Bar] = {}
 

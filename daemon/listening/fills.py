@@ -104,7 +104,7 @@ class Fills:
             await self._seam.backfill([bar for bar in bars if bar.opened_at_ms not in had])
             had.update(bar.opened_at_ms for bar in bars)
             gap = self._gaps[symbol]
-            missing = (gap.to_ms - gap.from_ms) // self._interval.ms - len(had)
+            missing = self._interval.count(gap.from_ms, gap.to_ms) - len(had)
             if missing <= 0:
                 break
         return missing

@@ -76,7 +76,7 @@ class Seam:
         self._since = since
         self._watcher = watcher
         self._now = now
-        self._warmup_ms = warmup_bars * interval.ms
+        self._warmup_bars = warmup_bars
         self._workers = workers
         self._backoff = backoff
         # History shows a bar once it has settled: asking before is in vain.
@@ -107,7 +107,7 @@ class Seam:
             since_ms = self._wanted_ms(symbol)
             if since_ms is not None:
                 self._next_ms.setdefault(symbol, since_ms)
-                self._before_ms[symbol] = since_ms - self._interval.ms
+                self._before_ms[symbol] = self._interval.after(since_ms, -1)
 
     async def receive(self, bar: Bar) -> None:
         """Take a bar off a socket."""
@@ -177,17 +177,17 @@ class Seam:
         asked = False
         closed_until_ms = await self._history.closed_until_ms(self._interval)
         since_ms = self._wanted_ms(symbol)
-        at_ms = closed_until_ms - self._warmup_ms if since_ms is None else since_ms - self._interval.ms
+        at_ms = self._warmup_ms(closed_until_ms) if since_ms is None else self._interval.after(since_ms, -1)
         while symbol in self._held and at_ms < closed_until_ms:
             bars = await self._history.bars(symbol, self._interval, at_ms, closed_until_ms)
             asked = True
             if not bars:
                 break
             await self._backfill(self._news(symbol, bars))
-            at_ms = bars[-1].opened_at_ms + self._interval.ms
+            at_ms = self._interval.after(bars[-1].opened_at_ms)
             closed_until_ms = await self._history.closed_until_ms(self._interval)
         # Where even history has nothing, the chase begins here.
-        self._next_ms.setdefault(symbol, closed_until_ms)
+        self._next_ms.setdefault(symbol, self._interval.after(self._interval.after(closed_until_ms, -1)))
         return asked
 
     async def _look_back(self, symbol: str) -> None:
@@ -214,7 +214,7 @@ class Seam:
         self._asked[symbol] = (tries + 1, again_ms)
         try:
             closed_until_ms = await self._history.closed_until_ms(self._interval)
-            from_ms = max(self._next_ms[symbol], closed_until_ms - self._warmup_ms)
+            from_ms = max(self._next_ms[symbol], self._warmup_ms(closed_until_ms))
             bars = await self._history.bars(symbol, self._interval, from_ms, closed_until_ms)
         except FeedError as error:
             self._warn("history cannot be had", symbol=symbol, error=str(error))
@@ -237,6 +237,10 @@ class Seam:
         past_ms = self.venue_now_ms() - self._overdue_ms
         ahead_ms = self._interval.floor(past_ms) + self._interval.ms - past_ms
         return min(ahead_ms / 1_000, self._look_s)
+
+    def _warmup_ms(self, closed_until_ms: int) -> int:
+        """When the first bar opens that a new symbol is given."""
+        return self._interval.after(closed_until_ms, -self._warmup_bars)
 
     def venue_now_ms(self) -> int:
         """The venue's time as last told and counted on; 0 before it was asked."""
@@ -284,10 +288,10 @@ class Seam:
         since_ms = self._since(symbol)
         if since_ms is None or not self._history.confirms:
             return since_ms
-        return min(since_ms - self._interval.ms, self._next_ms.get(symbol, since_ms))
+        return min(self._interval.after(since_ms, -1), self._next_ms.get(symbol, since_ms))
 
     def _count_as_come(self, bar: Bar) -> None:
-        symbol, next_ms = bar.symbol, bar.opened_at_ms + self._interval.ms
+        symbol, next_ms = bar.symbol, self._interval.after(bar.opened_at_ms)
         if symbol in self._symbols and next_ms > self._next_ms.get(symbol, 0):
             self._next_ms[symbol] = next_ms
             self._asked.pop(symbol, None)

@@ -94,7 +94,7 @@ class SocketSource:
             watcher,
             now=now,
             warmup_bars=warmup_bars,
-            live=Origin.LIVE if feed.carries in (None, interval) else Origin.AGGREGATED,
+            live=Origin.LIVE if feed.carries is None or feed.carries.name == interval.name else Origin.AGGREGATED,
         )
         self._fills = Fills(seam, self._history, interval)
         self._listener = Listener(

@@ -27,5 +27,5 @@ def _missing(before: Sequence[Bar], interval: Interval, until_ms: int) -> list[B
     last = before[-1]
     return [
         Untraded(last.symbol, opened_at_ms, last.close, last.close, last.close, last.close, 0.0)
-        for opened_at_ms in range(last.opened_at_ms + interval.ms, until_ms, interval.ms)
+        for opened_at_ms in interval.between(interval.after(last.opened_at_ms), until_ms)
     ]

@@ -151,7 +151,7 @@ class Ahead:
         if states is not self._states:
             return
         same_N = enough_N & (windows.changes_S[positions_N] == looked_N)
-        self._next_ms_S[positions_N[same_N]] = opened_at_ms_N[same_N] + windows.interval.ms
+        self._next_ms_S[positions_N[same_N]] = windows.interval.afters(opened_at_ms_N[same_N])
 
     def _begin(
         self, states: dict[str, Float32s], positions_N: Positions, bars_NL5: BarArray, opened_at_ms_N: TimeArray

@@ -59,11 +59,11 @@ class Behind:
         markets: dict[str, npt.NDArray[np.floating]] = {}
         for one in self._inputs.markets:
             market_N = np.full(len(asked), windows.index[one.symbol], np.int64)
-            before_N = opened_N - one.lag * windows.interval.ms
+            before_N = windows.interval.afters(opened_N, -one.lag)
             markets[one.name], whole_N = windows.gather(market_N, before_N, one.bars_needed)
             ready_N &= whole_N >= one.bars_needed
         for one, known in self._inputs.breadths:
-            before_N = opened_N - one.lag * windows.interval.ms
+            before_N = windows.interval.afters(opened_N, -one.lag)
             markets[one.name], there_N = self._breadth(windows, one, known, before_N)
             ready_N &= there_N
         predicted = [
@@ -100,7 +100,7 @@ class Behind:
         """(N,): which of these later bars have a window of unbroken bars that reaches back to `filler_ms`."""
         positions_N = np.full(len(opened_at_ms), windows.index[symbol], np.int64)
         _, unbroken_N = windows.gather(positions_N, opened_at_ms, self._inputs.bars_needed)
-        back_N = (opened_at_ms - filler_ms) // windows.interval.ms
+        back_N = windows.interval.places(opened_at_ms) - windows.interval.places(np.array(filler_ms))
         return self._inputs.enough(unbroken_N) & (back_N < unbroken_N)
 
     def _hold_flat(

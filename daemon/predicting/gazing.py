@@ -3,13 +3,13 @@
 import numpy as np
 
 from core import attention
-from core.bars import TimeArray
+from core.bars import Interval, TimeArray
 from core.drift.statistics import travels
 from core.prediction import Gaze, Step
 from daemon.ports import Float32s
 
 
-def gazes(weights: Float32s, opened_N: TimeArray, top: int, interval_ms: int, lag: int) -> list[Gaze]:
+def gazes(weights: Float32s, opened_N: TimeArray, top: int, interval: Interval, lag: int) -> list[Gaze]:
     """(N, ..., T) -> one look for each prediction. `opened_N`: of its bar; `lag`: how many bars before it T ends."""
     profile_NT = attention.profile(weights)
     steps = profile_NT.shape[-1]
@@ -19,7 +19,8 @@ def gazes(weights: Float32s, opened_N: TimeArray, top: int, interval_ms: int, la
     top_NK = attention.top_steps(profile_NT, top)
     heaviest_NK = np.take_along_axis(profile_NT, top_NK, axis=1).tolist()
     ago_NK = steps - 1 - top_NK
-    ago, opened = ago_NK.tolist(), (opened_N[:, np.newaxis] - (ago_NK + lag) * interval_ms).tolist()
+    opened_NT = interval.backs(opened_N, steps + lag)
+    ago, opened = ago_NK.tolist(), np.take_along_axis(opened_NT, top_NK, axis=1).tolist()
     sent = np.ascontiguousarray(travels(weights), "<f4")
     return [
         Gaze(

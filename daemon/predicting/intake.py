@@ -76,14 +76,14 @@ class Intake:
 
     def _unsaid(self, filler: Arrival, symbol: str, after: int) -> list[Stored]:
         """Bars of a symbol, from so many after this one, that went unpredicted."""
-        from_ms = filler.bar.opened_at_ms + after * self._windows.interval.ms
+        from_ms = self._windows.interval.after(filler.bar.opened_at_ms, after)
         waiting = [_late(bar, filler, revision) for bar, revision in self._windows.unpublished(symbol, from_ms)]
         return [one for one in waiting if _key(one) not in self._said]
 
     def _said_broken(self, filler: Arrival) -> list[Stored]:
         """Revisions of later bars that were predicted from a window without this one, and have it unbroken now."""
         symbol, filler_ms = filler.bar.symbol, filler.bar.opened_at_ms
-        until_ms = filler_ms + self._inputs.bars_needed * self._windows.interval.ms
+        until_ms = self._windows.interval.after(filler_ms, self._inputs.bars_needed)
         said = [
             bar
             for bar, revision, published in self._windows.between(symbol, filler_ms + 1, until_ms)
@@ -104,7 +104,7 @@ class Intake:
                 continue
             if not self._windows.full([market.symbol], market.bars_needed):
                 continue
-            first_ms = arrival.bar.opened_at_ms + market.lag * self._windows.interval.ms
+            first_ms = self._windows.interval.after(arrival.bar.opened_at_ms, market.lag)
             for symbol in self._windows.with_unpublished(first_ms):
                 healed += self._unsaid(arrival, symbol, market.lag)
         return healed
@@ -113,8 +113,8 @@ class Intake:
         """Bars that waited for the last member of a breadth, now that all have come further than this."""
         if self._behind.complete_ms(self._windows) <= complete_ms:
             return []
-        lag_ms = min(one.lag for one, _ in self._inputs.breadths) * self._windows.interval.ms
-        from_ms = complete_ms + lag_ms + 1
+        lag = min(one.lag for one, _ in self._inputs.breadths)
+        from_ms = self._windows.interval.after(complete_ms, lag) + 1
         waiting = [
             _late(bar, arrival, revision)
             for symbol in self._windows.with_unpublished(from_ms)

@@ -119,8 +119,9 @@ class Parity:
 
     def _is_within(self, windows: Windows, symbol: str, opened_at_ms: int) -> bool:
         """Whether later bars have not yet taken the place of the first behind this window."""
-        behind = (int(windows.newest_ms_S[windows.index[symbol]]) - opened_at_ms) // windows.interval.ms
-        return behind + self._bars_needed <= windows.capacity
+        first_ms = windows.interval.after(opened_at_ms, 1 - self._bars_needed)
+        behind_ms = int(windows.newest_ms_S[windows.index[symbol]]) - first_ms
+        return behind_ms // windows.interval.ms < windows.capacity
 
     def _compare(self, kept: Windows, sample: Sample) -> tuple[int, dict[str, int]]:
         """How many rows were compared, and of each input how many differ. Runs in a thread."""
@@ -162,8 +163,8 @@ class Parity:
         return bars_L5
 
     def _revisions(self, windows: Windows, symbol: str, opened_at_ms: int) -> dict[int, int]:
-        position, step = windows.index[symbol], windows.interval.ms
-        first_ms = opened_at_ms - (self._bars_needed - 1) * step
+        position = windows.index[symbol]
+        first_ms = windows.interval.after(opened_at_ms, 1 - self._bars_needed)
         opened_C = windows.opened_at_ms_SC[position]
         wanted_C = (opened_C >= first_ms) & (opened_C <= opened_at_ms)
         return dict(zip(opened_C[wanted_C].tolist(), windows.revision_SC[position][wanted_C].tolist(), strict=True))
@@ -175,7 +176,7 @@ def _history(windows: Windows, until_ms: int) -> tuple[BarArray, TimeArray]:
     slots = np.flatnonzero((opened_C != EMPTY) & (opened_C <= until_ms))
     slots = slots[np.argsort(opened_C[slots])]
     opened_T = opened_C[slots]
-    expected_T = until_ms - np.arange(len(slots) - 1, -1, -1) * windows.interval.ms
+    expected_T = windows.interval.backs(np.array([until_ms]), len(slots))[0]
     first = int(np.flatnonzero(opened_T != expected_T).max(initial=-1)) + 1
     return windows.rows_SC5[0, slots[first:]], opened_T[first:]
 

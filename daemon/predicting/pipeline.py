@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.bands import Band, bands
-from core.bars import Arrival, Interval, Origin, TimeArray
+from core.bars import Arrival, Origin, TimeArray
 from core.bundle import Manifest
 from core.drift.statistics import openness
 from core.external import Records
@@ -60,7 +60,8 @@ class Batch(msgspec.Struct, frozen=True):
     def parts(self, rows: int) -> list["Batch"]:
         """The same in batches of at most so many predictions, each of newest rows or of whole windows alone.
 
-        Bars that are only to be kept go with the first.
+        Bars that are only to be kept go with the bar before them, or with the first: a store that has a later bar of a
+        symbol in a slot of its ring takes an earlier one for outdated, and publishes nothing of it.
         """
         ahead = len(self.ahead)
         if len(self.predicted) <= rows and ahead in (0, len(self.predicted)):
@@ -69,8 +70,11 @@ class Batch(msgspec.Struct, frozen=True):
         ends = [*firsts[1:], len(self.predicted)]
         part_of = {_key(one): part for part in range(len(firsts)) for one in self.predicted[firsts[part] : ends[part]]}
         stored: list[list[Stored]] = [[] for _ in firsts]
+        reached: dict[str, int] = {}
         for one in self.stored:
-            stored[part_of.get(_key(one), 0)].append(one)
+            symbol = one.arrival.bar.symbol
+            reached[symbol] = part_of.get(_key(one), reached.get(symbol, 0))
+            stored[reached[symbol]].append(one)
         return [
             Batch(
                 tuple(kept),
@@ -118,10 +122,10 @@ class Pipeline:
         self._engine = engine
         self._records = records
         self._digest = digest
-        self._interval_ms = Interval.parse(manifest.interval).ms
+        self._interval = manifest.grid
         self._publish_late = publish_late
         self._top = top
-        self._inputs = Inputs(manifest.inputs, Interval.parse(manifest.interval))
+        self._inputs = Inputs(manifest.inputs, self._interval)
         self._behind = Behind(self._inputs, fill=fill, gone=gone)
         self._market_lag = max((one.lag for one in manifest.inputs), default=0)
         self.bars_needed = self._inputs.bars_needed
@@ -212,7 +216,7 @@ class Pipeline:
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
         looks = {
-            one.name: gazes(outputs[one.name], opened_N, self._top, self._interval_ms, self._lag(one))
+            one.name: gazes(outputs[one.name], opened_N, self._top, self._interval, self._lag(one))
             for one in self._manifest.looks
             if outputs
         }
@@ -274,7 +278,7 @@ class Pipeline:
             symbol=bar.symbol,
             interval=manifest.interval,
             opened_at_ms=bar.opened_at_ms,
-            closed_at_ms=bar.opened_at_ms + self._interval_ms,
+            closed_at_ms=bar.opened_at_ms + self._interval.ms,
             revision=one.revision,
             close=bar.close,
             outputs=outputs,

@@ -178,21 +178,21 @@ class Predictor:
 
     def _hold(self, admission: Admission) -> None:
         self._held.hold(admission.early, self._clock_s())
-        step = self._windows.interval.ms
         for arrival in admission.early:
-            wanted = int(self._windows.newest_ms_S[self._windows.index[arrival.bar.symbol]]) + step
+            wanted = self._wanted_ms(arrival.bar.symbol)
             if wanted < arrival.bar.opened_at_ms:
                 self._request_fill(arrival.bar.symbol, wanted, arrival.bar.opened_at_ms)
 
     def _followers(self) -> list[Arrival]:
         """Held bars whose predecessor has come meanwhile."""
-        step = self._windows.interval.ms
         ready = [
-            symbol
-            for symbol in self._held.symbols()
-            if (self._held.first_ms(symbol) or 0) <= self._windows.newest_ms_S[self._windows.index[symbol]] + step
+            symbol for symbol in self._held.symbols() if (self._held.first_ms(symbol) or 0) <= self._wanted_ms(symbol)
         ]
         return self._held.release(ready)
+
+    def _wanted_ms(self, symbol: str) -> int:
+        """When the bar opens that comes next."""
+        return self._windows.interval.after(int(self._windows.newest_ms_S[self._windows.index[symbol]]))
 
     async def _predict(
         self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from core import bundle as bundles
-from core.bars import Interval
 from core.bundle import Manifest
 from core.errors import DataError
 from core.external import Records
@@ -73,8 +72,8 @@ def replayed(
     Raises: BundleError, EngineError: the model cannot run here. DataError: the file has no window of these bars, or
     nothing was recorded. StoreError, UsageError: the recorded stream cannot be had.
     """
-    bundle = bundles.read(Path(config.bundle.path))
-    manifest, interval = bundle.manifest, Interval.parse(bundle.manifest.interval)
+    bundle = bundles.read(Path(config.bundle.path)).closed_on(config.feed.closed)
+    manifest, interval = bundle.manifest, bundle.manifest.grid
     recorded = None
     if compare:
         recorded = asyncio.run(read(compare, Keys(manifest.name, config.store.shard), bundle.digest))

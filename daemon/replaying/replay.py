@@ -43,12 +43,12 @@ class Replay:
     def run(self, stream: BarStream, span: Span) -> Iterator[list[Prediction]]:
         """Every prediction of the span, in the order of time. The engine works while the next bars are prepared."""
         watched = with_markets(span.symbols, self._pipeline.markets)
-        windows = Windows(self._interval, watched, self._pipeline.bars_needed + _SPARE_BARS)
+        windows = Windows(self._interval, watched, self._interval.slots(self._pipeline.bars_needed + _SPARE_BARS))
         since_ms = dict.fromkeys(watched, NEVER_MS) | dict.fromkeys(span.symbols, span.from_ms)
-        warmup_ms = (self._pipeline.bars_needed - 1) * self._interval.ms
+        first_ms = self._interval.after(span.from_ms, 1 - self._pipeline.bars_needed)
         ahead: tuple[Batch, Future[dict[str, Float32s]]] | None = None
         with ThreadPoolExecutor(1, "engine") as thread:
-            for bars in stream.bars(span.from_ms - warmup_ms, span.to_ms, _BARS_TOGETHER):
+            for bars in stream.bars(first_ms, span.to_ms, _BARS_TOGETHER):
                 batch = self._prepare(windows, bars, since_ms)
                 running = thread.submit(self._infer, batch)
                 if ahead:

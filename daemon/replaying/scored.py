@@ -13,7 +13,6 @@ import numpy as np
 from core import bundle as bundles
 from core import reference as references
 from core import scoring
-from core.bars import Interval
 from core.bundle import REFERENCE, Bundle
 from core.drift.monitor import Moved
 from core.errors import DataError
@@ -184,7 +183,7 @@ def _changes(watch: Watch) -> tuple[Change, ...]:
 def _duel(champion: Watch, challenger: Watch, output: str) -> Duel:
     manifest = challenger.manifest
     horizon = next(one.horizon for one in manifest.outputs if one.name == output)
-    interval_ms = Interval.parse(manifest.interval).ms
+    interval = manifest.grid
     ours, theirs = champion.losses.get(output, {}), challenger.losses[output]
     both = sorted(ours.keys() & theirs.keys())
     bet, differences = Bet(), []
@@ -192,7 +191,7 @@ def _duel(champion: Watch, challenger: Watch, output: str) -> Duel:
         difference = scoring.better(ours[opened_at_ms], theirs[opened_at_ms])
         differences.append(difference)
         # Labels that overlap are no independent witnesses: every h-th close, of one residue class.
-        if not opened_at_ms // interval_ms % horizon:
+        if not interval.count(0, opened_at_ms) % horizon:
             bet.take(difference)
     mean = float(np.mean(differences)) if differences else 0.0
     return Duel(output, len(both), bet.count, mean, math.exp(bet.log_capital))

@@ -167,7 +167,7 @@ class RedisStore:
         for position, published_ms in enumerate(newest_ms, first):
             if published_ms > windows.newest_ms_S[position]:
                 ring.restore(windows, position, [None])
-                pairs += (windows.symbols[position], published_ms + self._interval.ms)
+                pairs += (windows.symbols[position], self._interval.after(published_ms))
         return pairs
 
     async def follow(self, symbols: Sequence[str], from_ms: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from core.bars import Interval
 from core.outputs import Kind, Output
 from core.scoring import USUAL_BARS, Course, Floats
 from daemon.watching.closes import Close
@@ -47,9 +48,9 @@ class Matured(msgspec.Struct, frozen=True):
 class Outcomes:
     """Keeps as many closes as the outputs need."""
 
-    def __init__(self, outputs: Sequence[Output], interval_ms: int) -> None:
+    def __init__(self, outputs: Sequence[Output], interval: Interval) -> None:
         self._outputs = tuple(outputs)
-        self._interval_ms = interval_ms
+        self._interval = interval
         horizons = [one.horizon for one in outputs]
         trends = [one.horizon + USUAL_BARS for one in outputs if one.kind is Kind.TREND]
         self._reach = max([*(2 * horizon for horizon in horizons), *trends], default=0)
@@ -61,7 +62,7 @@ class Outcomes:
         """Keep a close, and no longer what is too old to matter."""
         self.closes[close.opened_at_ms] = _kept(self._outputs, close)
         for opened_at_ms in list(self.closes):
-            bars = (close.opened_at_ms - opened_at_ms) // self._interval_ms
+            bars = self._interval.count(opened_at_ms, close.opened_at_ms)
             if bars > self._reach:
                 del self.closes[opened_at_ms]
             elif bars > self._said and self.closes[opened_at_ms].said:
@@ -70,7 +71,7 @@ class Outcomes:
     def matured(self, output: Output, opened_at_ms: int) -> Matured | None:
         """What matured with this close; None where nobody was there then who is there now."""
         now = self.closes[opened_at_ms]
-        then_ms = opened_at_ms - output.horizon * self._interval_ms
+        then_ms = self._interval.after(opened_at_ms, -output.horizon)
         then = self.closes.get(then_ms)
         if then is None:
             return None
@@ -85,7 +86,7 @@ class Outcomes:
             Course(
                 then.close[which_N],
                 now.close[_places(now, symbols)],
-                self._prices(symbols, then_ms - output.horizon * self._interval_ms),
+                self._prices(symbols, self._interval.after(then_ms, -output.horizon)),
                 self._highest(symbols, then_ms, output.horizon) if output.kind is Kind.PROBABILITY else _none(symbols),
                 self._usual(symbols, then_ms) if output.kind is Kind.TREND else _none(symbols),
             ),
@@ -102,13 +103,13 @@ class Outcomes:
 
     def _highest(self, symbols: tuple[str, ...], then_ms: int, horizon: int) -> Floats:
         between = [
-            self._prices(symbols, then_ms + bars * self._interval_ms, high=True) for bars in range(1, horizon + 1)
+            self._prices(symbols, self._interval.after(then_ms, bars), high=True) for bars in range(1, horizon + 1)
         ]
         return np.asarray(np.max(between, axis=0))
 
     def _usual(self, symbols: tuple[str, ...], then_ms: int) -> Floats:
         """(N,): deviation of the last returns of one bar up to then, as training has it."""
-        prices = [self._prices(symbols, then_ms - bars * self._interval_ms) for bars in range(USUAL_BARS, -1, -1)]
+        prices = [self._prices(symbols, self._interval.after(then_ms, -bars)) for bars in range(USUAL_BARS, -1, -1)]
         return np.asarray(np.diff(np.log(prices), axis=0).std(axis=0))
 
 

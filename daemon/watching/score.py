@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from core import bands, scoring
 from core.bands import Margin
+from core.bars import Interval
 from core.outputs import Output
 from core.scoring import Floats, Outcome
 from core.sequential import Bet, Mean
@@ -78,10 +79,10 @@ class Record(msgspec.Struct):
 class Score:
     """The score of one bundle; `margins` are those it was exported with."""
 
-    def __init__(self, outputs: Sequence[Output], margins: Sequence[Margin], interval_ms: int) -> None:
+    def __init__(self, outputs: Sequence[Output], margins: Sequence[Margin], interval: Interval) -> None:
         self._outputs = tuple(outputs)
-        self._interval_ms = interval_ms
-        self._outcomes = Outcomes(outputs, interval_ms)
+        self._interval = interval
+        self._outcomes = Outcomes(outputs, interval)
         self.records: dict[str, Record] = {
             one.name: Record(
                 margins=[Adapted(of.coverage, of.value, Average()) for of in margins if of.output == one.name]
@@ -143,7 +144,7 @@ class Score:
         record.closes += 1
         for margin in record.margins:
             _adapt(margin, output, outcome)
-        if opened_at_ms // self._interval_ms % output.horizon:
+        if self._interval.count(0, opened_at_ms) % output.horizon:
             return
         for name, value in told.items():
             record.means.setdefault(name, Mean(*scoring.bounds(name))).take(value)

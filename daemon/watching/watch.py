@@ -38,19 +38,19 @@ class Watch:
         rate: float | None = None,
         profiles: Mapping[str, Profile] | None = None,
     ) -> None:
-        interval_ms = Interval.parse(manifest.interval).ms
+        interval = manifest.grid
         self.manifest = manifest
         self.drift: Drift | None = None
         self.why_not = "the bundle has no reference to watch drift by"
         if reference is not None:
             try:
-                self.drift = Drift(manifest, reference, rate, interval_ms)
+                self.drift = Drift(manifest, reference, rate, interval.ms)
                 self.why_not = ""
             except ConfigError as error:
                 if rate is not None:
                     raise
                 self.why_not = str(error)
-        self.score = Score(manifest.outputs, manifest.margins, interval_ms)
+        self.score = Score(manifest.outputs, manifest.margins, interval)
         self.profiles = {name: RunningProfile(profile_T) for name, profile_T in (profiles or {}).items()}
         self.closes = 0
         self.settled_ms = -1
@@ -59,7 +59,7 @@ class Watch:
         """By output, the loss at each close whose predictions have matured."""
         self._told_ms = -1
         self._made_of = (reference, rate, profiles)
-        self._gathered = Closes(interval_ms)
+        self._gathered = Closes(interval.ms)
 
     @property
     def late(self) -> int:

@@ -50,7 +50,7 @@ NAMES = ["A", "B", "C"]
 
 
 def test_a_bar_that_follows_costs_one_row(counting: Counting):
-    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR.ms)
+    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR)
     for turn in range(3):
         window = bars[:, turn : turn + LENGTH]
         assert memory.rows(window, times(turn), NAMES).tobytes() == made_anew(window)
@@ -58,7 +58,7 @@ def test_a_bar_that_follows_costs_one_row(counting: Counting):
 
 
 def test_a_bar_that_was_revised_costs_its_window_again(counting: Counting):
-    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR.ms)
+    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR)
     memory.rows(bars[:, :LENGTH], times(0), NAMES)
     counting.made = 0
     bars[1, 10, 3] += 1e-9
@@ -67,7 +67,7 @@ def test_a_bar_that_was_revised_costs_its_window_again(counting: Counting):
 
 
 def test_bars_of_other_times_are_no_followers_though_their_numbers_are_the_same(counting: Counting):
-    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR.ms)
+    bars, memory = some_bars(), RowMemory(counting, COUNT, HOUR)
     memory.rows(bars[:, :LENGTH], times(0), NAMES)
     counting.made = 0
     memory.rows(bars[:, 1 : LENGTH + 1], times(2), NAMES)
@@ -79,7 +79,7 @@ def test_bars_of_other_times_are_no_followers_though_their_numbers_are_the_same(
 def test_remembered_rows_have_the_bits_of_rows_made_anew_whatever_came_before(
     asked: list[tuple[list[int], int, bool]],
 ):
-    bars, memory = some_bars(), RowMemory(FEATURES, COUNT, HOUR.ms)
+    bars, memory = some_bars(), RowMemory(FEATURES, COUNT, HOUR)
     for symbols, last, revise in asked:
         chosen = np.array(symbols, np.int64)
         if revise:

@@ -15,6 +15,7 @@ from core.bundle import Input, Window
 from core.external import External
 from core.features import FeatureSet
 from core.outputs import Output
+from core.sessions import Sessions, Stretch
 from training import recipe
 from training.data.market import Market
 from training.data.scales import Scale
@@ -64,6 +65,11 @@ class Panel(msgspec.Struct, frozen=True):
     def bars_needed(self) -> int:
         """Bars a window is made of: its rows and what the first of them looks back on."""
         return self.length + self.features.lookback - 1
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """When its venue's bars open, as a bundle tells it; empty: always."""
+        return self.interval.stretches if isinstance(self.interval, Sessions) else ()
 
     @property
     def memory(self) -> int:

@@ -14,6 +14,7 @@ from core.bars import Interval
 from core.breadth import BREADTH, Breadth
 from core.errors import ConfigError, DataError
 from core.features import SETS, FeatureSet
+from core.sessions import Sessions
 from training import recipe
 from training.data import labels
 from training.data.beside import Beside
@@ -21,6 +22,7 @@ from training.data.dataset import Panel
 from training.data.events import bursts
 from training.data.market import Market
 from training.data.scales import Scale
+from training.data.sessions import sessions
 from training.data.stretches import Grid, Rows
 from training.data.volatility import BARS, volatility
 from training.recipe import Recipe
@@ -40,7 +42,10 @@ def panel(file: BarFile, told: Recipe) -> Panel:
     _check_interval(parts, interval)
     features = features_named(told.data.features)
     outputs = labels.outputs(told.label)
-    grid = Grid.of(interval, list(file.symbols.values()), sessions=told.data.sessions)
+    interval = sessions(interval, list(file.symbols.values()), told=told.data.sessions)
+    if told.data.scales and isinstance(interval, Sessions):
+        raise ConfigError("longer bars over a venue's nights are not joined; try: --set data.scales=[]")
+    grid = Grid(interval)
     runs = [grid.unbroken(part) for part in parts]
     before_R = np.concatenate([before for before, _ in runs])
     targets = [labels.targets(part.rows, told.label) for part in parts]

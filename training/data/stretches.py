@@ -1,7 +1,5 @@
 """Unbroken stretches of bars: what windows and labels may span, and what the number of a bar is. T bars, R rows."""
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -13,40 +11,25 @@ Rows = npt.NDArray[np.int64]
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Gives consecutive bars consecutive numbers.
-
-    `sessions`: the times there are; a weekend or a holiday is no gap then.
-    """
+    """Gives consecutive bars consecutive numbers: those of the clock, or of a venue's sessions."""
 
     interval: Interval
-    sessions: TimeArray | None = None
-
-    @classmethod
-    def of(cls, interval: Interval, parts: Sequence[SymbolBars], *, sessions: bool) -> "Grid":
-        """The grid of some symbols' bars: every interval of the clock, or every time at which any of them has a bar."""
-        return cls(interval, np.unique(np.concatenate([part.opened_at_ms for part in parts])) if sessions else None)
 
     def numbers(self, opened_at_ms_T: TimeArray) -> Rows:
         """(T,) -> (T,)."""
-        if self.sessions is None:
-            return (opened_at_ms_T - self.interval.anchor_ms) // self.interval.ms
-        return np.searchsorted(self.sessions, opened_at_ms_T)
+        return self.interval.places(opened_at_ms_T)
 
     def unbroken(self, part: SymbolBars) -> tuple[Rows, Rows]:
         """(T,) and (T,): consecutive good bars that end at each bar, itself included, and those that follow it."""
         good_T = _consistent(part.rows)
         joined_T = np.zeros(len(good_T), bool)
-        joined_T[1:] = good_T[1:] & good_T[:-1] & self._next(part.opened_at_ms)
+        next_T = self.interval.afters(part.opened_at_ms[:-1]) == part.opened_at_ms[1:]
+        joined_T[1:] = good_T[1:] & good_T[:-1] & next_T
         position_T = np.arange(len(good_T))
         start_T = np.maximum.accumulate(np.where(joined_T, 0, position_T))
         last_T = np.where(np.append(joined_T[1:], False), len(good_T), position_T)
         last_T = np.minimum.accumulate(last_T[::-1])[::-1]
         return np.where(good_T, position_T - start_T + 1, 0), last_T - position_T
-
-    def _next(self, opened_at_ms_T: TimeArray) -> npt.NDArray[np.bool_]:
-        if self.sessions is None:
-            return np.asarray(np.diff(opened_at_ms_T) == self.interval.ms)
-        return np.asarray(np.diff(self.numbers(opened_at_ms_T)) == 1)
 
 
 def _consistent(bars_T5: BarArray) -> npt.NDArray[np.bool_]:

@@ -43,7 +43,7 @@ def untrained(family: str, file: BarFile) -> Subject:
     loop.set_up(model, parts)
     model.eval()
     spans = {"train": parts.train.span, "validation": parts.validation.span, "test": parts.test.span}
-    known = Training(file.fingerprint, made.symbols, spans, {})
+    known = Training(file.fingerprint, made.symbols, spans, {}, sessions=made.stretches)
     return Subject(
         Path(f"untrained {family}"),
         "untrained",

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
@@ -222,3 +224,13 @@ def test_what_is_late_is_not_finished_where_late_ones_are_skipped():
     for bar in bars(1, NEEDED):
         mirror.put(bar)
     assert not a_pipeline(publish_late=False).unfinished(mirror, ["BTCUSDT"], {}, VENUES, now_ms=0).stored
+
+
+def test_parts_keep_each_symbols_bars_in_the_order_of_time_also_those_that_go_unpredicted():
+    """A ring in the store has but one place for bars that are its capacity apart: the earlier must come there first."""
+    came = [*arrivals(1, NEEDED + 5), *arrivals(NEEDED + 7, NEEDED + 20)]
+    batch = a_pipeline().prepare(windows(), came, {}, broken={"BTCUSDT"}).batch
+    assert numbers(batch) == list(range(NEEDED, NEEDED + 6))
+    kept = [[one.arrival.bar.opened_at_ms // HOUR.ms for one in part.stored] for part in batch.parts(2)]
+    assert len(kept) == 3
+    assert list(itertools.chain(*kept)) == [arrival.bar.opened_at_ms // HOUR.ms for arrival in came]

@@ -47,7 +47,7 @@ def the_close(at: int, market: Sequence[SymbolBars], outputs: Sequence[Output]) 
 def test_every_label_of_training_comes_out_live_as_it_does_there(market: list[SymbolBars]):
     outputs = labels.outputs(ASKED)
     expected = [labels.targets(of.rows, ASKED) for of in market]
-    outcomes = Outcomes(outputs, HOUR.ms)
+    outcomes = Outcomes(outputs, HOUR)
     compared = dict.fromkeys((one.name for one in outputs), 0)
     for at in range(BARS):
         outcomes.keep(the_close(at, market, outputs))
@@ -65,7 +65,7 @@ def test_every_label_of_training_comes_out_live_as_it_does_there(market: list[Sy
 
 def test_an_event_of_prices_that_were_not_told_is_not_known(market: list[SymbolBars]):
     winner = Output(Kind.PROBABILITY, 1, edges=(0.01,))
-    outcomes = Outcomes([winner], HOUR.ms)
+    outcomes = Outcomes([winner], HOUR)
     for at in range(2):
         close = the_close(at, market, [winner])
         before = tuple(msgspec.structs.replace(one, high=None) for one in close.predictions)
@@ -79,7 +79,7 @@ def test_an_event_of_prices_that_were_not_told_is_not_known(market: list[SymbolB
 
 def test_a_symbol_that_came_later_is_no_outcome_of_what_nobody_said(market: list[SymbolBars]):
     output = Output(Kind.RETURN, 1)
-    outcomes = Outcomes([output], HOUR.ms)
+    outcomes = Outcomes([output], HOUR)
     outcomes.keep(the_close(0, market[:2], [output]))
     outcomes.keep(the_close(1, market[::-1], [output]))
     matured = outcomes.matured(output, int(market[0].opened_at_ms[1]))
@@ -92,7 +92,7 @@ def test_a_symbol_that_came_later_is_no_outcome_of_what_nobody_said(market: list
 
 def test_no_more_closes_are_kept_than_outcomes_need(market: list[SymbolBars]):
     output = Output(Kind.RETURN, 3)
-    outcomes = Outcomes([output], HOUR.ms)
+    outcomes = Outcomes([output], HOUR)
     for at in range(20):
         outcomes.keep(the_close(at, market, [output]))
     assert len(outcomes.closes) == 2 * 3 + 1

@@ -33,7 +33,7 @@ def a_market(closes: int, seed: int = 1) -> np.ndarray:
 def scored(output: Output, foresight: float, closes: int = 400, margins: tuple[Margin, ...] = (), **changes: object):
     """A score of forecasts that know this share of what comes."""
     prices = np.log(a_market(closes + output.horizon))
-    score = Score([output], margins, HOUR.ms)
+    score = Score([output], margins, HOUR)
     chance = np.random.default_rng(2)
     for number in range(closes):
         coming = prices[number + output.horizon] - prices[number]
@@ -48,7 +48,7 @@ RETURN = Output(Kind.RETURN, 1)
 
 
 def test_a_forecast_is_scored_by_what_came_when_its_horizon_is_over():
-    score = Score([RETURN], (), HOUR.ms)
+    score = Score([RETURN], (), HOUR)
     rising, falling = np.full(6, 0.02), np.full(6, -0.01)
     assert score.take(a_close(1, np.full(6, 100.0), rising, "return_1")) == {}
     losses = score.take(a_close(2, np.full(6, 110.0), falling, "return_1"))
