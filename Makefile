@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-live test test-slow test-servers check docs format clean
+.PHONY: help demo demo-live test test-slow shake test-servers check docs format clean
 
 help:
 	@echo "make demo       train, export and serve a model on simulated bars, offline, in about two minutes"
@@ -34,8 +34,11 @@ check: .venv/ready
 test: .venv/ready check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: .venv/ready
+test-slow: .venv/ready shake
 	$(BIN)/python -m pytest -m slow
+
+shake: .venv/ready
+	$(BIN)/python -m pytest -m "not slow" --shake 5 -n 2 --dist loadfile tests/daemon/listening tests/daemon/stores tests/daemon/telling
 
 docs: .venv/ready
 	$(BIN)/python docs/generate.py

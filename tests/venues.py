@@ -11,7 +11,7 @@ from aiohttp import web
 from websockets.asyncio.server import Request, Response, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from core.bars import Arrival, Bar, Interval
+from core.bars import Arrival, Bar, Interval, Origin
 from daemon.feeds.binance import Binance
 from daemon.inbox import Inbox
 from daemon.listening.backoff import Backoff
@@ -243,15 +243,28 @@ class Desk:
             now=lambda: 1_234.5, backoff=backoff, healthy_s=healthy_s, hello_spacing_s=0.0, spares=spares,
         )  # fmt: skip
         self._taken: list[Arrival] = []
+        self.each_once = False
+        self._fetched: list[Bar] = []
+
+    async def arrivals(self, count: int) -> list[Arrival]:
+        """The next closed bars; with `each_once`, what is fetched of history again is left out."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self._taken) < count:
+                self._taken += [one for one in await self.inbox.take(1_000) if not self._repeats(one)]
+        taken, self._taken = self._taken[:count], self._taken[count:]
+        return taken
+
+    def _repeats(self, arrival: Arrival) -> bool:
+        if not self.each_once or arrival.origin is not Origin.BACKFILLED:
+            return False
+        repeated = arrival.bar in self._fetched
+        self._fetched.append(arrival.bar)
+        return repeated
 
     async def take(self, count: int) -> list[tuple[str, int, str]]:
         """The next closed bars: symbol, hour and origin. The predictor then knows them."""
-        async with asyncio.timeout(PATIENCE_S):
-            while len(self._taken) < count:
-                self._taken += await self.inbox.take(1_000)
-        taken, self._taken = self._taken[:count], self._taken[count:]
         told: list[tuple[str, int, str]] = []
-        for arrival in taken:
+        for arrival in await self.arrivals(count):
             assert (arrival.venue, arrival.received_at_ms) == ("binance", 1_234_500)
             self.known[arrival.bar.symbol] = arrival.bar.opened_at_ms + HOUR.ms
             told.append((arrival.bar.symbol, (arrival.bar.opened_at_ms - START_MS) // HOUR.ms, arrival.origin.value))
