@@ -3,8 +3,8 @@
     gaze bench burst [--symbols 10000] [--family hourly_lstm] [--features stock_41] [--graph full,stream]
                      [--engine onnxruntime] [--bursts 7] [--json] [--keep]
 
-Four processes as users run them: the stand-in exchange, the daemon with its durable store, drift and metrics, its
-server, and one subscriber. Times count from the first frame that the daemon received of a burst. The bare model is the
+Four processes: a venue that has its words ready (benchmarks/venue.py), the daemon as users run it, with its durable
+store, drift and metrics, its server, and one subscriber. Times count from the first frame that the daemon received of a burst. The bare model is the
 same graph on the same number of windows with nothing around it, measured before and after, alone; the lower median
 counts. The first burst is left out: it warms everything up.
 """
@@ -102,9 +102,8 @@ def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph
     scenes.write_bars(scene, folder / "bars.parquet")
     scenes.fill_store(scene, bundle, folder / "state")
     sockets = len(spot().sockets(scene.symbols, scenes.MINUTE))
-    exchange = [*GAZE, "exchange", "--bars", "bars.parquet", "--dialect", "binance", "--updates", "0", "--hold"]
-    exchange += ["--close-delay-ms", "0", "--subscribers", str(sockets + 1), "--json"]
-    exchange += ["--speed", str(venue_speed(len(scene.symbols)))]
+    exchange = [sys.executable, "-m", "benchmarks.venue", "bars.parquet"]
+    exchange += [str(venue_speed(len(scene.symbols))), str(sockets + 1)]
     with ExitStack() as stack:
         venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
         (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph))

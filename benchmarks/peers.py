@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks import scene as scenes
 from benchmarks.burst import _KEPT, bursts
 from benchmarks.peer import CHANNEL, NAMES
-from benchmarks.processes import GAZE, conditions, running, told
+from benchmarks.processes import conditions, running, told
 from core.bundle import Bundle
 from daemon.stores.embedded import EmbeddedServer
 
@@ -44,8 +44,7 @@ def write_scene(folder: Path, bundle: Bundle, scene: scenes.Scene, features: str
 
 async def burst_ms(name: str, folder: Path, scene: scenes.Scene) -> list[float]:
     """Milliseconds from the first bar to the last prediction, of every burst but the first."""
-    exchange = [*GAZE, "exchange", "--bars", "bars.parquet", "--dialect", "binance", "--updates", "0", "--hold"]
-    exchange += ["--close-delay-ms", "0", "--json", "--speed", str(_SPEED)]
+    exchange = [sys.executable, "-m", "benchmarks.venue", "bars.parquet", str(_SPEED), "1"]
     async with EmbeddedServer(folder / name) as server:
         with ExitStack() as stack:
             socket = str(folder / name / "redis.sock")

@@ -38,6 +38,11 @@ class Client:
         except ConnectionError:
             self.gone()
 
+    def write(self, frames: bytes) -> None:
+        """Send websocket frames as they are on the wire."""
+        if self._transport is not None:
+            self._transport.write(frames)
+
     async def hear(self, request: str, now_ms: int) -> None:
         """Take a request and answer it."""
         if self.stalled:
