@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.bars import Interval
 from core.bundle import Bundle
+from daemon.config import WatchConfig
 from daemon.serving import watch_of
 from daemon.stores.record import said
 from daemon.telling.metrics import Metrics
@@ -66,7 +67,7 @@ def folded(bundle: Bundle, record: Sequence[bytes], closed_ms: int) -> State:
     """The state of a daemon that heard this record in the order of time, up to the bars that closed then."""
     step_ms = Interval.parse(bundle.manifest.interval).ms
     metrics = Metrics(bundle.manifest, bundle.digest, ())
-    watch = watch_of(None, bundle, metrics)
+    watch = watch_of(WatchConfig(), bundle, metrics)
     for one in sorted(said(list(record), bundle.digest), key=lambda one: (one.opened_at_ms, one.revision)):
         watch.take([one])
         if watch.settled_ms + step_ms == closed_ms:

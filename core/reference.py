@@ -1,6 +1,6 @@
 """What a bundle is watched by: the arrays of reference.npz, beside those that tell how attention looked.
 
-C periods of the reference, K statistics, H heads of an attention, P parts of a window, J distances.
+C periods of the reference, K statistics, H heads of an attention, P parts of a window, J distances, S symbols.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,14 @@ _WATCH: Final = "watch."
 Arrays = dict[str, npt.NDArray[Any]]
 
 
+class Usual(msgspec.Struct, frozen=True):
+    """How each symbol was on its own: the mean of every statistic over its rows, and how far rows lie apart."""
+
+    symbols: tuple[str, ...]
+    mean_SK: npt.NDArray[np.float64]
+    spread_K: npt.NDArray[np.float64]
+
+
 class Reference(msgspec.Struct, frozen=True):
     """Out-of-sample predictions as what is watched of them: `values_CK`, and of each attention `parts` (C, H, P).
 
@@ -36,6 +44,8 @@ class Reference(msgspec.Struct, frozen=True):
     values_CK: npt.NDArray[np.float64]
     parts: dict[str, npt.NDArray[np.float64]]
     limits: Limits | None
+    usual: Usual | None = None
+    """None in bundles that do not tell it yet, or have too many symbols."""
 
     @property
     def profiles(self) -> npt.NDArray[np.float64]:
@@ -84,6 +94,13 @@ def arrays(reference: Reference) -> Arrays:
             "rate": limits.rate_L,
             "supported": np.array(limits.supported),
         }
+    usual = reference.usual
+    if usual is not None:
+        told |= {
+            "symbols": np.array(usual.symbols),
+            "mean": usual.mean_SK.astype(np.float32),
+            "spread": usual.spread_K.astype(np.float32),
+        }
     return {_WATCH + name: array for name, array in told.items()}
 
 
@@ -106,4 +123,11 @@ def read(stored: Mapping[str, npt.NDArray[Any]]) -> Reference | None:
         told["values"].astype(np.float64),
         {name: told[f"parts.{name}"].astype(np.float64) for name in looks},
         limits,
+        _usual(told),
     )
+
+
+def _usual(told: Arrays) -> Usual | None:
+    if "symbols" not in told:
+        return None
+    return Usual(tuple(told["symbols"].tolist()), told["mean"].astype(np.float64), told["spread"].astype(np.float64))

@@ -84,8 +84,8 @@ async def build(
     gauged = chosen(config.metrics.symbols, feeds, symbols) or symbols[:_GAUGED]
     metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
-    watch = watch_of(config.watch.false_alarms_per_quarter or None, bundle, metrics)
     any_spelling = partial(spelled_as, feeds, set(symbols))
+    watch = watch_of(config.watch, bundle, metrics, any_spelling)
     known = _known(config, any_spelling, manifest, metrics, lambda: int(windows.newest_ms_S.max()) + interval.ms)
     pipeline = pipeline_of(config, bundle, engine, watch, known)
     watched = with_markets(symbols, pipeline.markets)
@@ -188,7 +188,17 @@ async def build(
         else None
     )
     reloads = reloader(
-        config, Loaded(bundle, engine, stream), metrics, status, known, predictor, ahead, watcher, store, stack
+        config,
+        Loaded(bundle, engine, stream),
+        metrics,
+        status,
+        known,
+        predictor,
+        ahead,
+        watcher,
+        any_spelling,
+        store,
+        stack,
     )
     behind: dict[str, Callable[[], Coroutine[None, None, NoReturn]]] = {
         "watch": watcher.watch_forever,

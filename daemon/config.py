@@ -119,6 +119,8 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     false_alarms_per_quarter: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Drift alarms by chance, over all statistics together; 0: one, or as few as the bundle's reference supports."""
+    groups: Annotated[dict[str, tuple[str, ...]], msgspec.Meta(max_length=16)] = {}
+    """Symbols by a name you give them, whose shift from the reference is told together: majors = ["BTCUSDT"], say."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

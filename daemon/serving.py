@@ -14,7 +14,7 @@ from core.external import Records
 from core.windows import Windows
 from daemon.challenging import Opened
 from daemon.clock import wall_ms
-from daemon.config import Config
+from daemon.config import Config, WatchConfig
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
 from daemon.predicting.ahead import Ahead
@@ -67,11 +67,13 @@ def pipeline_of(
     )
 
 
-def watch_of(rate: float | None, bundle: Bundle, metrics: Metrics) -> Watch:
-    """What is watched of drift, and said at once where it cannot be. `rate`: false alarms a quarter."""
+def watch_of(settings: WatchConfig, bundle: Bundle, metrics: Metrics, spelling: Callable[[str], str] = str) -> Watch:
+    """What is watched of drift, and said at once where it cannot be. `spelling`: of a symbol, as bars name it."""
+    rate = settings.false_alarms_per_quarter or None
+    groups = {name: tuple(map(spelling, some)) for name, some in settings.groups.items()}
     reference = bundle.arrays(REFERENCE)
     profiles = {one.name: reference[f"{one.name}.profile"] for one in bundle.manifest.looks}
-    watch = Watch(bundle.manifest, references.read(reference), rate, profiles)
+    watch = Watch(bundle.manifest, references.read(reference), rate, profiles, groups)
     metrics.watch(watch, {name: float(reference[f"{name}.entropy"].mean()) for name in profiles})
     if watch.drift is None:
         log.warning("drift is not watched", extra={"why": watch.why_not})
@@ -103,6 +105,7 @@ def reloader(
     predictor: Predictor,
     ahead: Ahead | None,
     watcher: Watcher,
+    spelling: Callable[[str], str],
     store: RedisStore,
     stack: AsyncExitStack,
 ) -> Reloader:
@@ -110,7 +113,7 @@ def reloader(
 
     async def switch(loaded: Loaded) -> None:
         bundle, engine = loaded.bundle, loaded.engine
-        watch = watch_of(config.watch.false_alarms_per_quarter or None, bundle, metrics)
+        watch = watch_of(config.watch, bundle, metrics, spelling)
         pipeline = pipeline_of(config, bundle, engine, watch, known)
         await predictor.switch(pipeline, engine)
         if ahead and loaded.stream:

@@ -15,7 +15,7 @@ from core.drift.detector import binned, measured, walk
 from core.drift.monitor import Monitor
 from core.drift.statistics import HOUR_MS, QUARTER_MS, Names, by_period, joined, names, observe
 from core.prediction import Message
-from core.reference import Reference, side_by_side
+from core.reference import Reference, Usual, side_by_side
 from daemon.watching.drift import rows_of
 
 Floats = npt.NDArray[np.float64]
@@ -131,6 +131,8 @@ def reference_of(manifest: Manifest, closes: list[list[Message]], quarter: int =
     told = names(manifest.inputs, manifest.outputs, manifest.attentions, rows[0])
     parts = side_by_side(observed.parts, len(observed.values))
     limits = calibration.calibrated(observed.values, parts, quarter, quarters=60)
-    return Reference(
-        told, HOUR_MS, 3.0, {"attention": rows[0].looks["attention"].shape[-1]}, observed.values, observed.parts, limits
-    )
+    steps = {"attention": rows[0].looks["attention"].shape[-1]}
+    symbols = tuple(message.prediction.symbol for message in closes[0])
+    each_CSK = np.array([observe(one).values for one in rows])
+    usual = Usual(symbols, each_CSK.mean(axis=0), each_CSK.std(axis=0).mean(axis=0))
+    return Reference(told, HOUR_MS, len(symbols), steps, observed.values, observed.parts, limits, usual)

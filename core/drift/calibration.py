@@ -24,6 +24,8 @@ FEWEST: Final = 8
 """The reference must hold so many windows; a longer window is not watched."""
 HELD_OUT: Final = 8
 """What is watched is drawn from one part in so many of the reference, and held to the rest of it."""
+BLOCK: Final = 2.5
+"""Longest windows in a block: shorter ones would cut what a slow process remembers into pieces."""
 _A_REFERENCE: Final = 4
 """Quarters watched by one drawn reference."""
 _PILOT: Final = 40
@@ -66,8 +68,8 @@ def windows_for(length: int) -> tuple[int, ...]:
 
 
 def block_for(length: int, windows: tuple[int, ...]) -> int:
-    """The mean length of a block: the longest window, or an eighth of the reference."""
-    return max(1, min(max(windows), length // FEWEST))
+    """The mean length of a block: so many of the longest window, or all of what is held out."""
+    return max(1, min(round(BLOCK * max(windows)), length // HELD_OUT))
 
 
 def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int = 300, seed: int = 7) -> Limits | None:
@@ -87,6 +89,14 @@ def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int
     level_L = np.linspace(peaks_Q.min(), peaks_Q.max(), _LEVELS)
     rate_L = np.array([np.mean([episodes(one, level, max(windows)) for one in worst_QN]) for level in level_L])
     return Limits(windows, usual_J, level_L, rate_L, quarter / length)
+
+
+def redrawn(
+    values_CK: Floats, parts_CAP: Floats, limits: Limits, quarter: int, quarters: int, seed: int
+) -> list[Floats]:
+    """The worst ratio after each observation of quarters drawn anew, each beside a reference that is drawn too."""
+    draw = _Draw(values_CK, parts_CAP, limits.windows, quarter, seed)
+    return [draw.quarter(limits.usual_J)[0] for _ in range(quarters)]
 
 
 class _Draw:

@@ -88,9 +88,13 @@ def _of(one: "Scored") -> "Iterator[str]":
         return
     ratios = ", ".join(f"{group} {ratio:.2f}" for group, ratio in one.drift.items())
     yield f"drift: {ratios} of its limit, {one.alarms} alarms"
+    if one.unlike:
+        yield f"  limits: {one.unlike}"
     since = {change.name: change.at_ms for change in one.changes}
     for moved in one.moved:
         where = f", most from {moved.bars_ago[0]} to {moved.bars_ago[1]} bars ago" if moved.bars_ago else ""
+        who = one.whom.get(moved.name)
+        whom = f", most {', '.join(who.symbols)}; {who.share:.0%} of symbols" if who else ""
         days = [f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%MZ}" for at in since.get(moved.name, ())]
         changed = f", changed {', '.join(days[-3:])}" if days else ""
-        yield f"  {moved.name} ({moved.distance}): {moved.ratio:.2f}{where}{changed}"
+        yield f"  {moved.name} ({moved.distance}): {moved.ratio:.2f}{where}{whom}{changed}"

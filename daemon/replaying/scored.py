@@ -23,6 +23,7 @@ from daemon.models import located, promote
 from daemon.replaying.recorded import connected
 from daemon.stores.keys import Keys
 from daemon.stores.record import said
+from daemon.watching.shifts import Who
 from daemon.watching.watch import Watch
 
 _A_READ: Final = 1_000
@@ -64,6 +65,10 @@ class Scored(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     unwatched: str = ""
     """Why drift is not watched."""
+    whom: dict[str, Who] = {}
+    """Of each statistic that moved, which symbols it is about."""
+    unlike: str = ""
+    """Where observations are of many more or fewer predictions than those of the reference."""
 
 
 class Duel(msgspec.Struct, frozen=True):
@@ -157,6 +162,8 @@ def _scored(bundle: Bundle, watch: Watch) -> Scored:
         drift.moved() if drift else (),
         _changes(watch),
         watch.why_not,
+        {one.name: who for one in drift.moved() if (who := drift.shifts.who(one.name))} if drift else {},
+        drift.unlike if drift else "",
     )
 
 

@@ -51,6 +51,10 @@ class WatchMetrics:
             self._gauges["gaze_drift_observations"].labels(self._model).set(monitor.observed)
             self._gauges["gaze_features_missing"].labels(self._model).set(len(watch.drift.missing()))
             self._gauges["gaze_features_stuck"].labels(self._model).set(len(watch.drift.stuck()))
+            self._gauges["gaze_drift_rows"].labels(self._model).set(watch.drift.rows)
+            self._gauges["gaze_drift_reference_rows"].labels(self._model).set(monitor.reference.rows)
+            for (symbols, group), shift in watch.drift.shifts.of_groups().items():
+                self._gauges["gaze_drift_shift_ratio"].labels(self._model, symbols, group).set(shift)
         for output in watch.manifest.outputs:
             if output.name in watch.score.records:
                 self._score(output, watch.score.records[output.name])

@@ -1,7 +1,7 @@
 """The drift of one bundle: closes as observations, and what its monitor says of them."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,16 +14,32 @@ from core.prediction import Prediction
 from core.reference import Reference, side_by_side
 from daemon.ports import Float32s
 from daemon.watching.closes import Close
+from daemon.watching.shifts import Shifts
 
 STUCK: Final = 24
 """A feature whose mean over all symbols has stood still for so many observations, as in the reference it never did."""
+_UNLIKE: Final = 1.5
+"""Observations of so many times more or fewer rows than those of the reference are calmer or wilder."""
 
 
 class Drift:
-    """Takes closes in. Raises: ConfigError: the reference does not support the rate of false alarms asked for."""
+    """Takes closes in. `groups`: symbols whose common shift is told, by name.
 
-    def __init__(self, manifest: Manifest, reference: Reference, rate: float | None, interval_ms: int) -> None:
+    Raises: ConfigError: the reference does not support the rate of false alarms asked for.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        reference: Reference,
+        rate: float | None,
+        interval_ms: int,
+        groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.monitor = Monitor(reference, rate)
+        self.shifts = Shifts(reference, groups)
+        self.rows = 0
+        """Predictions in the last observation."""
         self._manifest = manifest
         self._period_ms = period_ms(interval_ms)
         self._gathered: list[Observed] = []
@@ -32,21 +48,38 @@ class Drift:
         """Whether `history` is kept: when each observation began, and (K,) what was observed."""
         self.history: list[tuple[int, Floats]] = []
         self._last: deque[Floats] = deque(maxlen=STUCK)
-        groups = np.array(reference.names.groups)
-        self._moves_K = (groups == "input") & (np.nanstd(reference.values_CK, axis=0) > 0)
-        self._there_K = (groups == "input") & np.isfinite(reference.values_CK).any(axis=0)
+        input_K = np.array(reference.names.groups) == "input"
+        self._moves_K = input_K & (np.nanstd(reference.values_CK, axis=0) > 0)
+        self._there_K = input_K & np.isfinite(reference.values_CK).any(axis=0)
 
     def take(self, close: Close) -> bool:
         """Take in a close; whether an alarm begins with the period that it ends."""
         period = close.opened_at_ms // self._period_ms
         begins = period > self._period and self._observe()
         self._period = period
-        self._gathered.append(observe(rows_of(self._manifest, close.predictions)))
+        observed = observe(rows_of(self._manifest, close.predictions))
+        self.shifts.take([one.symbol for one in close.predictions], observed.values)
+        self._gathered.append(observed)
         return begins
 
     def moved(self) -> tuple[Moved, ...]:
         """The statistics past their limits."""
         return self.monitor.moved()
+
+    def described(self) -> list[str]:
+        """Each of them with its distance, and the symbols it is about."""
+        return [f"{one.name} ({one.distance}, {one.ratio:.2f} of its limit{_whom(self, one)})" for one in self.moved()]
+
+    @property
+    def unlike(self) -> str:
+        """Why the limits are not quite those of what is watched, where observations are of many more or fewer rows."""
+        usual = self.monitor.reference.rows
+        if not self.rows or 1 / _UNLIKE <= self.rows / usual <= _UNLIKE:
+            return ""
+        return (
+            f"an observation is a mean of {self.rows} predictions here, and of {usual:g} in the reference: "
+            f"{'calmer' if self.rows > usual else 'wilder'} than its limits expect; try: validate what you serve"
+        )
 
     def missing(self) -> tuple[str, ...]:
         """Features that no symbol had in the last observation, though the reference has them."""
@@ -78,6 +111,7 @@ class Drift:
             for name in self._gathered[0].parts
         }
         self._gathered.clear()
+        self.rows = len(values_NK)
         there_NK = np.isfinite(values_NK)
         count_K = there_NK.sum(axis=0)
         total_K = np.where(there_NK, values_NK, 0.0).sum(axis=0)
@@ -86,6 +120,11 @@ class Drift:
         if self.keep:
             self.history.append((self._period * self._period_ms, values_K))
         return self.monitor.take(values_K, side_by_side(parts, 1)[0])
+
+
+def _whom(drift: Drift, moved: Moved) -> str:
+    who = drift.shifts.who(moved.name)
+    return f", most {', '.join(who.symbols)}; {who.share:.0%} of symbols" if who else ""
 
 
 def rows_of(manifest: Manifest, predictions: Sequence[Prediction]) -> Rows:

@@ -1,7 +1,7 @@
 """One bundle, watched: its predictions as they were published, turned into drift and score. A pure fold."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -27,8 +27,8 @@ Profile = npt.NDArray[np.floating]
 class Watch:
     """Folds the stream of one bundle. `reference`: None where it has none; `rate`: false alarms a quarter.
 
-    `profiles`: of each attention that is followed, (T,): where it looked in the reference. Raises: ConfigError: the
-    reference does not support the rate that was asked for.
+    `profiles`: of each attention that is followed, (T,): where it looked in the reference. `groups`: symbols whose
+    common shift is told. Raises: ConfigError: the reference does not support the rate that was asked for.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Watch:
         reference: Reference | None,
         rate: float | None = None,
         profiles: Mapping[str, Profile] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         interval = manifest.grid
         self.manifest = manifest
@@ -44,7 +45,7 @@ class Watch:
         self.why_not = "the bundle has no reference to watch drift by"
         if reference is not None:
             try:
-                self.drift = Drift(manifest, reference, rate, interval.ms)
+                self.drift = Drift(manifest, reference, rate, interval.ms, groups)
                 self.why_not = ""
             except ConfigError as error:
                 if rate is not None:
@@ -58,7 +59,7 @@ class Watch:
         self.losses: dict[str, dict[int, float]] = {output.name: {} for output in manifest.outputs}
         """By output, the loss at each close whose predictions have matured."""
         self._told_ms = -1
-        self._made_of = (reference, rate, profiles)
+        self._made_of = (reference, rate, profiles, groups)
         self._gathered = Closes(interval.ms)
 
     @property
@@ -100,5 +101,5 @@ class Watch:
         for output, loss in self.score.take(close).items():
             self.losses[output][close.opened_at_ms] = loss
         if self.drift is not None and self.drift.take(close) and close.opened_at_ms > self._told_ms:
-            moved = [f"{one.name} ({one.distance}, {one.ratio:.2f} of its limit)" for one in self.drift.moved()]
-            log.warning("drift", extra={"model": self.manifest.name, "bar": close.opened_at_ms, "moved": moved})
+            told = {"model": self.manifest.name, "bar": close.opened_at_ms, "moved": self.drift.described()}
+            log.warning("drift", extra=told | ({"limits": self.drift.unlike} if self.drift.unlike else {}))

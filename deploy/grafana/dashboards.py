@@ -224,6 +224,12 @@ DRIFT = [
     lines("Features that say nothing", "Missing of every symbol, or still for a day of observations.", {
         "missing": f"gaze_features_missing{{{MODEL}}}", "stuck": f"gaze_features_stuck{{{MODEL}}}",
     }, min=0, width=12),
+    lines("Shift of your groups of symbols", "[watch] groups: how far each lies from the reference, in spreads.", {
+        "{{symbols}} {{group}}": f"gaze_drift_shift_ratio{{{MODEL}}}",
+    }, min=0, width=12),
+    lines("Predictions in an observation", "Far from the reference's, its limits are not those of so many symbols.", {
+        "here": f"gaze_drift_rows{{{MODEL}}}", "in the reference": f"gaze_drift_reference_rows{{{MODEL}}}",
+    }, min=0, width=12),
     lines("Bars that disagree with what was known",
           "Revised, filled, refused: a changed venue looks like a changed market.", {
         "{{fate}}": f'sum by (fate) (increase(gaze_bars_total{{{AT},fate!~"open|fresh|first"}}[$over]))',
@@ -243,6 +249,12 @@ SCORE = [
     lines("Closes", "Taken into drift and score, and matured by output.", {
         "watched": f"gaze_closes_watched_total{{{MODEL}}}", "{{output}} matured": f"gaze_score_closes{{{MODEL}}}",
     }, width=12),
+    lines("Margins", "How far the bands of a message reach now, as outcomes have made them.", {
+        "{{output}} {{coverage}}": f"gaze_interval_margin{{{MODEL}}}",
+    }, width=12),
+    lines("Behind", "How long ago the newest bar closed that drift and score have taken in.", {
+        "{{model}}": f"time() - gaze_watched_bar_close_timestamp_seconds{{{MODEL}}}",
+    }, unit="s", width=12),
     lines("Challengers", "Predictions beside those that serve, and those there was no time for.", {
         "{{model}}": f"sum by (model) (increase(gaze_shadow_predictions_total{{{AT}}}[$over]))",
         "{{model}}, passed over":

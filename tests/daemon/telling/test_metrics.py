@@ -31,7 +31,9 @@ def a_metrics(**manifest: object) -> Metrics:
 def a_watch() -> Watch:
     """A day of predictions, watched."""
     manifest = a_manifest(margins=(Margin("return_1", 0.9, 0.002, 50),))
-    watch = Watch(manifest, reference_of(manifest, said(200)), profiles={"attention": np.full(4, 0.25)})
+    watch = Watch(
+        manifest, reference_of(manifest, said(200)), profiles={"attention": np.full(4, 0.25)}, groups={"majors": ("A",)}
+    )
     watch.take(message.prediction for close in said(24, seed=1) for message in close)
     return watch
 

@@ -29,7 +29,7 @@ def test_no_bar_is_read_or_looked_at_by_two_parts(
         f"split.embargo={embargo}",
         f"split.train={train}",
     )
-    made = panel(some_bars(bars=1_000, missing=tuple(missing)), recipe)
+    made = panel(some_bars(bars=1_500, missing=tuple(missing)), recipe)
     parts = split(made, recipe)
     for earlier, later in ((parts.train, parts.validation), (parts.validation, parts.test)):
         first_read = made.opened_at_ms_R[later.ends_N - made.bars_needed + 1].min()
