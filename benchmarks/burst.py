@@ -4,9 +4,9 @@
                      [--engine onnxruntime] [--bursts 7] [--json] [--keep]
 
 Four processes: a venue that has its words ready (benchmarks/venue.py), the daemon as users run it, with its durable
-store, drift and metrics, its server, and one subscriber. Times count from the first frame that the daemon received of a burst. The bare model is the
-same graph on the same number of windows with nothing around it, measured before and after, alone; the lower median
-counts. The first burst is left out: it warms everything up.
+store, drift and metrics, its server, and one subscriber. Times count from the first frame that the daemon received of
+a burst. The bare model is the same graph on the same number of windows with nothing around it, measured before and
+after, alone; the lower median counts. The first burst is left out: it warms everything up.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python -m benchmarks.venue BARS.parquet SPEED SUBSCRIBERS
 
-The stand-in exchange of `gaze exchange`, whose own work at a close would take the cores that a burst is measured on. All
-frames are made before its clock starts, in Binance's words; it ends by SIGTERM.
+The stand-in exchange of `gaze exchange`, whose own work at a close would take the cores that a burst is measured on.
+All frames are made before its clock starts, in Binance's words; it ends by SIGTERM.
 """
 
 import asyncio
