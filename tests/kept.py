@@ -1,6 +1,7 @@
 """What a store of the model "btc" keeps of one symbol, as tests read it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from daemon.stores.redis import RedisStore
 if TYPE_CHECKING:
     import redis.asyncio as redis
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 KEYS = Keys("btc")
 LATEST = KEYS.latest("BTCUSDT")
 RING = KEYS.ring("1h", 5, "BTCUSDT")
@@ -26,6 +28,12 @@ class Place:
         self.url = url
         self.client_url = client_url
         self.server = server
+
+
+def least_rights(user: str = "gaze") -> list[str]:
+    """Words of ACL SETUSER that docs/reference/redis.md gives the daemon's user, or who only reads; no password."""
+    told = (DOCS / "reference" / "redis.md").read_text()
+    return told.split(f"ACL SETUSER {user} on >PASSWORD ")[1].split("\n\n")[0].split()
 
 
 async def recorded(client: "redis.Redis"):

@@ -112,10 +112,14 @@ class RedisStore:
         return self._wire.name
 
     async def open(self) -> None:
-        """Connect and take the lease; once it was taken, only connect. Raises: StoreError: it cannot be reached."""
+        """Connect and take the lease; once it was taken, only connect.
+
+        Raises: StoreError: it cannot be reached, or would not take what is to be written.
+        """
         await self.connect()
         if not self._lease.token:
             self._known = await self._lease.take()
+            await self.beat()
 
     async def connect(self) -> None:
         """Only connect: the lease is left to others. Raises: StoreError: it cannot be reached."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from builders import HOUR, a_bar, a_message
+from kept import least_rights
 from redis.asyncio import Redis
 
 from benchmarks.redises import Service, cluster, sentinels
@@ -42,10 +43,10 @@ async def publish(store: RedisStore, number: int, symbol: str = "BTCUSDT") -> st
     return message.prediction.id
 
 
-async def find_all(url: str) -> None:
+async def find_all(url: str, daemons_url: str = "") -> None:
     """What each reader finds there."""
     async with AsyncExitStack() as stack:
-        store = RedisStore(url, KEYS, HOUR, 5)
+        store = RedisStore(daemons_url or url, KEYS, HOUR, 5)
         stack.push_async_callback(store.close)
         await store.open()
         asked = await publish(store, 480_000)
@@ -65,6 +66,25 @@ async def test_all_find_a_store_on_a_unix_socket_behind_a_password(tmp_path: Pat
         async with Redis.from_url(server.url) as client:
             await client.execute_command("ACL", "SETUSER", "default", "resetpass", ">secret")
         await find_all(server.url.replace("unix://", "unix://default:secret@"))
+
+
+async def test_the_documented_rights_of_the_daemon_and_of_who_only_reads_suffice(tmp_path: Path):
+    async with EmbeddedServer(tmp_path) as server, Redis.from_url(server.url) as client:
+        for user in ("gaze", "reader"):
+            await client.execute_command("ACL", "SETUSER", user, "on", ">right", *least_rights(user))
+        await find_all(*(server.url.replace("unix://", f"unix://{user}:right@") for user in ("reader", "gaze")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_in_a_cluster_they_suffice_with_the_right_to_ask_who_has_a_slot(tmp_path: Path):
+    async with cluster(tmp_path, KEYS.lease) as service:
+        for place in service.url.partition("://")[2].split(","):
+            async with Redis.from_url(f"redis://{place}") as client:
+                for user in ("gaze", "reader"):
+                    words = [*least_rights(user), "+cluster|slots"]
+                    await client.execute_command("ACL", "SETUSER", user, "on", ">right", *words)
+        await find_all(*(service.url.replace("://", f"://{user}:right@") for user in ("reader", "gaze")))
 
 
 @pytest.fixture(params=[sentinels, cluster])

@@ -1,9 +1,8 @@
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kept import bars_of, loaded, recorded
+from kept import bars_of, least_rights, loaded, mirror, recorded
 
 from core.errors import StoreError
 from daemon.ports import Entry
@@ -16,18 +15,62 @@ if TYPE_CHECKING:
 AnEntry = Callable[..., Entry]
 NewStore = Callable[..., Awaitable[RedisStore]]
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference" / "redis.md"
+RIGHTS = least_rights()
+MERELY_TOLD = {"+info"}
+"""Rights without which there is a warning less."""
 
 
 @pytest.fixture
 async def least(client: "redis.Redis"):
-    """A user with the rights of docs/reference/redis.md; the address without its password."""
-    rights = DOCS.read_text().split("resetchannels &gaze:* ")[1].split("\n\n")[0]
-    await client.execute_command(
-        "ACL", "SETUSER", "gaze", "on", ">right", "~gaze:*", "resetchannels", "&gaze:*", *rights.split()
-    )
+    """A user with the documented rights; the address without its password."""
+    await client.execute_command("ACL", "SETUSER", "gaze", "on", ">right", *RIGHTS)
     yield "gaze"
     await client.acl_deluser("gaze")
+
+
+async def everything(url: str, client: "redis.Redis", new_store: NewStore, an_entry: AnEntry) -> list[StoreError]:
+    """All that a daemon does with its store, as far as it may; what was refused."""
+    refused: list[StoreError] = []
+
+    async def tried(doing: Awaitable[object]) -> None:
+        try:
+            await doing
+        except StoreError as error:
+            refused.append(error)
+
+    store = await new_store(url, waits=True)
+    await tried(store.seek())
+    if refused:
+        return refused
+    await tried(store.follow(["BTCUSDT"], 0))
+    await tried(store.commit([an_entry(0)]))
+    await tried(loaded(store))
+    store.guard(mirror())
+    record, commands = store.record(), store.commands()
+    for doing in (record.read(5), record.whole(), commands.next(), store.beat()):
+        await tried(doing)
+    await record.close()
+    await commands.close()
+    await client.flushall()
+    await tried(store.commit([an_entry(1)]))
+    await tried(store.release())
+    return refused
+
+
+@pytest.mark.parametrize("right", [one for one in RIGHTS if one.startswith("+")])
+async def test_each_right_is_needed_and_its_lack_is_told_with_what_to_do(
+    right: str, server: EmbeddedServer, client: "redis.Redis", least: str, new_store: NewStore, an_entry: AnEntry
+):
+    url = server.url.replace("unix://", f"unix://{least}:right@")
+    assert await everything(url, client, new_store, an_entry) == []
+    await client.flushall()
+    await client.execute_command("ACL", "SETUSER", least, right.replace("+", "-"))
+    try:
+        refused = await everything(url, client, new_store, an_entry)
+    except StoreError as error:
+        refused = [error]
+    assert bool(refused) == (right not in MERELY_TOLD)
+    assert all("try: give its user the rights" in str(error) for error in refused)
 
 
 async def test_a_user_with_the_documented_rights_suffices(
@@ -58,6 +101,22 @@ async def test_a_right_that_lacks_is_named_and_nothing_is_published(
     await client.execute_command("ACL", "SETUSER", least, "+xadd")
     assert await store.commit([an_entry(0)]) == [True]
     assert await recorded(client) == ["BTCUSDT 0 0"]
+
+
+@pytest.mark.parametrize("right", ["+xadd", "+publish", "+setrange", "+pexpire", "+hset", "+hincrby", "+set", "+hmget"])
+async def test_while_a_right_lacks_nothing_is_written_twice_however_often_it_is_tried(
+    right: str, server: EmbeddedServer, client: "redis.Redis", least: str, new_store: NewStore, an_entry: AnEntry
+):
+    store = await new_store(server.url.replace("unix://", f"unix://{least}:right@"))
+    await store.commit([an_entry(0)])
+    await client.execute_command("ACL", "SETUSER", least, right.replace("+", "-"))
+    for _ in range(3):
+        with pytest.raises(StoreError, match="try: give its user the rights"):
+            await store.commit([an_entry(1), an_entry(1, symbol="ETHUSDT")])
+    assert await recorded(client) == ["BTCUSDT 0 0"]
+    await client.execute_command("ACL", "SETUSER", least, right)
+    assert await store.commit([an_entry(1), an_entry(1, symbol="ETHUSDT")]) == [True, True]
+    assert await recorded(client) == ["BTCUSDT 0 0", "BTCUSDT 1 0", "ETHUSDT 1 0"]
 
 
 async def test_a_wrong_password_is_refused_and_never_shown(server: EmbeddedServer, least: str, new_store: NewStore):
