@@ -12,7 +12,7 @@ SHUTDOWN = '{"stream":"","data":{"e":"serverShutdown","E":1}}'
 
 
 async def joined(venue: Venue, desk: Desk, sockets: int = 1) -> list[Link]:
-    """Half past hour 10, history taken, each socket has shown bar 10. Two that open together may fetch the same: told once."""
+    """Half past hour 10, history taken, each socket has shown bar 10. What both fetch is told once."""
     desk.each_once = True
     venue.turn_to(10.5)
     venue.keep_hours(BTC, range(10))
