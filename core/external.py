@@ -99,6 +99,11 @@ class Records:
         """How many records had become known by then."""
         return int(np.searchsorted(self.known_ms, at_ms, side="right"))
 
+    def takes_place(self, one: External, symbol: str) -> TimeArray:
+        """When each event of a symbol takes place, or becomes known where that is later."""
+        told = self._of(one.name, symbol)
+        return np.maximum(told.at_ms, told.known_ms + one.delay_ms)
+
     def newest_ms(self, name: str) -> int | None:
         """When the newest record of this name became known; None where there is none."""
         there = [places[-1] for (of, _), places in self._places.items() if of == name]

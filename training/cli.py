@@ -37,6 +37,7 @@ def train(
     on: Annotated[str, typer.Option(metavar="RAY", help="Folds and seeds at once: local, or an address.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget a training that was cut off.")] = False,  # noqa: FBT002
+    resume: Annotated[bool, typer.Option("--resume", help="Only go on with one that was cut off.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Train a model on bars and judge it beside baselines; or several, by folds or seeds, and tell how they spread.
@@ -51,13 +52,15 @@ def train(
     from training.fitting import together  # noqa: PLC0415
     from training.job import Job  # noqa: PLC0415
     from training.many import several  # noqa: PLC0415
-    from training.runs import run  # noqa: PLC0415
+    from training.runs import run, unfinished  # noqa: PLC0415
 
     given = {"optimiser.device": device, "split.folds": folds or None}
     changes = [*(change or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     told = recipes.read(recipe, profile, changes)
     console = Console(stderr=as_json)
     planned = several.plan(told, seeds)
+    if resume:
+        unfinished.refuse_none([out / name for name in planned] or [out], fresh=fresh)
     if planned:
         several.refuse_taken(out, replace=replace)
         _several(console, planned, bars, out, on, again=replace, fresh=fresh, as_json=as_json)

@@ -19,6 +19,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 DropShare = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Hour = Annotated[int, msgspec.Meta(ge=0, le=23)]
 Precise = Literal["auto", "32", "bf16", "16"]
 
 
@@ -134,17 +135,21 @@ class Loss(msgspec.Struct, frozen=True):
     """How much each part of the loss counts. `weights`: of an output by its name or its kind, 1 where none is said.
 
     `classes`: "balanced" lets every class of an output count the same in total; probabilities then overstate rare ones.
-    `samples`: "volatile" counts a sample of more than median volatility twice, "calm" each by one over its volatility.
-    `entropy`: makes attention spikier. `supervision`: draws it towards bars whose volume is at least `burst` times the
-    mean of the 24 bars before. Both are added to the loss of training so many times, and not to that of validation.
+    `samples`: "volatile" counts a sample of more than median volatility twice, "calm" each by one over its volatility,
+    "unique" by how much of its label no other label shares. `entropy`: makes attention spikier. `supervision`: draws it
+    towards bars that hold any of `events`: "volume" or "move", at least `burst` times the mean of the 24 bars before;
+    "hours", those of the day in `hours`, UTC; or a dated event of data.external by its name. Both are added to the loss
+    of training so many times, and not to that of validation.
     """
 
     weights: dict[str, NotNegative] = {}
     classes: Literal["even", "balanced"] = "even"
-    samples: Literal["even", "volatile", "calm"] = "even"
+    samples: Literal["even", "volatile", "calm", "unique"] = "even"
     entropy: NotNegative = 0.0
     supervision: NotNegative = 0.0
+    events: tuple[str, ...] = ("volume",)
     burst: Positive = 4.0
+    hours: tuple[Hour, ...] = ()
 
 
 class Schedule(msgspec.Struct, frozen=True):

@@ -79,6 +79,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "S2.8 spikier attention": of("hourly_lstm", "", "loss.entropy=0.1"),
     "S2.8 several heads": of("hourly_lstm", "heads=2"),
     "S2.8 attention drawn to events": of("hourly_lstm", "", "loss.supervision=0.1", "loss.burst=1.5"),
+    "S2.8 attention drawn to opening and closing hours, and to moves": of(
+        "hourly_lstm", "", "loss.supervision=0.1", "loss.events=['hours', 'move']", "loss.hours=[14, 20]"
+    ),
     "S2.10 attention at several scales": of("hourly_lstm", "scales=[2, 4, 8]"),
     "S2.10 several heads at each scale": of("hourly_lstm", "scales=[2, 8], heads=2"),
     "S2.13 transformer": of("transformer"),
@@ -104,6 +107,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "S4.11 accumulated gradients": of("hybrid_lstm", "", "optimiser.batch=16", "optimiser.accumulate=4"),
     # Any of them.
+    "samples by what of their label is their own": of(
+        "hourly_lstm", "", "loss.samples=unique", "label.kind=['return', 'direction']", "label.horizons=[1, 6]"
+    ),
     "other losses": of("hourly_lstm", "", "optimiser.loss=huber"),
     "other optimisers": of("hourly_lstm", "", "optimiser.kind=adamw"),
     "a split that rolls": of(

@@ -52,3 +52,9 @@ class Beside(msgspec.Struct, frozen=True):
         if self.records is None:
             return np.empty((len(closed_at_ms_T), 0), np.float32)
         return self.records.columns(self.external, symbol, closed_at_ms_T).astype(np.float32)
+
+    def happened(self, name: str, symbol: str, opened_at_ms_T: TimeArray, interval: Interval) -> npt.NDArray[np.bool_]:
+        """(T,): whether an event of this name fell into each bar, by when it was known."""
+        (one,) = (one for one in self.external if one.name == name)
+        at_ms = self.records.takes_place(one, symbol) if self.records else opened_at_ms_T[:0]
+        return np.isin(interval.numbers(opened_at_ms_T), interval.numbers(at_ms))

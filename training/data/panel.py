@@ -19,7 +19,7 @@ from training import recipe
 from training.data import labels
 from training.data.beside import Beside
 from training.data.dataset import Panel
-from training.data.events import bursts
+from training.data.events import events
 from training.data.market import Market
 from training.data.scales import Scale
 from training.data.sessions import sessions
@@ -63,7 +63,7 @@ def panel(file: BarFile, told: Recipe) -> Panel:
         np.concatenate([_features(part, features, interval, beside) for part in parts]),
         {name: np.concatenate([one[name] for one in targets]) for name in targets[0]},
         np.concatenate([volatility(part.rows) for part in parts]),
-        np.concatenate([bursts(part.rows, told.loss.burst) for part in parts]),
+        np.concatenate([events(part, told.loss, interval, beside) for part in parts]),
         np.clip(before_R - features.lookback + 1, 0, told.window.length),
         np.empty(0, np.int64),
         external=beside.external,

@@ -57,7 +57,7 @@ class Fit:
         self.precision = Precision(self._how.precision, self._device)
         self._model = model.to(self._device)
         self._windows = Windows(parts.train.panel, self._device)
-        self._loss = Objective(model, recipe, parts.train)
+        self._loss = Objective(model, recipe, parts.train, parts.validation)
         self._looking = Looking(model, recipe.loss)
         self._optimiser = make(model, self._how)
         self._rate = Rate(self._optimiser, recipe.schedule, self._how.epochs)
@@ -163,7 +163,7 @@ class Fit:
                 raw = model.raw(*self._windows.inputs(ends))
             raw = {name: values.float() for name, values in raw.items()}
             labels = self._windows.labels(ends)
-            loss, _ = self._loss(raw, labels, self._windows.volatility(ends))
+            loss, _ = self._loss(raw, labels, self._windows.volatility(ends), ends)
             tally.add(raw, labels)
             if self._looking.asked:
                 loss = loss + self._looking(raw, self._windows.events(ends))
@@ -202,7 +202,7 @@ def measure(
         for ends in torch.split(ends_N, batch):
             raw = model.raw(*windows.inputs(ends))
             labels = windows.labels(ends)
-            batch_loss, parts = loss(raw, labels, windows.volatility(ends))
+            batch_loss, parts = loss(raw, labels, windows.volatility(ends), ends)
             if followed is not None:
                 followed.add(raw)
             if tally is not None:

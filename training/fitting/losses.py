@@ -3,7 +3,7 @@
 To add a loss of real numbers: write its function and add its line to LOSSES. N samples, R raw numbers, C classes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,6 +16,7 @@ from core.errors import ConfigError
 from core.outputs import Kind, Output
 from training import recipe
 from training.data.dataset import Samples
+from training.data.uniqueness import uniqueness
 from training.network.heads import CoralHead, Head
 from training.network.model import Model
 
@@ -48,15 +49,19 @@ class Objective:
     Raises: ConfigError: no such loss, or a weight for an output that the model has not.
     """
 
-    def __init__(self, model: Model, of: recipe.Recipe, train: Samples) -> None:
+    def __init__(self, model: Model, of: recipe.Recipe, train: Samples, validation: Samples | None = None) -> None:
         self._model = model
         self._loss = named(of.optimiser.loss)
         self._weights = {output.name: _weight(output, of.loss, model.outputs) for output in model.outputs}
         self._classes = {one.name: _balance(one, train, of.loss) for one in model.outputs if one.kind in CLASSIFIED}
         self._samples = _Samples(of.loss.samples, train)
+        self._unique_R = {
+            one.name: _unique(one, [train, validation or train]).to(next(model.parameters()).device)
+            for one in (model.outputs if of.loss.samples == "unique" else ())
+        }
 
     def __call__(
-        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], volatility_N: Tensor
+        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], volatility_N: Tensor, ends_N: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted mean over the outputs, and the loss of each; labels that are not known count for nothing."""
         even_N = self._samples.weights(volatility_N)
@@ -65,7 +70,8 @@ class Objective:
             label_N = labels[output.name]
             known_N = label_N.isfinite()
             loss_N = self._each(output, raw, torch.where(known_N, label_N, 0.0))
-            weight_N = even_N * known_N
+            unique_R = self._unique_R.get(output.name)
+            weight_N = (even_N if unique_R is None else unique_R[ends_N.to(unique_R.device)]) * known_N
             parts[output.name] = (loss_N * weight_N).sum() / weight_N.sum().clamp(min=1e-12)
         total = sum(self._weights[name] * part for name, part in parts.items()) / sum(self._weights.values())
         assert isinstance(total, Tensor)
@@ -112,6 +118,13 @@ def _weight(output: Output, of: recipe.Loss, outputs: tuple[Output, ...]) -> flo
         if name not in known:
             raise ConfigError(f"loss.weights names {name!r}, which is no output; try: {', '.join(sorted(known))}")
     return of.weights.get(output.name, of.weights.get(str(output.kind), 1.0))
+
+
+def _unique(output: Output, parts: Sequence[Samples]) -> Tensor:
+    """(R,): how much of its label is its own, of each window of the parts whose label is known."""
+    rows = len(parts[0].panel.number_R)
+    known_N = np.unique(np.concatenate([part.known(output).ends_N for part in parts]))
+    return torch.from_numpy(uniqueness(known_N, output.horizon, rows))
 
 
 def _balance(output: Output, train: Samples, of: recipe.Loss) -> Tensor:

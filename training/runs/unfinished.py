@@ -5,6 +5,7 @@
 
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,11 +15,27 @@ from training.fitting.loop import State
 from training.recipe import Recipe
 
 
+def path_of(out: Path) -> Path:
+    """Where the state of a training for a run folder is kept."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def refuse_none(outs: Sequence[Path], *, fresh: bool) -> None:
+    """Refuse to go on where there is nothing to go on with: none of these trainings was cut off, nor some of them done.
+
+    Raises: UsageError: so it is, or what was cut off is to be forgotten too.
+    """
+    if fresh:
+        raise UsageError("--resume goes on with what --fresh forgets; try: one of the two")
+    if not any(path_of(out).is_file() or (len(outs) > 1 and out.is_dir()) for out in outs):
+        raise UsageError(f"nothing was cut off: there is no {path_of(outs[0])}. try: without --resume, to begin")
+
+
 class Unfinished:
     """The state of one training: of a recipe, on bars with a fingerprint, for a run folder."""
 
     def __init__(self, out: Path, recipe: Recipe, bars_fingerprint: str) -> None:
-        self.path = out.with_name(f"{out.name}.unfinished")
+        self.path = path_of(out)
         self._beside = out.with_name(f".{self.path.name}.writing")
         self._of = {"recipe": recipe.toml(), "bars": bars_fingerprint}
 

@@ -6,7 +6,6 @@ from runs import a_recipe, some_bars
 from core.barfile import BarFile
 from training import families
 from training.data.dataset import Samples
-from training.data.events import bursts
 from training.data.panel import panel
 from training.data.split import split
 from training.fitting import loop
@@ -38,14 +37,6 @@ def attention_after(file: BarFile, *changes: str):
     entropy = -(weights * np.log(weights)).sum(axis=1).mean() / np.log(weights.shape[1])
     events = parts.test.panel.event_R[parts.test.ends_N[:, None] + np.arange(-7, 1)]
     return entropy, (weights * events).sum(axis=1)[events.any(axis=1)].mean()
-
-
-def test_a_burst_is_many_times_the_volume_of_the_day_before():
-    bars = some_bars(symbols=1, bars=100).symbols["S0"].rows
-    bars[:, 4] = 1.0
-    bars[[10, 50, 70], 4] = (9.0, 3.0, 2.9)
-    assert np.flatnonzero(bursts(bars, 2.5)).tolist() == [50, 70]
-    assert np.flatnonzero(bursts(bars, 2.8)).tolist() == [50]
 
 
 def asking(how: Loss):

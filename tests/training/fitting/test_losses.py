@@ -24,7 +24,7 @@ def loss_of(found: Objective, output: Output, raw: list[list[float]], labels: li
     volatility = torch.ones(len(labels))
     told = {output.name: torch.tensor(raw), **{name: torch.tensor(one) for name, one in others.items()}}
     asked = {name: torch.tensor(labels) for name in told}
-    return found(told, asked, volatility)[1][output.name].item()
+    return found(told, asked, volatility, torch.arange(len(labels)))[1][output.name].item()
 
 
 def only(model: Model):
@@ -62,7 +62,18 @@ def test_samples_are_weighed_by_their_volatility(how: str, weights: tuple[float,
     volatility = torch.tensor([median / 2, median, median * 2])
     raw, labels = {name: torch.tensor([[1.0], [2.0], [3.0]])}, {name: torch.zeros(3)}
     expected = np.average([1, 4, 9], weights=weights)
-    assert found(raw, labels, volatility)[0].item() == pytest.approx(expected, rel=1e-4)
+    assert found(raw, labels, volatility, torch.arange(3))[0].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_samples_are_weighed_by_how_much_of_their_label_is_their_own():
+    """Two windows in a row share three of the four bars of their labels; the third shares none."""
+    recipe = a_recipe("loss.samples=unique", "label.horizons=[4]")
+    made = panel(some_bars(), recipe)
+    samples = Samples(made, made.ends_N[[0, 1, 100]])
+    model = families.build("hourly_lstm", {}, made.inputs, made.outputs)
+    raw, labels = {"return_4": torch.tensor([[1.0], [2.0], [3.0]])}, {"return_4": torch.zeros(3)}
+    found = Objective(model, recipe, samples)(raw, labels, torch.ones(3), torch.from_numpy(samples.ends_N))[0]
+    assert found.item() == pytest.approx(np.average([1, 4, 9], weights=[2.5 / 4, 2.5 / 4, 1]), rel=1e-5)
 
 
 def test_a_quantile_costs_more_on_the_side_that_it_should_rarely_be_on():

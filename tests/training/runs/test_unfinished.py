@@ -128,6 +128,31 @@ def test_the_command_forgets_what_was_cut_off_when_told_to(bars_path: Path, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_resume_goes_on_and_is_an_error_where_nothing_was_cut_off(bars_path: Path, tmp_path: Path):
+    changes = ("window.length=8", "model.options.hidden=8", "optimiser.batch=64", "optimiser.epochs=3")
+    words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "run"), "--resume"]
+    words += [word for change in changes for word in ("--set", change)]
+    with pytest.raises(UsageError, match=r"there is no .*run\.unfinished\. try: without --resume"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(UsageError, match="one of the two"):
+        CliRunner().invoke(app, [*words, "--fresh"], catch_exceptions=False)
+    cut_off(Job(a_recipe("optimiser.epochs=3"), bars_path), tmp_path / "run", 1)
+    output = CliRunner().invoke(app, words, catch_exceptions=False).output
+    assert "going on with the training that was cut off" in output.replace("\n", " ")
+    with pytest.raises(UsageError, match="without --resume"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_resume_goes_on_with_several_of_which_some_are_done(bars_path: Path, tmp_path: Path):
+    changes = ("window.length=8", "model.options.hidden=8", "optimiser.batch=64", "optimiser.epochs=1")
+    words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "runs"), "--seeds", "2", "--resume"]
+    words += [word for change in changes for word in ("--set", change)]
+    with pytest.raises(UsageError, match=r"there is no .*seed_0\.unfinished"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    a_run(a_recipe(), bars_path, tmp_path / "runs" / "seed_0")
+    assert "2 of 2" in CliRunner().invoke(app, words, catch_exceptions=False).output
+
+
 def test_a_device_that_is_none_is_refused(bars_path: Path, tmp_path: Path):
     words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "run"), "--device", "abacus"]
     with pytest.raises(ConfigError, match="abacus"):
