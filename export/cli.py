@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True)
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; a bundle that is there is replaced.")],
-    to: Annotated[str, typer.Option(help="Formats, with commas between: onnx, int8, tensorrt, tflite.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(help="Formats, with commas between: onnx, buckets, int8, tensorrt, tflite.")
+    ] = "onnx",
     name: Annotated[str | None, typer.Option(help="What the model is called; by default as its recipe.")] = None,
     version: Annotated[str, typer.Option(help="Which of the models of this name.")] = "1",
     tolerance: Annotated[

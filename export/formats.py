@@ -10,7 +10,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.golden import Arrays
-from export import to_int8, to_onnx, to_stream, to_tensorrt, to_tflite
+from export import to_buckets, to_int8, to_onnx, to_stream, to_tensorrt, to_tflite
 from export.source import Outputs, Source
 
 Files = tuple[bytes, ...]
@@ -25,7 +25,7 @@ class Format(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     tolerance: float
     convert: Callable[[Source], Files]
-    run: Callable[[Files, Arrays], Outputs] | None
+    run: Callable[[Source, Files, Arrays], Outputs] | None
     """None where only a GPU can: the daemon proves it where it is run."""
     lossy: bool = False
     """It is not meant to give what PyTorch gives: what it gives is kept beside it, and its cost is measured."""
@@ -37,20 +37,35 @@ class Format(msgspec.Struct, frozen=True):
         return dict(zip(self.files, contents, strict=False))
 
 
+def _alone(run: Callable[[Files, Arrays], Outputs]) -> Callable[[Source, Files, Arrays], Outputs]:
+    """Of a form whose files say all there is to say."""
+    return lambda _, files, inputs: run(files, inputs)
+
+
 FORMATS: Final[dict[str, Format]] = {
     # float32 in another order of operations is off by 2e-7 to 2e-6; a layer that is wrong by 1 % by 2e-5 and more.
     "onnx": Format(
-        ("model.onnx",), 1e-5, lambda source: (source.onnx,), lambda files, inputs: to_onnx.run(files[0], inputs)
+        ("model.onnx",),
+        1e-5,
+        lambda source: (source.onnx,),
+        _alone(lambda files, inputs: to_onnx.run(files[0], inputs)),
     ),
     "stream": Format(
         ("model.prefix.onnx", "model.step.onnx", "model.carry.onnx"),
         1e-5,
         to_stream.convert,
-        to_stream.run,
+        _alone(to_stream.run),
         check=to_stream.check,
     ),
-    "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, to_int8.run, lossy=True),
-    "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, to_tflite.run),
+    "buckets": Format(
+        tuple(f"model.bucket{number}.onnx" for number in range(1, 5)),
+        1e-5,
+        to_buckets.convert,
+        to_buckets.run_of,
+        check=to_buckets.check,
+    ),
+    "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, _alone(to_int8.run), lossy=True),
+    "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, _alone(to_tflite.run)),
     "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),
 }
 

@@ -1,6 +1,7 @@
 """Does a form of a model give what the model gives? Asked of each before anything is written."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -33,11 +34,12 @@ def prove(
     names = tuple(form.named(files))
     if form.run is None:
         return Artefact(kind, names, tolerance, {}), {}
+    run: Run = partial(form.run, source)
     if form.lossy:
-        return _prove_lossy(kind, form.run, files, source, tolerance, judge)
+        return _prove_lossy(kind, run, files, source, tolerance, judge)
     what = " and ".join(names)
-    measured = golden.check(source.outputs, form.run(files, source.inputs), tolerance, what)
-    parts = _in_parts(form.run, files, source, what)
+    measured = golden.check(source.outputs, run(files, source.inputs), tolerance, what)
+    parts = _in_parts(run, files, source, what)
     golden.check(source.outputs, parts, tolerance, f"{what} in batches of 1, 2 and {source.rows - 3}")
     if form.check:
         form.check(files, source, tolerance)

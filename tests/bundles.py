@@ -127,6 +127,12 @@ def scaled(name: str, factor: float) -> Callable[[bytes], bytes]:
     return changed
 
 
+def float_weights(graph: bytes) -> list[str]:
+    """The names of a graph's float matrices that are not nothing but zeros."""
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load_model_from_string(graph).graph.initializer}
+    return [name for name, one in stored.items() if one.dtype == np.float32 and one.ndim > 1 and one.any()]
+
+
 def weights(original: Bundle, file: str = "model.onnx") -> dict[str, npt.NDArray[np.float32]]:
     """The float tensors of a graph, by name."""
     stored = onnx.load_model(original.path(file)).graph.initializer

@@ -55,6 +55,12 @@ def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
     return OnnxRuntime(bundle, "onnxruntime-cuda")
 
 
+def _onnxruntime_buckets(bundle: Bundle) -> OpenEngine:
+    from daemon.engines.onnxruntime import OnnxRuntimeBuckets  # noqa: PLC0415 - see the top
+
+    return OnnxRuntimeBuckets(bundle)
+
+
 def _litert(bundle: Bundle) -> OpenEngine:
     from daemon.engines.litert import LiteRt  # noqa: PLC0415 - see the top
 
@@ -69,6 +75,7 @@ def _tensorrt(bundle: Bundle) -> OpenEngine:
 
 ENGINES: Final[dict[str, Kind]] = {
     "onnxruntime": Kind("onnx", _onnxruntime),
+    "onnxruntime-buckets": Kind("buckets", _onnxruntime_buckets),
     "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
     "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
     "tensorrt": Kind("tensorrt", _tensorrt),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from core import buckets
 from core.bundle import Bundle, Input, Manifest
 from core.errors import BundleError
 from daemon.engines.session import CPU, CUDA, INT8, Session
@@ -29,6 +30,40 @@ class OnnxRuntime:
     def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
         """Every input (N, T, F) -> every output (N, ...)."""
         return self._session.run(inputs)
+
+
+class OnnxRuntimeBuckets:
+    """Runs each expanding window on the CPU in the smallest of several graphs that holds it.
+
+    A row's bits hang on how many of its own rows are there, and on nothing beside it.
+    """
+
+    name = "onnxruntime-buckets"
+    device = CPU.device
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.reason = "asked for"
+        self.artefact = bundle.manifest.artefact("buckets")
+        self._graphs: dict[int, buckets.Graph] = {}
+        (one,) = [one for one in bundle.manifest.inputs if one.window.kind == "expanding"]
+        for file in self.artefact.files:
+            session = Session(bundle.path(file), CPU)
+            size = _recent(session, one, file)
+            rows: dict[str, tuple[object, ...]] = {other.name: other.row for other in bundle.manifest.inputs}
+            _refuse_other_inputs(session, rows | {one.name: (size, one.row[1]), buckets.LENGTHS: ()}, file)
+            _refuse_other_outputs(session, bundle.manifest, file)
+            self._graphs[size] = session.run
+        if max(self._graphs) != one.window.length:
+            raise BundleError(
+                f"the largest bucket holds {max(self._graphs)} rows, the window {one.window.length}; "
+                "try: gaze export again"
+            )
+        self._name = one.name
+        self._looks = {one.name for one in bundle.manifest.attentions if one.axes[-1] == "time"}
+
+    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        """Every input (N, T, F) -> every output (N, ...)."""
+        return buckets.run(self._graphs, self._name, self._looks, inputs)
 
 
 class OnnxRuntimeStream:

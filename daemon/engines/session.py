@@ -34,6 +34,8 @@ _BAD_GRAPH: Final = (
 )
 _BAD_DEVICE: Final = (errors.EPFail, errors.RuntimeException)
 
+_TYPES: Final = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+
 _OR_CPU: Final = 'engine = "onnxruntime", which runs on the CPU'
 
 
@@ -68,6 +70,7 @@ class Session:
         if kind.provider == CUDA.provider:
             _load_cuda()
         self._session = _open(path, kind)
+        self._types = {one.name: _TYPES[one.type] for one in self._session.get_inputs()}
         self.inputs: dict[str, list[int | str | None]] = {one.name: one.shape for one in self._session.get_inputs()}
         self.outputs: dict[str, list[int | str | None]] = {one.name: one.shape for one in self._session.get_outputs()}
         self._names = list(self.outputs)
@@ -92,7 +95,7 @@ class Session:
         """A session can open on a GPU that cannot run it; the first call tells."""
         rows = {name: [axis if isinstance(axis, int) else 1 for axis in shape] for name, shape in self.inputs.items()}
         try:
-            self.run({name: np.zeros(row, np.float32) for name, row in rows.items()})
+            self.run({name: np.ones(row, self._types[name]) for name, row in rows.items()})
         except (*_BAD_GRAPH, *_BAD_DEVICE) as error:
             raise EngineError(
                 f"{self._kind.engine} opened {self._file} but cannot run it ({error}); "
@@ -103,7 +106,7 @@ class Session:
 def _padded(values: Float32s, fewest: int) -> Float32s:
     if len(values) >= fewest:
         return np.ascontiguousarray(values)
-    padded = np.zeros((fewest, *values.shape[1:]), np.float32)
+    padded = np.zeros((fewest, *values.shape[1:]), values.dtype)
     padded[: len(values)] = values
     return padded
 

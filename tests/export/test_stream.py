@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
 from builders import a_manifest
-from bundles import WINDOW, SmallLstm, a_sample, scaled
+from bundles import WINDOW, SmallLstm, a_sample, float_weights, scaled
 from sources import a_source as family_source
 from torch import Tensor, nn
 
@@ -95,8 +94,7 @@ def test_where_windows_expand_states_are_carried_on_with_the_same_bits():
     assert stream.files == ("model.prefix.onnx", "model.step.onnx", "model.carry.onnx")
     assert stream.same_bits
     assert max(stream.measured.values()) < 1e-6
-    weights = onnx.load_model_from_string(files[2]).graph.initializer
-    for name in (one.name for one in weights if one.data_type == onnx.TensorProto.FLOAT and len(one.dims) > 1):
+    for name in float_weights(files[2]):
         with pytest.raises(BundleError, match=r"model\.carry\.onnx does not reproduce its golden values"):
             to_stream.check((*files[:2], scaled(name, 1.01)(files[2])), source, 1e-5)
 

@@ -16,7 +16,7 @@ from daemon.engines.proof import prove
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and find_library("cuda") is not None
 ON_GPU = ("onnxruntime-cuda", "tensorrt")
-ELSEWHERE = ("litert",)
+ELSEWHERE = ("litert", "onnxruntime-buckets")
 """Engines whose artefact this bundle does not have: tests of their own."""
 HERE = [name for name in ENGINES if (HAS_CUDA or name not in ON_GPU) and name not in ELSEWHERE]
 """A GPU's engines run the same tests where there is one; the first test says when they do not."""
