@@ -134,6 +134,11 @@ class Origin(StrEnum):
     BACKFILLED = "backfilled"  # from the venue's history
     FILLED = "filled"  # built by us: nothing was traded, and the venue leaves such bars out
 
+    @property
+    def off_a_socket(self) -> bool:
+        """Whether the bar came when it closed, and not by asking history."""
+        return self in (Origin.LIVE, Origin.AGGREGATED)
+
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A closed bar together with where it came from and when we had it."""

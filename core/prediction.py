@@ -95,6 +95,8 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     late: bool
     received_at_ms: int
     published_at_ms: int
+    lateness_ms: int | None = None
+    """How long after its end the bar was here, by the daemon's clock; None in messages from before it was told."""
     filled: int = 0
     """Bars of the window that never came and were made up: the last close held, no volume. 0 in an unbroken window."""
     drift: dict[str, float] = {}

@@ -245,7 +245,7 @@ class Pipeline:
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
         if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
             return False
-        return self._publish_late or arrival.origin is Origin.LIVE
+        return self._publish_late or arrival.origin.off_a_socket
 
     def _made(self, predicted: Sequence[Stored], cuts: Sequence[Cut]) -> dict[str, Float32s]:
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in predicted], np.int64)
@@ -300,9 +300,10 @@ class Pipeline:
         return Context(
             venue=arrival.venue,
             origin=arrival.origin,
-            late=arrival.origin is not Origin.LIVE,
+            late=not arrival.origin.off_a_socket,
             received_at_ms=arrival.received_at_ms,
             published_at_ms=now_ms,
+            lateness_ms=arrival.received_at_ms - arrival.bar.opened_at_ms - self._interval.ms,
             filled=one.filled,
             drift=standing.drift,
             drifting=standing.drifting,

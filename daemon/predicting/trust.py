@@ -70,7 +70,7 @@ class Trust:
 
 
 def _of_bars(one: Stored) -> tuple[Doubt, ...]:
-    if one.arrival.origin is Origin.LIVE and not one.filled:
+    if one.arrival.origin.off_a_socket and not one.filled:
         return ()
     late = (Doubt(Reason.LATE, "the bar came by backfill"),) if one.arrival.origin is Origin.BACKFILLED else ()
     built = one.filled + (one.arrival.origin is Origin.FILLED)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from core.bars import Origin
 from core.errors import StoreError
 from core.prediction import Message
 from core.windows import Fate
@@ -34,7 +33,7 @@ class Status:
         """Bars of these fates were taken in; so many wait in the inbox, so many for a missing one."""
         self._metrics.bars(fates)
         self._metrics.waiting(waiting, held)
-        live = [one.arrival for one in batch.stored if one.arrival.origin is Origin.LIVE]
+        live = [one.arrival for one in batch.stored if one.arrival.origin.off_a_socket]
         interval_s = self._metrics.interval_s
         self._metrics.lateness([one.received_at_ms / 1_000 - one.bar.opened_at_ms / 1_000 - interval_s for one in live])
         if batch.predicted:

@@ -1,5 +1,6 @@
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
@@ -87,6 +88,28 @@ def test_bars_missed_while_away_are_skipped_where_the_policy_says_so():
     pipeline.prepare(mirror, arrivals(1, NEEDED), {})
     missed = arrivals(NEEDED + 1, NEEDED + 3, origin=Origin.BACKFILLED)
     assert numbers(pipeline.prepare(mirror, [*missed, *arrivals(NEEDED + 4, NEEDED + 4)], {}).batch) == [NEEDED + 4]
+    built = arrivals(NEEDED + 5, NEEDED + 5, origin=Origin.AGGREGATED)
+    assert numbers(pipeline.prepare(mirror, built, {}).batch) == [NEEDED + 5]
+
+
+@pytest.mark.parametrize(
+    ("origin", "late"), [("live", False), ("aggregated", False), ("backfilled", True), ("filled", True)]
+)
+def test_a_message_tells_where_its_bar_came_from_how_and_how_late(origin: str, *, late: bool):
+    mirror, pipeline = windows(), a_pipeline()
+    pipeline.prepare(mirror, arrivals(1, NEEDED - 1), {})
+    (last,) = arrivals(NEEDED, NEEDED, origin=Origin(origin))
+    received_at_ms = last.bar.opened_at_ms + HOUR.ms + 1_234
+    batch = pipeline.prepare(mirror, [msgspec.structs.replace(last, received_at_ms=received_at_ms)], {}).batch
+    ((_, message),) = pipeline.finish(
+        batch,
+        {"return_1": np.zeros(1, np.float32), "attention": np.full((1, 4), 0.25, np.float32)},
+        now_ms=received_at_ms + 5,
+    )
+    assert message
+    context = message.context
+    assert (context.venue, context.origin, context.late) == (last.venue, origin, late)
+    assert (context.lateness_ms, context.received_at_ms) == (1_234, received_at_ms)
 
 
 def test_a_bar_whose_predecessor_is_missing_is_handed_back_and_changes_nothing():
