@@ -56,7 +56,7 @@ def do(name: str, data: Path, work: Path) -> None:
     if name in TASKS:
         trained = train(TASKS[name], data, work)
         judged = {"judged_with": commit(HOUSE)[:12], "evaluation": evaluate(TASKS[name], work)}
-        told = {"recipe": name, **trained, **judged}
+        told = {"recipe": name, **trained, **judged, **compare(TASKS[name], work)}
     else:
         told = {"protocol": name, **machine(), "found": published.PROTOCOLS[name](data / "published", data / "bars")}
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,16 @@ def evaluate(task: Task, work: Path) -> Any:
     bars = str(work / f"{task.bars}.parquet")
     gaze("evaluate", str(work / task.name), "--bars", bars, "--by", "regime", "--cost-bps", COST_BPS, "--json", out=out)
     return json.loads(out.read_text("utf-8"))
+
+
+def compare(task: Task, work: Path) -> dict[str, Any]:
+    """What `gaze compare` says of the run beside another task's; nothing where there is no such task, or no run yet."""
+    if not task.beside or not (work / task.beside).is_dir():
+        return {}
+    out = work / f"{task.name}.compared.json"
+    runs = [str(work / name) for name in (task.beside, task.name)]
+    gaze("compare", *runs, "--bars", str(work / f"{task.bars}.parquet"), "--json", out=out)
+    return {"compared": json.loads(out.read_text("utf-8"))}
 
 
 def bars_of(task: Task, data: Path, work: Path) -> Path:

@@ -13,7 +13,8 @@ import msgspec
 from benchmarks.results_tasks import TASKS, Task
 from training.judging.evaluation import Evaluation
 from training.judging.scores import title
-from training.telling import report
+from training.many.comparing import Compared
+from training.telling import report, side_by_side
 from training.telling.report import number, scaled, unit
 
 SHOWN: Final = {
@@ -64,11 +65,21 @@ def _recipe(task: Task, found: dict[str, Any]) -> str:
     )
     verdicts = [f"- {sentence}" for sentence in (*report.leaking(of), *report.verdicts(of))]
     lines = [f"## {task.title}", "", f"    {_short(found['command'])}", "", told, "", *_tables(of), *verdicts, ""]
+    if "compared" in found:
+        lines += [*_compared(msgspec.convert(found["compared"], Compared)), ""]
     if task.claims:
         lines += ["| the document says | what is to be said to it |", "|---|---|"]
         lines += [f"| {claim.said} | {_filled(claim.answer, of)} |" for claim in task.claims]
         lines.append("")
     return "\n".join(lines)
+
+
+def _compared(of: Compared) -> list[str]:
+    """What `gaze compare` says of the run and the one beside it, in the measures that the page shows."""
+    runs = " and ".join(f"`{one.name}` ({one.family}, {one.parameters:,} parameters)" for one in of.runs)
+    shown = [one for one in of.differences if one.measure in SHOWN.get(one.output.rpartition("_")[0], ())]
+    said = [*map(side_by_side.difference, shown), *of.recommendations]
+    return [f"`gaze compare` on the {of.windows:,} windows that {runs} share:", "", *(f"- {one}" for one in said)]
 
 
 def _tables(of: Evaluation) -> list[str]:

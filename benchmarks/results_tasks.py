@@ -15,7 +15,10 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One recipe on one file of bars. `sources`: files of the shared bars, none for simulated ones."""
+    """One recipe on one file of bars. `sources`: files of the shared bars, none for simulated ones.
+
+    `beside`: another task before this one, whose run `gaze compare` puts beside it.
+    """
 
     name: str
     title: str
@@ -25,6 +28,7 @@ class Task(msgspec.Struct, frozen=True):
     profile: str = ""
     changes: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
+    beside: str = ""
 
 
 _FILE: Final = Path(__file__).with_name("results.toml")

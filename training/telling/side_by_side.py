@@ -42,10 +42,11 @@ def scores(of: Compared) -> Table:
 def sentences(of: Compared) -> list[str]:
     """Leaks first, then each difference, then what to take."""
     leaks = [f"LEAK in {one.name}: {sentence}." for one in of.runs for sentence in one.leaks]
-    return [*leaks, *map(_sentence, of.differences), *of.recommendations]
+    return [*leaks, *map(difference, of.differences), *of.recommendations]
 
 
-def _sentence(of: Difference) -> str:
+def difference(of: Difference) -> str:
+    """One difference in words."""
     scale = scaled(of.output, of.measure)
     margin = f"{of.difference * scale:+.3g} ({of.low * scale:+.3g} to {of.high * scale:+.3g})"
     measured = title(of.measure) + unit(of.output, of.measure)
