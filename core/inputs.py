@@ -64,6 +64,13 @@ class Inputs:
         """(N,): whether so many consecutive bars make a window of every input but the markets'."""
         return unbroken_N >= self.fewest_bars
 
+    def reach(self, unbroken_N: Counts) -> Counts:
+        """(N,): how many rows of an expanding window so many consecutive bars make; (0,) where none expands."""
+        for one, _ in self._own:
+            if one.window.kind == "expanding":
+                return (unbroken_N - one.lookback + 1).clip(0, one.window.length)
+        return unbroken_N[:0]
+
     @property
     def newest_bars(self) -> int:
         """Bars that the newest row is made of, its own included."""

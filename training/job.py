@@ -14,6 +14,7 @@ from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
+from core.reach import Rows, over
 from training import families
 from training.data.dataset import Panel, Samples
 from training.data.panel import panel
@@ -136,7 +137,8 @@ def conclude(
         trades=traded(said, learned, parts.test, how.cost_bps, how.tries),
     )
     beyond = [(parts.validation, unseen), (parts.test, said)][recipe.window.stride > 1 :]
-    reference = _reference(model, unseen) | ranges(parts.train) | watched(model, beyond)
+    reach_N = made.reach_R[parts.validation.ends_N]
+    reference = _reference(model, unseen, reach_N) | ranges(parts.train) | watched(model, beyond)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
 
@@ -207,17 +209,23 @@ def _sample(samples: Samples) -> Arrays:
     }
 
 
-def _reference(model: Model, said: Said) -> Arrays:
-    """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows."""
+def _reference(model: Model, said: Said, reach_N: Rows) -> Arrays:
+    """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows.
+
+    `reach_N`: how many rows each window has.
+    """
     kept: Arrays = {}
     for output in model.attentions:
         if output.gates:
             continue
         weights = said[output.name]
-        some = weights[_spread(len(weights), REFERENCE_WINDOWS)]
+        which = _spread(len(weights), REFERENCE_WINDOWS)
+        some = weights[which]
         kept[f"{output.name}.profile"] = weights.reshape(-1, weights.shape[-1]).mean(axis=0, dtype=np.float64)
-        kept[f"{output.name}.entropy"] = attention.normalised_entropy(some).reshape(-1)
-        kept[f"{output.name}.concentration"] = attention.concentration(some).reshape(-1)
+        whole = output.axes[-1] == "market"
+        reach_n = np.full(len(some), some.shape[-1]) if whole else reach_N[which].clip(max=some.shape[-1])
+        kept[f"{output.name}.entropy"] = over(attention.normalised_entropy, some, reach_n).reshape(-1)
+        kept[f"{output.name}.concentration"] = over(attention.concentration, some, reach_n).reshape(-1)
     return kept
 
 

@@ -29,11 +29,15 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market, or rows of breadth, by name."""
+    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market, or rows of breadth, by name.
+
+    `reach_N`: how many rows each window has, where windows expand; else (0,).
+    """
 
     predicted: list[Stored]
     bars_NL5: BarArray
     markets: dict[str, npt.NDArray[np.floating]]
+    reach_N: Counts
 
 
 class Behind:
@@ -71,7 +75,8 @@ class Behind:
             for one, filled, ready in zip(asked, filled_N.tolist(), ready_N, strict=True)
             if ready
         ]
-        return Cut(predicted, bars_NL5[ready_N], {name: bars[ready_N] for name, bars in markets.items()})
+        reach_N = self._inputs.reach(unbroken_N[ready_N])
+        return Cut(predicted, bars_NL5[ready_N], {name: bars[ready_N] for name, bars in markets.items()}, reach_N)
 
     def complete_ms(self, windows: Windows) -> int:
         """The last bar that every member of every breadth has come to; the newest of all where none is read."""

@@ -16,7 +16,7 @@ from core.bars import Arrival, Origin, TimeArray
 from core.bundle import Manifest
 from core.drift.statistics import openness
 from core.external import Records
-from core.inputs import Inputs
+from core.inputs import Counts, Inputs
 from core.outputs import Attention
 from core.prediction import Context, Doubt, Gaze, Message, Prediction, encode, prediction_id
 from core.windows import Fate, Windows
@@ -38,7 +38,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Bars taken in together; `stored` has every bar to keep.
 
     Of `predicted` come first those whose newest row is enough, as the rest of their window was run ahead: `newest` has
-    their rows and `ahead` the places of their symbols. `inputs` has the whole windows of those after them.
+    their rows and `ahead` the places of their symbols. `inputs` has the whole windows of those after them. `reach`: how
+    many rows the window of each of `predicted` has, where windows expand.
     """
 
     stored: tuple[Stored, ...]
@@ -46,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True):
     inputs: dict[str, Float32s]
     newest: dict[str, Float32s] = {}
     ahead: npt.NDArray[np.int64] = _NOBODY
+    reach: npt.NDArray[np.int64] = _NOBODY
 
     @property
     def given(self) -> dict[str, Float32s]:
@@ -82,6 +84,7 @@ class Batch(msgspec.Struct, frozen=True):
                 {name: values[first - ahead : end - ahead] for name, values in self.inputs.items() if first >= ahead},
                 {name: values[first:end] for name, values in self.newest.items() if first < ahead},
                 self.ahead[first:end],
+                self.reach[first:end],
             )
             for first, end, kept in zip(firsts, ends, stored, strict=True)
         ]
@@ -127,6 +130,7 @@ class Pipeline:
         self._top = top
         self._inputs = Inputs(manifest.inputs, self._interval)
         self._behind = Behind(self._inputs, fill=fill, gone=gone)
+        self._expands = any(one.window.kind == "expanding" for one in manifest.inputs)
         self._market_lag = max((one.lag for one in manifest.inputs), default=0)
         self.bars_needed = self._inputs.bars_needed
         self.fewest_bars = self._inputs.fewest_bars
@@ -154,6 +158,7 @@ class Pipeline:
         cuts: list[Cut] = []
         foreseen: list[Stored] = []
         newest: list[dict[str, Float32s]] = []
+        reaches: list[Counts] = []
         for turn in _turns(arrivals):
             asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
             fit, whole = _parted(windows, asked, ahead)
@@ -162,11 +167,13 @@ class Pipeline:
             cuts.append(cut)
             # Made now: a later turn may revise these very bars.
             newest += self._newest(windows, fit)
+            reaches.append(self._reach(windows, fit))
             foreseen += fit
         predicted = [one for cut in cuts for one in cut.predicted]
         inputs = self._made(predicted, cuts) if predicted else {}
         positions_N, _ = _places(windows, foreseen)
-        batch = Batch(intake.stored, (*foreseen, *predicted), inputs, _joined(newest), positions_N)
+        reach_N = np.concatenate([_NOBODY, *reaches, *(cut.reach_N for cut in cuts)])
+        batch = Batch(intake.stored, (*foreseen, *predicted), inputs, _joined(newest), positions_N, reach_N)
         return Admission(batch, intake.fates, tuple(intake.early))
 
     def unfinished(
@@ -188,7 +195,7 @@ class Pipeline:
         ]
         cut = self._behind.cut(windows, [one for one in begun if self._asked(one.arrival, since_ms)])
         inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
-        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
+        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs, reach=cut.reach_N)
 
     def inherit(self, before: "Pipeline") -> None:
         """Take over the rows that a pipeline of the same inputs remembers."""
@@ -198,7 +205,7 @@ class Pipeline:
         """What another model predicted, and this one's inputs for those of it that have a whole window here."""
         cut = self._behind.cut(windows, predicted)
         inputs = self._made(cut.predicted, [cut]) if cut.predicted else {}
-        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs)
+        return Batch(tuple(cut.predicted), tuple(cut.predicted), inputs, reach=cut.reach_N)
 
     def finish(
         self,
@@ -216,13 +223,11 @@ class Pipeline:
         numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
         looks = {
-            one.name: gazes(outputs[one.name], opened_N, self._top, self._interval, self._lag(one))
-            for one in self._manifest.looks
-            if outputs
+            one.name: self._looked(one, outputs[one.name], opened_N, batch) for one in self._manifest.looks if outputs
         }
         gates = {one.name: openness(outputs[one.name]).tolist() for one in self._manifest.gates if outputs}
         newest = _newest(batch)
-        doubts = self._trust.doubts(batch.predicted, batch.given, standing.drifting)
+        doubts = self._trust.doubts(batch.predicted, batch.given, standing.drifting, batch.reach)
         banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
         adapted = bands(self._manifest.outputs, standing.margins, outputs) if outputs else []
         messages: dict[tuple[str, int, int], Message] = {}
@@ -238,9 +243,18 @@ class Pipeline:
             messages[_key(one)] = Message(said, context)
         return [_entry(one, messages.get(_key(one))) for one in batch.stored]
 
-    def _lag(self, seen: Attention) -> int:
-        """A market's window ends as many bars earlier as it lags."""
-        return self._market_lag if seen.axes[-1] == "market" else 0
+    def _reach(self, windows: Windows, fit: Sequence[Stored]) -> Counts:
+        """(N,): how many rows the window of each has, where windows expand."""
+        if not self._expands or not fit:
+            return _NOBODY
+        return self._inputs.reach(windows.gather(*_places(windows, fit), self.bars_needed)[1])
+
+    def _looked(self, seen: Attention, weights: Float32s, opened_N: TimeArray, batch: Batch) -> list[Gaze]:
+        """One look for each prediction, over the steps that are there; a market's window ends earlier, and is whole."""
+        steps, market = weights.shape[-1], seen.axes[-1] == "market"
+        young = len(batch.reach) and not market
+        reach_N = batch.reach.clip(max=steps) if young else np.full(len(opened_N), steps)
+        return gazes(weights, opened_N, self._top, self._interval, self._market_lag if market else 0, reach_N)
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
         if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):

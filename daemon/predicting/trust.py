@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from core.bars import Origin
 from core.bundle import Input
+from core.inputs import Counts
 from core.prediction import Doubt, Reason
 from core.reference import HIGH, LOW
 from daemon.ports import Float32s
 from daemon.predicting.behind import Stored
 
+_FULL: Final = np.empty(0, np.int64)
 _NAMED: Final = 3
 """So many features or statistics are named in one doubt."""
 
@@ -29,7 +31,7 @@ class Trust:
         reference: Mapping[str, npt.NDArray[Any]],
         uncalibrated: Sequence[str] = (),
     ) -> None:
-        self._expanding = {one.name: one.window.length for one in inputs if one.window.kind == "expanding"}
+        self._length = max((one.window.length for one in inputs if one.window.kind == "expanding"), default=0)
         self._features = {one.name: one.features for one in inputs}
         self._ranges = {
             one.name: (reference[LOW + one.name], reference[HIGH + one.name])
@@ -40,17 +42,24 @@ class Trust:
         self._always = tuple(Doubt(Reason.UNCALIBRATED, what) for what in lacking)
 
     def doubts(
-        self, predicted: Sequence[Stored], inputs: Mapping[str, Float32s], drifting: Sequence[str]
+        self,
+        predicted: Sequence[Stored],
+        inputs: Mapping[str, Float32s],
+        drifting: Sequence[str],
+        reach_N: Counts = _FULL,
     ) -> list[tuple[Doubt, ...]]:
-        """What speaks against each. `inputs`: (N, T, F) of each, or its newest row; `drifting`: what has drifted."""
+        """What speaks against each. `inputs`: (N, T, F) of each, or its newest row; `drifting`: what has drifted.
+
+        `reach_N`: how many rows each window has, where windows expand.
+        """
         always = self._always
         if drifting:
             always = (*always, Doubt(Reason.DRIFTED, _named(drifting)))
         doubts = [(*always, *_of_bars(one)) for one in predicted]
         for name, values_NTF in inputs.items():
             self._doubt_range(name, values_NTF[:, -1], doubts)
-            if self._expanding.get(name) == values_NTF.shape[1]:
-                self._doubt_thin(name, values_NTF, doubts)
+        for row in np.flatnonzero(reach_N < self._length).tolist():
+            doubts[row] = (*doubts[row], Doubt(Reason.THIN, f"{int(reach_N[row])} of {self._length} bars"))
         return doubts
 
     def _doubt_range(self, name: str, newest_NF: Float32s, doubts: list[tuple[Doubt, ...]]) -> None:
@@ -61,12 +70,6 @@ class Trust:
         for row in np.flatnonzero(outside_NF.any(axis=1)).tolist():
             names = [self._features[name][column] for column in np.flatnonzero(outside_NF[row])]
             doubts[row] = (*doubts[row], Doubt(Reason.OUTSIDE, _named(names)))
-
-    def _doubt_thin(self, name: str, values_NTF: Float32s, doubts: list[tuple[Doubt, ...]]) -> None:
-        there_N = (~np.isnan(values_NTF[..., 0])).sum(axis=1)
-        length = self._expanding[name]
-        for row in np.flatnonzero(there_N < length).tolist():
-            doubts[row] = (*doubts[row], Doubt(Reason.THIN, f"{int(there_N[row])} of {length} bars"))
 
 
 def _of_bars(one: Stored) -> tuple[Doubt, ...]:

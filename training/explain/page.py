@@ -12,12 +12,12 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from core import attention
+from core.reach import over
 from training.explain.cases import Case, CaseLook, iso
 from training.explain.explaining import Explained
 from training.explain.pictures.single import title
 from training.explain.pictures.style import BLUE, CYCLE, GREY, PALE, VERMILION
 from training.explain.predictions import Look, Predictions, spread
-from training.explain.reach import over
 from training.explain.report import AttentionReport, Report
 from training.explain.text import UNTRAINED
 

@@ -17,11 +17,11 @@ from core.breadth import Breadth
 from core.errors import DataError
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
+from core.reach import over
 from training.data import panel as panels
 from training.data.dataset import Panel, Samples
 from training.explain.axes import Layout
 from training.explain.estimate import Draws
-from training.explain.reach import over
 from training.explain.reads import Doubles, Floats, Reader, Reads, Rows, together
 from training.explain.subject import Subject
 from training.explain.upward import confidence, upward

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core import attention
+from core.reach import over
 from training.explain.attribution import OCCLUDED, Forecast, occlude_steps, without
 from training.explain.estimate import Estimate
 from training.explain.predictions import Predictions, Watch, spread
-from training.explain.reach import over
 from training.explain.reads import Doubles, Floats, Reads, Rows
 
 PREDICTIONS: Final = 240

@@ -260,3 +260,11 @@ def test_held_flat_bars_never_reach_the_windows_that_are_kept():
     gap = (START + NEEDED + 1) * HOUR.ms
     assert desk.windows.opened_at_ms_SC[0, desk.windows.slot(gap)] != gap
     assert desk.windows.gather(np.array([0]), np.array([gap]), 1)[0][0, 0, CLOSE] != bars(NEEDED, NEEDED)[0].close
+
+
+def test_each_prediction_says_how_many_rows_its_expanding_window_has():
+    desk = Desk(reads("expanding"))
+    batch = desk.take(bars(1, NEEDED + 2)).batch
+    assert batch.reach.tolist() == [2, 3, 4, 4, 4]
+    assert [part.reach.tolist() for part in batch.parts(2)] == [[2, 3], [4, 4], [4]]
+    assert not len(Desk().take(bars(1, NEEDED + 2)).batch.reach)

@@ -51,8 +51,9 @@ def test_drift_is_a_doubt_about_all_and_names_what_moved():
 def test_an_expanding_window_that_is_not_full_is_thin():
     (one,) = INPUTS
     expanding = (type(one)(one.name, "symbol", one.features, "", one.lookback, Window("expanding", 4, 2)),)
-    rows = windows((0, 0, 0), before=np.nan)
-    assert Trust(expanding, RANGE).doubts([stored()], rows, ()) == [(Doubt(Reason.THIN, "1 of 4 bars"),)]
+    rows, reach = windows(*[(0, 0, 0)] * 2, before=np.nan), np.array([1, 4])
+    doubts = Trust(expanding, RANGE).doubts([stored()] * 2, rows, (), reach)
+    assert doubts == [(Doubt(Reason.THIN, "1 of 4 bars"),), ()]
 
 
 def test_a_bundle_without_ranges_says_that_it_cannot_be_judged():

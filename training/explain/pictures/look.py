@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from core import attention
+from core.reach import over
 from training.explain.explaining import Explained
 from training.explain.measure import groups
 from training.explain.pictures import style
 from training.explain.predictions import Look, Predictions, spread
-from training.explain.reach import over
 from training.explain.reads import Floats
 from training.explain.report import AttentionReport
 

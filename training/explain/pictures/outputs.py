@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from core.attention import concentration_factor
 from core.outputs import Kind
+from core.reach import over
 from training.explain.explaining import Explained
 from training.explain.pictures import style
 from training.explain.predictions import Predictions
-from training.explain.reach import over
 from training.explain.reads import Doubles
 from training.fitting.history import Epoch
 

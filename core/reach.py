@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.explain.reads import Floats, Rows
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 
 def over(statistic: Callable[[Floats], npt.NDArray[Any]], weights: Floats, reach_N: Rows) -> npt.NDArray[Any]:
