@@ -207,12 +207,15 @@ class Scene:
         return Record(url, self.stream, self.until_ms)
 
     @asynccontextmanager
-    async def exchange(self, name: str, speed: str, faults: Sequence[str] = (), seed: int = 0) -> AsyncIterator[Path]:
-        """The venue of one run; gives that run's folder, with the settings of a daemon on it."""
+    async def exchange(
+        self, name: str, speed: str, faults: Sequence[str] = (), seed: int = 0, subscribers: int = 1
+    ) -> AsyncIterator[Path]:
+        """The venue of one run, which waits for so many; gives its folder, with the settings of a daemon on it."""
         place = self._folder / name
         place.mkdir()
         told = [word for fault in faults for word in ("--fault", fault)]
         pace = ("--history", str(WARMED_UP), "--speed", speed, "--hold", "--json", "--seed", str(seed))
+        pace += ("--subscribers", str(subscribers))
         chosen = ("--bars", "../bars.parquet", "--symbols", ",".join(self.symbols))
         async with Command.serving(place, "exchange", *chosen, *pace, *told) as venue:
             (place / "gaze.toml").write_text(self._config(venue.listens["websocket"], venue.listens["rest"]))
