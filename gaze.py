@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,6 +49,7 @@ _BENCHMARKS = {
     "results": "Every recipe on real bars, into docs/results.md. Example: gaze bench results --only winner_daily",
     "decode": "Frames a second and core, beside json. Example: gaze bench decode --frames 20000",
     "drift": "False alarms beside their promise, and planted drifts. Example: gaze bench drift --quarters 20",
+    "extras": "What each extra installs, and whether it works. Example: gaze bench extras --only cpu",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
 }
 _MOST = 20_000
@@ -115,7 +116,24 @@ def table() -> typer.Typer:
     rooms.add_typer(_bench())
     for room in (training.cli, export.cli, daemon.cli):
         rooms.add_typer(room.app)
+    rooms.callback()(_first)
     return rooms
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer gives it so
+    if asked:
+        from core import __version__  # noqa: PLC0415 - as above
+
+        print(f"gaze {__version__}")
+        raise typer.Exit
+
+
+def _first(
+    version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Say which Gaze this is, and end.")
+    ] = False,
+) -> None:
+    pass
 
 
 class Model:

@@ -303,7 +303,10 @@ def read(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}. try: gaze export RUN --out {folder}")
+        what = f"is not a bundle: it has no {MANIFEST}" if folder.is_dir() else "is no bundle: no such folder"
+        is_run = (folder / "run.json").is_file()
+        do = f"gaze export {folder} --out bundle" if is_run else f"gaze export RUN --out {folder}"
+        raise BundleError(f"{folder} {what}. try: {do}")
     raw = path.read_bytes()
     try:
         schema = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from core import described
 from core.errors import ConfigError
 
 Settings = TypeVar("Settings")
@@ -15,6 +16,8 @@ Settings = TypeVar("Settings")
 ENVIRONMENT: Final = "GAZE_"
 """GAZE_STORE__URL is store.url: two underscores, so that what Kubernetes puts there for a service is none of ours."""
 
+_EXAMPLES: Final = {"StrType": '"..."', "IntType": "1", "FloatType": "1.0", "VarTupleType": '["..."]'}
+_MISSING = re.compile(r"missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
 
 
@@ -28,13 +31,37 @@ def decode(text: str, kind: type[Settings], where: str, overrides: Sequence[str]
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML: {error}") from error
+        raise ConfigError(f"{where} is not TOML: {error}; try: key = value, strings in quotes") from error
     for override in overrides:
         _override(table, override, kind)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_explained(str(error), kind)}") from error
+
+
+def refused(problem: str, kind: type) -> str:
+    """What msgspec says against a value of `kind`, told with its dotted key, what that takes, and what to try."""
+    what, _, at = problem.partition(" - at `$")
+    path = [part.partition("[")[0] for part in at.rstrip("`").split(".") if part]
+    missing = _MISSING.search(what)
+    if missing:
+        key = ".".join([*path, missing[1]])
+        return f"{key} must be given; try: {missing[1]} = {_example(_fields(kind, path).get(missing[1]))}"
+    field = _fields(kind, path[:-1]).get(path[-1]) if path else None
+    said = what.replace("`", "")
+    if field is not None and isinstance(field.type, msgspec.inspect.LiteralType):
+        said += f", it takes {', '.join(map(str, field.type.values))}"
+    return f"{'.'.join(path)}: {said[:1].lower()}{said[1:]}; try: {path[-1] if path else 'key'} = {_example(field)}"
+
+
+def _example(field: Any) -> str:
+    """A value that a key takes, as TOML."""
+    if field is None:
+        return "..."
+    if field.default is not msgspec.NODEFAULT:
+        return described.toml(field.default)
+    return _EXAMPLES.get(type(field.type).__name__, "...")
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -62,12 +89,12 @@ def dotted(text: str) -> list[str]:
 def _override(table: dict[str, Any], override: str, kind: type) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{override!r} sets nothing; expected key=value, such as window.length=48")
+        raise ConfigError(f"{override!r} sets nothing; try: key=value, such as http.port=0")
     *sections, last = key.split(".")
     for section in sections:
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"{override!r}: {section!r} is a value, not a section")
+            raise ConfigError(f"{override!r}: {section!r} is a value, not a section; try: {section}=VALUE")
         table = inner
     wanted = _fields(kind, sections).get(last)
     listed = wanted is not None and isinstance(wanted.type, msgspec.inspect.VarTupleType)
@@ -85,11 +112,11 @@ def _value(text: str, *, listed: bool) -> Any:
 def _explained(problem: str, kind: type) -> str:
     found = _UNKNOWN.search(problem)
     if found is None:
-        return problem.replace("`$", "`")
+        return refused(problem, kind)
     path = [part for part in (found["path"] or "").split(".") if part]
     known = sorted(_fields(kind, path))
     near = difflib.get_close_matches(found["key"], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}? try: {near[0]}" if near else f"known are: {', '.join(known)}; try: one of them"
     section = f" in [{'.'.join(path)}]" if path else ""
     return f"unknown key {found['key']!r}{section}; {hint}"
 

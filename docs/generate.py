@@ -46,9 +46,14 @@ def _statuses() -> Iterator[str]:
 
     yield "| status | after |"
     yield "|---|---|"
-    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.GazeError)]
+    yield "| 0 | All went well; of `gaze run`, it was told to stop and published what it had received. |"
+    yield "| 1 | What was asked about is not so (`doctor`, `bars check --strict`, `explain --id`), or a bug |"
+    yield "| 2 | A command, option or argument that there is not, or not so; the nearest that there is is named. |"
+    told = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.GazeError)]
+    kinds = [kind for kind in told if kind.exit_code != errors.GazeError.exit_code]
     for kind in sorted(kinds, key=lambda kind: (kind.exit_code, kind.__name__)):
         yield f"| {kind.exit_code} | {_line(kind.__doc__)} |"
+    yield "| 130 | Ctrl-C. |"
     yield ""
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from runs import a_recipe, a_run, some_bars, write_parquet
+from typer.testing import CliRunner
 
+import core
 import gaze
-from core.errors import BundleError, DataError
+from core.errors import BundleError, DataError, UsageError
 from daemon.config import BundleConfig, Config, FeedConfig
 from daemon.replaying.job import replayed
 from export.bundle import make_bundle
@@ -55,5 +57,21 @@ def test_an_explanation_is_written_and_its_report_given(model: gaze.Model, bars:
 
 
 def test_what_is_no_bundle_is_said(tmp_path: Path):
-    with pytest.raises(BundleError):
+    with pytest.raises(BundleError, match=r"it has no manifest\.json\. try: gaze export RUN --out"):
         gaze.load(tmp_path)
+    with pytest.raises(BundleError, match=r"no such folder\. try: gaze export RUN --out"):
+        gaze.load(tmp_path / "nowhere")
+    (tmp_path / "run.json").touch()
+    with pytest.raises(BundleError, match=f"try: gaze export {tmp_path} --out bundle"):
+        gaze.load(tmp_path)
+
+
+def test_the_version_is_told():
+    assert CliRunner().invoke(gaze.table(), ["--version"]).output == f"gaze {core.__version__}\n"
+
+
+def test_bars_that_were_not_simulated_are_not_overwritten_by_some_that_are(bars: Path):
+    before = bars.read_bytes()
+    told = CliRunner().invoke(gaze.table(), ["bars", "simulate", "--out", str(bars)])
+    assert isinstance(told.exception, UsageError)
+    assert bars.read_bytes() == before

@@ -79,7 +79,7 @@ def train(
         f"run written to {out} after {trained.facts.seconds:.0f} s, best epoch {trained.facts.best_epoch}",
         soft_wrap=True,
     )
-    console.print(f"next: gaze export {out} --out bundles/{told.name}", highlight=False, soft_wrap=True)
+    console.print(f"next: gaze export {out} --out bundle", highlight=False, soft_wrap=True)
 
 
 def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":
@@ -177,7 +177,7 @@ def ensemble(
         console.print(f"{member.weight:.3f}  {member.run}  {member.family}, seed {member.seed}", highlight=False)
     _tell(console, joined.evaluation, as_json=as_json)
     console.print(f"run written to {out}", soft_wrap=True)
-    console.print(f"next: gaze export {out} --out bundles/{name}", highlight=False, soft_wrap=True)
+    console.print(f"next: gaze export {out} --out bundle", highlight=False, soft_wrap=True)
 
 
 @app.command()

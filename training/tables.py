@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core import settings
 from core.errors import ConfigError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -21,8 +22,7 @@ def fit(kind: type[S], table: Mapping[str, Any], where: str) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        told = str(error).replace("`$.", "`").replace(" - at `$`", "")
-        raise ConfigError(f"{where}: {told}; try: --set KEY=VALUE, or change it there") from error
+        raise ConfigError(f"{where}: {settings.refused(str(error), kind)}") from error
 
 
 def _refuse_unknown(kind: type[msgspec.Struct], table: Mapping[str, Any], where: str, prefix: str) -> None:

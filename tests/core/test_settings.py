@@ -21,11 +21,11 @@ def test_toml_becomes_frozen_settings():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('nmae = "x"', "unknown key 'nmae'; did you mean 'name'?"),
+        ('nmae = "x"', "unknown key 'nmae'; did you mean 'name'? try: name"),
         ('name = "x"\n[window]\nlenght = 3', "unknown key 'lenght' in [window]; did you mean 'length'?"),
-        ('name = "x"\n[window]\nzzz = 3', "unknown key 'zzz' in [window]; known are: length"),
-        ('name = "x"\n[window]\nlength = "a"', "Expected `int`, got `str` - at `.window.length`"),
-        ("", "missing required field `name`"),
+        ('name = "x"\n[window]\nzzz = 3', "unknown key 'zzz' in [window]; known are: length; try: one of them"),
+        ('name = "x"\n[window]\nlength = "a"', "f: window.length: expected int, got str; try: length = 48"),
+        ("", 'f: name must be given; try: name = "..."'),
         ("= 3", "f is not TOML"),
     ],
 )

@@ -46,8 +46,11 @@ def test_a_wrong_variable_is_named(tmp_path: Path):
         (SMALLEST.replace("symbols", "symbol"), "unknown key 'symbol' in [feed]; did you mean 'symbols'?"),
         (SMALLEST.replace('["BTCUSDT"]', "[]"), "symbols is empty"),
         (SMALLEST.replace('["BTCUSDT"]', '["A", "B", "A"]'), "names A twice"),
-        (SMALLEST + "[http]\nport = 70000\n", "Expected `int` <= 65535"),
-        (SMALLEST + '[publish]\nlate = "perhaps"\n', "Invalid enum value 'perhaps'"),
+        (SMALLEST + "[http]\nport = 70000\n", "http.port: expected int <= 65535; try: port = 9464"),
+        (
+            SMALLEST + '[publish]\nlate = "perhaps"\n',
+            "publish.late: invalid enum value 'perhaps', it takes publish, skip; try: late = \"publish\"",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str):

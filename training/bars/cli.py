@@ -109,8 +109,10 @@ def simulate(
     from training.bars import simulate as process  # noqa: PLC0415
 
     length = Interval.parse(interval)
-    made = process.simulate(symbols, bars, length, _start(start, length), seed)
     truth = canonical.beside(out, "events")
+    if out.exists() and not truth.exists():
+        raise UsageError(f"{out} is there and was not simulated; try: another --out")
+    made = process.simulate(symbols, bars, length, _start(start, length), seed)
     canonical.write(made.bars, out)
     canonical.write_table(made.events, truth)
     fingerprint = barfile.read(out, interval).fingerprint
