@@ -216,6 +216,7 @@ class Said:
         self.differing = 0
         self.newest_ms = 0
         self.left = dict(expected)
+        self._until_ms = max(at_ms for _, at_ms in expected)
         self._seen: set[Bar] = set()
         self._decoder = msgspec.json.Decoder(Message)
         self._client: Any = Redis.from_url(url, socket_timeout=None, protocol=2)
@@ -234,6 +235,8 @@ class Said:
     def _take(self, message: Message) -> None:
         prediction = message.prediction
         bar = prediction.symbol, prediction.opened_at_ms
+        if prediction.opened_at_ms > self._until_ms:
+            return
         self.there += 1
         self.live += message.context.origin == "live"
         self.newest_ms = max(self.newest_ms, prediction.opened_at_ms)

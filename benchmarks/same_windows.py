@@ -85,6 +85,8 @@ port = 0
         made = self._made
         usable_R = made.before_R >= Inputs(made.inputs, made.interval).fewest_bars
         usable_R &= made.opened_at_ms_R >= made.interval.after(made.interval.floor(self.start_ms), -1)
+        # A venue whose clock stands at its end never shows the last bar as settled: whoever missed it live has lost it.
+        usable_R &= made.opened_at_ms_R < made.opened_at_ms_R.max()
         for beside in (*made.scales, *([made.market] if made.market else [])):
             usable_R &= beside.row_R >= 0
         return {

@@ -98,7 +98,7 @@ async def build(
     for feed, some in zip(feeds, by_feed, strict=True):
         feed.sockets(some, interval)
     sources = [
-        await _source(feed, one, some, interval, stack)
+        await _source(feed, one, some, interval, metrics, stack)
         for feed, one, some in zip(feeds, config.feed.venues, by_feed, strict=True)
     ]
     server = await _http(config.http, status, metrics)
@@ -232,13 +232,18 @@ def _known(
 
 
 async def _source(
-    feed: Feed | Redis, one: VenueConfig, symbols: Sequence[str], interval: Interval, stack: AsyncExitStack
+    feed: Feed | Redis,
+    one: VenueConfig,
+    symbols: Sequence[str],
+    interval: Interval,
+    metrics: Metrics,
+    stack: AsyncExitStack,
 ) -> Source:
     if isinstance(feed, Redis):
         return StreamSource(feed, symbols)
     way = way_to(feed, interval, one.proxy, one.ca_file)
     rest = await stack.enter_async_context(way.rest())
-    return SocketSource(feed, symbols, way, History(feed, rest), one.spares)
+    return SocketSource(feed, symbols, way, History(feed, rest, doubted=metrics.doubted), one.spares)
 
 
 async def _http(told: HttpConfig, status: Status, metrics: Metrics) -> Server:

@@ -9,7 +9,7 @@ import typer
 from core.errors import DataError, GazeError, UsageError, first
 
 if TYPE_CHECKING:
-    from core.bars import Interval
+    from core.bars import Bar, Interval
     from daemon.fetching.book import Book
     from daemon.fetching.fetch import Summary
     from daemon.ports import Feed
@@ -85,7 +85,9 @@ async def _fetched(
     async with way_to(feed, interval).rest() as rest:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(f"bars of {feed.name}", total=None)
-            fetch = Fetch(feed, History(feed, rest), interval, book, lambda count: progress.advance(task, count))
+            doubts: list[Bar] = []
+            history = History(feed, rest, doubted=doubts.extend)
+            fetch = Fetch(feed, history, interval, book, lambda count: progress.advance(task, count), doubts)
             span = await fetch.span(*told)
             progress.update(task, total=fetch.left(symbols, span))
             return await fetch.run(symbols, span)
@@ -96,6 +98,7 @@ def _say(summary: "Summary", out: Path, bars: int) -> None:
     notes = (
         (summary.filled, "built where nothing was traded"),
         (summary.absurd, "left out: their numbers cannot be true"),
+        (len(summary.unclosed), "look unclosed, though they were asked for twice"),
         (len(summary.refused), "symbols refused"),
     )
     print("".join([told, *(f"; {count:,} {note}" for count, note in notes if count)]))

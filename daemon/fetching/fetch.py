@@ -19,6 +19,14 @@ _WORKERS: Final = 4
 _PAGES_A_PART: Final = 25
 
 
+class Suspect(msgspec.Struct, frozen=True):
+    """A bar of history that looks unclosed. `opened_at_ms`: when it opened."""
+
+    symbol: str
+    opened_at_ms: int
+    reason: str = "little volume, and the next bar opens away from its close: was it closed?"
+
+
 class Summary(msgspec.Struct, frozen=True):
     """What was fetched: `bars` are new ones, of them `filled` were built where nothing was traded."""
 
@@ -29,13 +37,24 @@ class Summary(msgspec.Struct, frozen=True):
     """Bars left out because their numbers cannot be true."""
     refused: dict[str, str]
     """Symbols that the venue will not tell, and why."""
+    unclosed: tuple[Suspect, ...] = ()
+    """Bars that look unclosed, though they were asked for twice; they are kept."""
 
 
 class Fetch:
-    """One venue's history into a book. `advance`: told of each stretch of bars that is done with."""
+    """One venue's history into a book. `advance`: told of each stretch of bars that is done with.
+
+    `doubts`: bars that the history has told and that look unclosed; they may become more meanwhile.
+    """
 
     def __init__(
-        self, feed: Feed, history: History, interval: Interval, book: Book, advance: Callable[[int], None]
+        self,
+        feed: Feed,
+        history: History,
+        interval: Interval,
+        book: Book,
+        advance: Callable[[int], None],
+        doubts: Sequence[Bar] = (),
     ) -> None:
         self._feed = feed
         self._history = history
@@ -44,6 +63,7 @@ class Fetch:
         self._advance = advance
         self._bars = self._pages = self._filled = self._absurd = 0
         self._refused: dict[str, str] = {}
+        self._doubts = doubts
 
     async def span(self, since_ms: int | None, last_ms: int, until_ms: int | None) -> Span:
         """What can be asked for, by the venue's clock: from `since_ms`, or the time `last_ms` before now.
@@ -75,7 +95,14 @@ class Fetch:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(_WORKERS, len(waiting))):
                 tasks.create_task(self._work(waiting, span))
-        return Summary(self._bars, self._pages, self._filled, self._absurd, self._refused)
+        return Summary(
+            self._bars,
+            self._pages,
+            self._filled,
+            self._absurd,
+            self._refused,
+            tuple(Suspect(bar.symbol, bar.opened_at_ms) for bar in self._doubts),
+        )
 
     async def _work(self, waiting: deque[str], span: Span) -> None:
         while waiting:

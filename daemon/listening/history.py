@@ -1,17 +1,23 @@
 """Closed bars over a venue's REST, within its limits, and the venue's clock."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from core.bars import Bar, Interval
 from core.errors import FeedError, FrameError, RefusalError
+from core.unclosed import suspects
 from daemon.listening.backoff import Backoff
 from daemon.listening.rest import Asking, UnansweredError
 from daemon.listening.untraded import with_untraded
 from daemon.ports import Feed, Request
+
+log = logging.getLogger("gaze.feed")
 
 Told = TypeVar("Told")
 
@@ -20,6 +26,8 @@ _REFUSALS: Final = frozenset({400, 404, 410, 422})
 """Asking again will not help: an unknown symbol, say."""
 _LIMITED: Final = frozenset({418, 429, 503})
 _EXCERPT: Final = 200
+_ASKED_AGAIN: Final = 8
+"""So many bars of one answer that look unclosed are asked for again."""
 
 
 class RefusedError(FeedError):
@@ -32,7 +40,8 @@ class History:
     Where the venue has no clock to ask, `now` is asked, in Unix seconds. `spacing_s`: time between two requests; None:
     as the feed says. `patience_s`: a longer ban than this is an error at once. `settle_s`: the
     last trades of a bar may reach the venue's history this long after its end. `clock_age_s`: the venue is asked for
-    its time again after so long. `elapsed_s`: a clock that never goes back.
+    its time again after so long. `elapsed_s`: a clock that never goes back. `doubted`: told of bars that look unclosed
+    though they were asked for a second time.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class History:
         clock_age_s: float = 0.25,
         elapsed_s: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        doubted: Callable[[Sequence[Bar]], None] = lambda _: None,
     ) -> None:
         self._feed = feed
         self._rest = rest
@@ -61,6 +71,7 @@ class History:
         self._clock_age_s = clock_age_s
         self._elapsed_s = elapsed_s
         self._now = now
+        self._doubted = doubted
         self._next_turn_s = 0.0
         self._clock: tuple[int, float] | None = None
         self._clock_lock = asyncio.Lock()
@@ -108,14 +119,30 @@ class History:
         if now_ms is None or interval.floor(now_ms - self._settle_ms) < to_ms:
             to_ms = min(to_ms, await self.closed_until_ms(interval))
         if self._feed.empty_after_s is None:
-            return await self._pages(symbol, interval, from_ms, to_ms)
+            return await self._believed(symbol, interval, from_ms, to_ms)
         # What is built is flat at the close before it: that is asked for too.
         before_ms = min(from_ms, to_ms - self._feed.history_limit * interval.ms)
-        bars = await self._pages(symbol, interval, before_ms, to_ms)
+        bars = await self._believed(symbol, interval, before_ms, to_ms)
         now_ms = self.venue_now_ms()
         assert now_ms is not None
         certain_ms = interval.floor(now_ms - int(self._feed.empty_after_s * 1_000))
         return [bar for bar in with_untraded(bars, interval, min(certain_ms, to_ms)) if bar.opened_at_ms >= from_ms]
+
+    async def _believed(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> list[Bar]:
+        """What the venue tells, and the second time of bars that look unclosed: some settle late."""
+        bars = await self._pages(symbol, interval, from_ms, to_ms)
+        looked = _look_unclosed(bars, interval)
+        again: dict[int, Bar] = {}
+        for at_ms in looked[:_ASKED_AGAIN]:
+            again |= {bar.opened_at_ms: bar for bar in await self._pages(symbol, interval, at_ms, at_ms + interval.ms)}
+        if not looked:
+            return bars
+        bars = [again.get(bar.opened_at_ms, bar) for bar in bars]
+        still = set(_look_unclosed(bars, interval))
+        told = {"symbol": symbol, "looked": len(looked), "still": len(still), "first_ms": looked[0]}
+        log.warning("bars of history look unclosed, asked again", extra={"venue": self._feed.name, **told})
+        self._doubted([bar for bar in bars if bar.opened_at_ms in still])
+        return bars
 
     async def _pages(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> list[Bar]:
         found: dict[int, Bar] = {}
@@ -178,3 +205,9 @@ class History:
         """Every request waits, not only the one that was told so."""
         until_s = asyncio.get_running_loop().time() + pause_s
         self._next_turn_s = max(self._next_turn_s, until_s)
+
+
+def _look_unclosed(bars: Sequence[Bar], interval: Interval) -> list[int]:
+    opened = np.array([bar.opened_at_ms for bar in bars], np.int64)
+    found: list[int] = suspects(opened, np.array([bar.row for bar in bars]).reshape(-1, 5), interval).tolist()
+    return found

@@ -64,6 +64,7 @@ TABLE: Final = (
     Told("gaze_feed_last_frame_timestamp_seconds", "gauge", ("venue",), "When the last frame came; 0 before any."),
 
     Told("gaze_bars_total", "counter", ("fate",), "Closed bars by what became of them."),
+    Told("gaze_bars_unclosed_total", "counter", (), "Bars of history that look unclosed, asked for twice."),
     Told("gaze_bars_backfilled_total", "counter", (), "Bars fetched from the venue's history."),
     Told("gaze_bar_lateness_seconds", "histogram", (), "From a live bar's close to having received it.", _LATENESS),
     Told("gaze_inbox_bars", "gauge", (), "Bars that wait for the predictor."),

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from core import __version__
-from core.bars import Interval
+from core.bars import Bar, Interval
 from core.bundle import Bundle, Manifest
 from core.outputs import Output
 from core.prediction import Message
@@ -159,6 +159,10 @@ class Metrics:
     def backfilled(self, count: int) -> None:
         """So many bars came from history."""
         self._counters["gaze_bars_backfilled_total"].inc(count)
+
+    def doubted(self, bars: Sequence[Bar]) -> None:
+        """So many bars of history look unclosed, though they were asked for a second time."""
+        self._counters["gaze_bars_unclosed_total"].inc(len(bars))
 
     def lateness(self, seconds: Sequence[float]) -> None:
         """Live bars were received so long after their close."""

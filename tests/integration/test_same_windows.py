@@ -53,4 +53,4 @@ async def test_windows_of_daily_stocks_are_trainings_over_weekends_and_holidays(
     mirror = RecipeMirror(tmp_path, bars, asked, start_ms=start_ms, learn_ms=start_ms, closed=CLOSED)
     counts = await serve(mirror, told)
     assert counts.clean, counts
-    assert counts.rows == len(STOCKS) * 127
+    assert counts.rows == len(STOCKS) * 126

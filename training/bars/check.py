@@ -5,19 +5,13 @@ from typing import Final
 import polars as pl
 
 from core.bars import Interval
+from core.unclosed import FEW_NEIGHBOURS, JUMP, NEIGHBOURS, TINY_VOLUME
 from training.bars import gaps
 from training.bars.consistency import inconsistency
 from training.bars.findings import Finding, Kind, Severity, Span, found, iso, runs
 
-NEIGHBOURS: Final = 101
-"""Bars around a bar that say what is usual there."""
-FEW_NEIGHBOURS: Final = 20
 OUTLIER_MADS: Final = 25.0
 """A return this many robust standard deviations (1.4826 x the median absolute return around it) is an outlier."""
-TINY_VOLUME: Final = 0.25
-"""An unclosed bar is suspected below this share of the median volume around it, where the next bar also ..."""
-JUMP: Final = 0.5
-"""... opens this far from its close, in median ranges of the bars around it."""
 
 _MAD: Final = 1.4826
 

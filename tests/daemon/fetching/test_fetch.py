@@ -203,3 +203,18 @@ def test_a_file_of_another_venue_or_interval_or_none_that_was_fetched_is_left_al
     path.write_text("no parquet")
     with pytest.raises(DataError, match="is not Parquet"):
         Book(path, "binance", HOUR)
+
+
+async def test_bars_that_look_unclosed_are_kept_and_named(venue: Venue, feed: Binance, rest: Rest, tmp_path: Path):
+    for number in range(60):
+        told = venue.bar(BTC, number)
+        cut = number == 30
+        close, volume = (104.0, 5.0) if cut else (100.0, 100.0)
+        venue.keep(Bar(BTC, told.opened_at_ms, 100.0, max(101.0, close), 99.0, close, volume))
+    venue.turn_to(100)
+    doubts: list[Bar] = []
+    history = History(feed, rest, spacing_s=0, clock_age_s=0, doubted=doubts.extend)
+    book = Book(tmp_path / "bars.parquet", feed.name, HOUR)
+    summary = await Fetch(feed, history, HOUR, book, nobody, doubts).run([BTC], hours(0, 60))
+    assert [(one.symbol, one.opened_at_ms) for one in summary.unclosed] == [(BTC, START_MS + 30 * HOUR.ms)]
+    assert kept(book) == list(range(60))

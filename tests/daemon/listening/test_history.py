@@ -9,7 +9,8 @@ from core.bars import Bar
 from core.errors import FeedError
 from daemon.feeds.binance import Binance, spot
 from daemon.listening.history import History, RefusedError
-from daemon.listening.rest import Rest
+from daemon.listening.rest import Answer, Rest
+from daemon.ports import Request
 
 ALL = (0, 1 << 60)
 
@@ -204,3 +205,47 @@ async def test_requests_keep_their_distance(feed: Binance, rest: Rest):
         for _ in range(4):
             tasks.create_task(history.venue_time_ms())
     assert clock() - began_s >= 0.06
+
+
+def quiet_hours(venue: Venue) -> Bar:
+    """Have sixty hours in history that open where the last one closed; returns the thirtieth as it stood earlier."""
+    for number in range(60):
+        told = venue.bar("BTCUSDT", number, volume=100.0)
+        venue.keep(Bar(told.symbol, told.opened_at_ms, 100.0, 101.0, 99.0, 100.0, told.volume))
+    return Bar("BTCUSDT", venue.bar("BTCUSDT", 30).opened_at_ms, 100.0, 104.0, 99.0, 104.0, 5.0)
+
+
+async def test_a_bar_that_looks_unclosed_is_asked_for_again_and_its_second_word_counts(venue: Venue, feed: Binance):
+    cut, right = quiet_hours(venue), venue.history["BTCUSDT"].copy()
+    venue.turn_to(100)
+    venue.keep(cut)
+    doubted: list[Bar] = []
+    answered = asyncio.Event()
+
+    class Settling(Rest):
+        """After the first answer about bars the venue has the bar as it closed."""
+
+        async def ask(self, request: Request) -> Answer:
+            answer = await super().ask(request)
+            if "klines" in request.url and not answered.is_set():
+                answered.set()
+                venue.history["BTCUSDT"] = right
+            return answer
+
+    async with ClientSession() as session:
+        history = History(feed, Settling(session), spacing_s=0, clock_age_s=0, doubted=doubted.extend)
+        bars = await fetched(history, venue, 0, 60)
+    assert bars == list(right.values())
+    assert not doubted
+    first, second = venue.questions()
+    assert (first["startTime"], second["startTime"]) == (str(bars[0].opened_at_ms), str(cut.opened_at_ms))
+
+
+async def test_a_bar_that_looks_unclosed_twice_is_kept_and_told(venue: Venue, feed: Binance, rest: Rest):
+    cut = quiet_hours(venue)
+    venue.turn_to(100)
+    venue.keep(cut)
+    doubted: list[Bar] = []
+    history = History(feed, rest, spacing_s=0, clock_age_s=0, doubted=doubted.extend)
+    assert (await fetched(history, venue, 0, 60))[30] == cut
+    assert doubted == [cut]
