@@ -75,15 +75,16 @@ def measure(work: Path, quarters: int, trials: int, real: Path | None) -> Report
     """All of it, in this folder."""
     _simulated(work / "learned.parquet", _LEARNED, 1)
     watched = Watched.trained(work / "learned.parquet", work / "run")
-    told = calibrated(watched, work, quarters)
     planted = planted_into(watched, work, trials)
+    of_real = on_real(real, work) if real else None
+    print(of_real, file=sys.stderr, flush=True)
     return Report(
         f"{os.cpu_count()} {platform.machine()} cores",
         f"{datetime.now(UTC):%Y-%m-%d}",
         commit(HOUSE)[:12],
-        told,
+        calibrated(watched, work, quarters),
         planted,
-        on_real(real, work) if real else None,
+        of_real,
     )
 
 
@@ -119,7 +120,10 @@ def alarms_drawn(reference: Reference, seed: int) -> int:
     """Alarms in quarters drawn as those were that gave the limits, by another chance."""
     limits = reference.limits
     assert limits is not None
-    quarters = calibration.redrawn(reference.values_CK, reference.profiles, limits, QUARTER, EACH, 10_000 + seed)
+    quarters = [
+        calibration.redrawn(reference.values_CK, reference.profiles, limits, QUARTER, 10_000 + EACH * seed + number)
+        for number in range(EACH)
+    ]
     return sum(episodes(worst_N, level(limits, _PROMISE), max(limits.windows)) for worst_N in quarters)
 
 

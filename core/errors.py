@@ -7,6 +7,7 @@
 | ConfigError    | config, recipe             | does not start                          | 78   |
 | BundleError    | bundle, golden check       | does not start; at reload keeps the old | 78   |
 | EngineError    | engines                    | does not start                          | 78   |
+| ModelError     | a model as it runs         | goes back to the version before, or ends | 70   |
 | FrameError     | feed.decode                | drops the frame, counts it              |      |
 | FarewellError  | feed.decode                | opens the next socket first             |      |
 | RefusalError   | feed.decode_history        | goes on without that history            |      |
@@ -62,6 +63,12 @@ class BundleError(ConfigError):
 
 class EngineError(ConfigError):
     """The engine that was asked for cannot run here."""
+
+
+class ModelError(GazeError):
+    """A model that was proven failed as it ran."""
+
+    exit_code = 70
 
 
 class FeedError(GazeError):

@@ -84,7 +84,10 @@ class Engine(Protocol):
     device: str
 
     def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
-        """Every input (N, T, F) -> every output (N, ...). A row's bits do not depend on which rows are beside it."""
+        """Every input (N, T, F) -> every output (N, ...). A row's bits do not depend on which rows are beside it.
+
+        Raises: ModelError: it failed.
+        """
 
 
 class StreamingEngine(Protocol):

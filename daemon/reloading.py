@@ -7,6 +7,7 @@ A version that cannot take over changes nothing, and `live` names the one that r
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
@@ -14,7 +15,7 @@ import msgspec
 
 from core import bundle as bundles
 from core.bundle import Bundle
-from core.errors import BundleError, ConfigError, StoreError
+from core.errors import BundleError, ConfigError, ModelError, StoreError
 from daemon.engines import OpenEngine, OpenStream, open_engine
 from daemon.engines.proof import prove, stream_of, warm
 from daemon.models import located, promote
@@ -69,7 +70,8 @@ def load(folder: Path, engine: str, graph: str, running: Loaded) -> Loaded:
 class Reloader:
     """Looks whether another version is to serve. `path`: a model folder; a bundle alone is never replaced.
 
-    `switch` takes a loaded bundle into service between two bars; `told` hears "switched" or "refused".
+    `switch` takes a loaded bundle into service between two bars, and calls back where that fails later and the one
+    before serves again; `told` hears "switched", "refused" or "rolled back".
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Reloader:
         running: Loaded,
         commands: Commands,
         load: Callable[[Path, Loaded], Loaded],
-        switch: Callable[[Loaded], Awaitable[None]],
+        switch: Callable[[Loaded, Callable[[str], None]], Awaitable[None]],
         told: Callable[[str], None],
         *,
         look_s: float = LOOK_S,
@@ -111,8 +113,8 @@ class Reloader:
             if wanted.resolve() == serving.resolve() or wanted == self._path:
                 return
             loaded = await asyncio.to_thread(self._load, wanted, self._running)
-            await self._switch(loaded)
-        except ConfigError as error:
+            await self._switch(loaded, partial(self._failed, loaded, self._running))
+        except (ConfigError, ModelError) as error:
             log.warning("not switched, the bundle that ran goes on", extra={"why": str(error)})
             self._told("refused")
             promote(self._path, serving.name)
@@ -122,6 +124,14 @@ class Reloader:
         now = {"model": manifest.name, "version": manifest.version, "digest": loaded.bundle.digest}
         log.info("switched between two bars", extra=now)
         self._told("switched")
+
+    def _failed(self, after: Loaded, before: Loaded, why: str) -> None:
+        """A version that had taken over failed as it ran, and the one before serves again."""
+        failed = {"version": after.bundle.manifest.version, "serves": before.bundle.manifest.version, "why": why}
+        log.error("rolled back, the version before serves again", extra=failed)
+        self._running = before
+        promote(self._path, before.bundle.folder.name)
+        self._told("rolled back")
 
     async def _obey(self) -> None:
         try:

@@ -110,17 +110,27 @@ def reloader(
     stack: AsyncExitStack,
 ) -> Reloader:
     """What puts another version in the place of this one, between two bars."""
+    serving = running
 
-    async def switch(loaded: Loaded) -> None:
-        bundle, engine = loaded.bundle, loaded.engine
-        watch = watch_of(config.watch, bundle, metrics, spelling)
-        pipeline = pipeline_of(config, bundle, engine, watch, known)
-        await predictor.switch(pipeline, engine)
+    def now_serves(loaded: Loaded, watch: Watch) -> None:
+        nonlocal serving
+        serving = loaded
         if ahead and loaded.stream:
             ahead.switch(loaded.stream)
-        watcher.switch(watch, bundle.digest)
-        metrics.loaded(engine.name, engine.device, bundle)
-        status.now(about(config, bundle, engine))
+        watcher.switch(watch, loaded.bundle.digest)
+        metrics.loaded(loaded.engine.name, loaded.engine.device, loaded.bundle)
+        status.now(about(config, loaded.bundle, loaded.engine))
+
+    async def switch(loaded: Loaded, failed: Callable[[str], None]) -> None:
+        watch, before = watch_of(config.watch, loaded.bundle, metrics, spelling), serving
+
+        def went_back(why: str) -> None:
+            now_serves(before, watch_of(config.watch, before.bundle, metrics, spelling))
+            failed(why)
+
+        pipeline = pipeline_of(config, loaded.bundle, loaded.engine, watch, known)
+        await predictor.switch(pipeline, loaded.engine, went_back)
+        now_serves(loaded, watch)
 
     def load_beside(folder: Path, before: Loaded) -> Loaded:
         loaded = load(folder, config.bundle.engine, config.bundle.graph, before)

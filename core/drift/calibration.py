@@ -91,12 +91,10 @@ def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int
     return Limits(windows, usual_J, level_L, rate_L, quarter / length)
 
 
-def redrawn(
-    values_CK: Floats, parts_CAP: Floats, limits: Limits, quarter: int, quarters: int, seed: int
-) -> list[Floats]:
-    """The worst ratio after each observation of quarters drawn anew, each beside a reference that is drawn too."""
-    draw = _Draw(values_CK, parts_CAP, limits.windows, quarter, seed)
-    return [draw.quarter(limits.usual_J)[0] for _ in range(quarters)]
+def redrawn(values_CK: Floats, parts_CAP: Floats, limits: Limits, quarter: int, seed: int) -> Floats:
+    """The worst ratio after each observation of a quarter drawn by another chance, beside a reference drawn too."""
+    worst_N, _ = _Draw(values_CK, parts_CAP, limits.windows, quarter, seed).quarter(limits.usual_J)
+    return worst_N
 
 
 class _Draw:

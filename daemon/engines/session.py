@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from core.errors import BundleError, EngineError
+from core.errors import BundleError, EngineError, ModelError
 from daemon.ports import Float32s
 
 # ONNX Runtime starts to send telemetry when it is imported, before anything could tell it not to.
@@ -88,7 +88,12 @@ class Session:
     def _run_chunk(self, inputs: dict[str, Float32s], start: int, end: int) -> dict[str, Float32s]:
         rows = end - start
         fed = {name: _padded(values[start:end], self._kind.fewest) for name, values in inputs.items()}
-        made = self._session.run(self._names, fed)
+        try:
+            made = self._session.run(self._names, fed)
+        except (*_BAD_GRAPH, *_BAD_DEVICE) as error:
+            raise ModelError(
+                f"{self._file} failed on {rows} windows in {self._kind.engine} ({error}); try: gaze bundle verify"
+            ) from error
         return {name: values[:rows] for name, values in zip(self._names, made, strict=True)}
 
     def _try_once(self) -> None:
@@ -96,7 +101,7 @@ class Session:
         rows = {name: [axis if isinstance(axis, int) else 1 for axis in shape] for name, shape in self.inputs.items()}
         try:
             self.run({name: np.ones(row, self._types[name]) for name, row in rows.items()})
-        except (*_BAD_GRAPH, *_BAD_DEVICE) as error:
+        except ModelError as error:
             raise EngineError(
                 f"{self._kind.engine} opened {self._file} but cannot run it ({error}); "
                 "try: another engine, or gaze export again"

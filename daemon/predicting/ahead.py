@@ -90,16 +90,18 @@ class Ahead:
     def step(self, positions_N: Positions, newest: dict[str, Float32s]) -> dict[str, Float32s]:
         """The newest row of every input (N, 1, F) -> every output (N, ...), for symbols whose states fit."""
         parts: list[dict[str, Float32s]] = []
+        # As they are now: another model may take over meanwhile.
+        stream, every = self._stream, self._states
         # Places of their own in memory, used again for every call: new ones would cost more than what is put there.
-        taken = {name: np.empty((_ROWS, *kept.shape[1:]), np.float32) for name, kept in self._states.items()}
+        taken = {name: np.empty((_ROWS, *kept.shape[1:]), np.float32) for name, kept in every.items()}
         for first in range(0, len(positions_N), _ROWS):
             some = slice(first, first + _ROWS)
             here_N = positions_N[some]
             states = {
                 name: kept.take(here_N, axis=0, out=taken[name][: len(here_N)], mode="clip")
-                for name, kept in self._states.items()
+                for name, kept in every.items()
             }
-            parts.append(self._stream.step(states, {name: rows[some] for name, rows in newest.items()}))
+            parts.append(stream.step(states, {name: rows[some] for name, rows in newest.items()}))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     @contextmanager

@@ -4,10 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
 
 from core.bars import Arrival
-from core.errors import FeedError
+from core.errors import FeedError, ModelError
 from core.prediction import Message
 from core.windows import Fate, Windows
 from daemon.inbox import Inbox
@@ -18,6 +21,8 @@ from daemon.predicting.pipeline import Admission, Batch, Pipeline
 
 log = logging.getLogger("gaze.predictor")
 
+TRIAL: Final = 64
+"""Batches with predictions after which a model that took over is not doubted any more."""
 _VENUE_TIME_S = 5.0
 """The other symbols wait no longer than this for the venue's clock."""
 _MOST_BARS = 4_096
@@ -51,6 +56,14 @@ class Committer(Protocol):
         """Keep all of them; returns for each whether its message went out now. Ends only when that is done."""
 
 
+class _Former(msgspec.Struct, frozen=True):
+    """What served before a switch, until the new one has shown that it runs."""
+
+    pipeline: Pipeline
+    engine: Engine
+    went_back: Callable[[str], None]
+
+
 class Predictor:
     """Owns the windows and what is held. `committed` is told of every batch that the store has.
 
@@ -78,9 +91,7 @@ class Predictor:
         ahead: Ahead | None = None,
         standing: Callable[[], Standing] = Standing,
     ) -> None:
-        self._pipeline = pipeline
         self._windows = windows
-        self._engine = engine
         self._store = store
         self._inbox = inbox
         self._held = held
@@ -94,8 +105,9 @@ class Predictor:
         self._clock_s = clock_s
         self._ahead = ahead
         self._standing = standing
-        # On a CPU a call has one thread; other engines take one call at a time.
-        self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
+        self._serve(pipeline, engine)
+        self._former: _Former | None = None
+        self._trial = 0
         self._full: set[str] = set()
         self._turn = asyncio.Lock()
 
@@ -104,12 +116,29 @@ class Predictor:
         """Whether bars wait, or are on their way to the store."""
         return self._inbox.depth > 0 or self._turn.locked()
 
-    async def switch(self, pipeline: Pipeline, engine: Engine) -> None:
-        """Predict by another model from the next bar on: of the same inputs, outputs and attentions."""
+    async def switch(self, pipeline: Pipeline, engine: Engine, went_back: Callable[[str], None]) -> None:
+        """Predict by another model from the next bar on: of the same inputs, outputs and attentions.
+
+        Where it fails within its first TRIAL batches, the one before says what it could not, and goes on; `went_back`
+        then hears why.
+        """
         async with self._turn:
             pipeline.inherit(self._pipeline)
-            self._pipeline, self._engine = pipeline, engine
-            self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
+            self._former = _Former(self._pipeline, self._engine, went_back)
+            self._trial = TRIAL
+            self._serve(pipeline, engine)
+
+    def _serve(self, pipeline: Pipeline, engine: Engine) -> None:
+        self._pipeline, self._engine = pipeline, engine
+        # On a CPU a call has one thread; other engines take one call at a time.
+        self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
+
+    def _go_back(self, why: str) -> None:
+        """Let the model before this one serve again, once for all batches that failed beside each other."""
+        former, self._former = self._former, None
+        if former is not None:
+            self._serve(former.pipeline, former.engine)
+            former.went_back(why)
 
     async def predict_until_closed(self, heard: Sequence[Arrival] = ()) -> None:
         """Work until the inbox is closed and empty. `heard`: bars that came before those in the inbox.
@@ -209,12 +238,12 @@ class Predictor:
     async def _publish(self, batch: Batch) -> None:
         """While one part of the batch is on its way to the store, the engine has the next."""
         async with asyncio.TaskGroup() as tasks:
-            parts = [(part, tasks.create_task(self._infer(part))) for part in batch.parts(_ROWS_A_PART)]
-            for part, inferring in parts:
+            asked = [tasks.create_task(self._say(part)) for part in batch.parts(_ROWS_A_PART)]
+            for inferring in asked:
                 waited = self._clock_s()
-                outputs = await inferring
+                pipeline, part, outputs = await inferring
                 inferred = self._stage("infer", waited)
-                entries = self._pipeline.finish(part, outputs, self._wall_ms(), self._standing())
+                entries = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
                 _tell_unsaid(part, entries)
                 finished = self._stage("finish", inferred)
                 if entries:
@@ -222,11 +251,34 @@ class Predictor:
                 self._stage("commit", finished)
         if batch.stored:
             self._committed(batch)
+        if self._former is not None and batch.predicted:
+            self._trial -= 1
+            if not self._trial:
+                self._former = None
 
-    async def _infer(self, part: Batch) -> dict[str, Float32s]:
+    async def _say(self, part: Batch) -> tuple[Pipeline, Batch, dict[str, Float32s]]:
+        """What the model says of a part; what the one before it says, where a new one fails."""
+        pipeline = self._pipeline
+        try:
+            outputs = await self._infer(part, pipeline)
+        except ModelError as error:
+            if self._former is None and pipeline is self._pipeline:
+                raise
+            why = str(error)
+        else:
+            if self._former is None or all(np.isfinite(values).all() for values in outputs.values()):
+                return pipeline, part, outputs
+            why = "it says what is no finite number"
+        self._go_back(why)
+        whole = msgspec.structs.replace(self._pipeline.again(self._windows, part.predicted), stored=part.stored)
+        return self._pipeline, whole, await self._infer(whole, self._pipeline)
+
+    async def _infer(self, part: Batch, pipeline: Pipeline) -> dict[str, Float32s]:
         if not part.predicted:
             return {}
         async with self._engine_turns:
+            if pipeline is not self._pipeline:
+                raise ModelError("the version it was prepared for has failed; try: gaze bundle verify")
             if self._ahead and len(part.ahead):
                 return await asyncio.to_thread(self._ahead.step, part.ahead, part.newest)
             return await asyncio.to_thread(self._engine.run, part.inputs)

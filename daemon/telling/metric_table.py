@@ -53,7 +53,7 @@ TABLE: Final = (
     Told("gaze_model_info", "gauge", ("model", "version", "digest", "family", "engine", "device"),
          "The model that serves and what runs it: always 1."),
     Told("gaze_reloads_total", "counter", ("model", "outcome"),
-         "Times another version was to serve: switched to, or refused while the one that ran went on."),
+         "Times another version was to serve: switched to, refused while another ran on, or rolled back later."),
     Told("gaze_bar_interval_seconds", "gauge", MODEL, "Length of the model's bars: a horizon times this is its time."),
 
     Told("gaze_feed_up", "gauge", ("venue",), "1 while every subscription is carried by a socket."),

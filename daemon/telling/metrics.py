@@ -90,7 +90,7 @@ class Metrics:
             self._counters["gaze_bars_total"].labels(fate)
         for stage in STAGES:
             self._histograms["gaze_stage_seconds"].start([stage])
-        for outcome in ("switched", "refused"):
+        for outcome in ("switched", "refused", "rolled back"):
             self._counters["gaze_reloads_total"].labels(self._model, outcome)
         self._start_model()
 

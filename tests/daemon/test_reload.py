@@ -1,6 +1,7 @@
 """Another version takes over while bars come, a bad one never does, and no prediction is missed or made twice."""
 
 import asyncio
+import math
 import os
 import shutil
 import signal
@@ -8,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import redis.asyncio
 from bundles import a_bundle, rewritten
@@ -139,3 +142,61 @@ async def test_a_command_in_redis_serves_another_version_and_a_bad_one_is_rolled
         assert market.versions() == ["1", "2"]
         assert market.bars() == market.expected()
         assert (models / LIVE).read_text() == "2\n"
+
+
+def failing(table: list[float]) -> Callable[[bytes], bytes]:
+    """A change of a graph: right on its golden bars, but of a bar whose volume is its usual one the entry of this
+    table behind the first, which is not there or no number."""
+
+    def changed(content: bytes) -> bytes:
+        model = onnx.load_model_from_string(content)
+        graph = model.graph
+        for node in graph.node:
+            node.output[:] = ["said" if name == "return_1" else name for name in node.output]
+        constants = {
+            "newest": np.array(-1),
+            "volume": np.array(1),
+            "usual": np.array(math.log(2), np.float32),
+            "about": np.array(1e-6, np.float32),
+            "table": np.array(table, np.float32),
+        }
+        graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
+        node = onnx.helper.make_node
+        graph.node.extend(
+            [
+                node("Gather", ["bars", "newest"], ["row"], axis=1),
+                node("Gather", ["row", "volume"], ["relative"], axis=1),
+                node("Sub", ["relative", "usual"], ["apart"]),
+                node("Abs", ["apart"], ["distance"]),
+                node("Less", ["distance", "about"], ["is_usual"]),
+                node("Cast", ["is_usual"], ["place"], to=onnx.TensorProto.INT64),
+                node("Gather", ["table", "place"], ["factor"]),
+                node("Mul", ["said", "factor"], ["return_1"]),
+            ]
+        )
+        return bytes(model.SerializeToString(deterministic=True))
+
+    return changed
+
+
+@pytest.mark.parametrize("table", [[1.0], [1.0, math.nan]], ids=["it raises", "it says no number"])
+async def test_a_version_that_fails_after_it_took_over_is_rolled_back_and_every_bar_is_predicted_once(
+    versions: dict[str, Bundle],
+    venue: Venue,
+    models: Path,
+    tmp_path: Path,
+    table: list[float],
+    caplog: pytest.LogCaptureFixture,
+):
+    rewritten(versions["1"], models / "4", "model.onnx", failing(table), version="4")
+    async with a_market(venue, models, tmp_path / "state") as market:
+        await market.until(lambda: len(market.said) >= 2 * len(SYMBOLS))
+        await market.ask("serve 4")
+        await market.until(lambda: "rolled back, the version before serves again" in caplog.text)
+        await market.until(lambda: len(market.said) >= len(market.expected()))
+        assert market.versions() == ["1"]
+        assert market.bars() == market.expected()
+        assert (models / LIVE).read_text() == "1\n"
+        await market.ask("serve 2")
+        await market.until(lambda: "2" in market.versions())
+        assert market.versions() == ["1", "2"]
