@@ -230,8 +230,8 @@ DRIFT = [
     lines("Predictions in an observation", "Far from the reference's, its limits are not those of so many symbols.", {
         "here": f"gaze_drift_rows{{{MODEL}}}", "in the reference": f"gaze_drift_reference_rows{{{MODEL}}}",
     }, min=0, width=12),
-    lines("Bars told again unclosed", "A venue that shows a closed bar as still forming.", {
-        "{{venue}}": f"increase(gaze_bars_unclosed_total{{{AT}}}[$over])",
+    lines("Bars of history that look unclosed", "Each was asked for twice.", {
+        "{{instance}}": f"increase(gaze_bars_unclosed_total{{{AT}}}[$over])",
     }, width=12),
     lines("Bars that disagree with what was known",
           "Revised, filled, refused: a changed venue looks like a changed market.", {
