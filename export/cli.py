@@ -16,16 +16,21 @@ def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; a bundle that is there is replaced.")],
     to: Annotated[
-        str, typer.Option(help="Formats, with commas between: onnx, buckets, int8, tensorrt, tflite.")
+        str, typer.Option(help="Formats, with commas between: onnx, buckets, fp16, int8, tensorrt, tflite.")
     ] = "onnx",
     name: Annotated[str | None, typer.Option(help="What the model is called; by default as its recipe.")] = None,
     version: Annotated[str, typer.Option(help="Which of the models of this name.")] = "1",
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference from PyTorch, as a share of an output's largest value.")
     ] = None,
-    tolerance_int8: Annotated[float, typer.Option(help="The same, of 8-bit weights.")] = 0.05,
+    tolerance_int8: Annotated[
+        float | None, typer.Option(help="The same, of 8-bit weights; by default export.int8 of the recipe.")
+    ] = None,
+    tolerance_fp16: Annotated[
+        float | None, typer.Option(help="The same, of half precision; by default export.fp16 of the recipe.")
+    ] = None,
     bars: Annotated[
-        Path | None, typer.Option(help="Bars to score 8-bit weights on, beside PyTorch: as gaze evaluate takes them.")
+        Path | None, typer.Option(help="Bars to score forms of fewer bits on, beside PyTorch, as gaze evaluate does.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Export this baseline of the run in its place: linear or boosting.")
@@ -34,8 +39,8 @@ def export(
 ) -> None:
     """Export a run to a bundle, proven to give what PyTorch gives; refused, and nothing written, where it does not.
 
-    Beside onnx come the two streaming graphs, where the model can be cut before its newest bar. 8-bit weights cost
-    accuracy: refused past --tolerance-int8, and where a score on --bars leaves the interval of PyTorch's.
+    Beside onnx come the streaming graphs, where the model can be cut before its newest bar. Half precision and 8-bit
+    weights cost accuracy: refused past the tolerance, and where a score on --bars leaves the interval of PyTorch's.
 
     --baseline boosting exports what the network was judged beside, to be served and compared like it; it looks nowhere.
 
@@ -55,7 +60,9 @@ def export(
         run = runs.load(run_folder)
         manifest = describe(run, name or run.recipe.name, version)
         formats = tuple(one.strip() for one in to.split(","))
-        tolerances = {kind: tolerance for kind in FORMATS if tolerance is not None} | {"int8": tolerance_int8}
+        tolerances = {kind: tolerance for kind in FORMATS if tolerance is not None}
+        tolerances["int8"] = run.recipe.export.int8 if tolerance_int8 is None else tolerance_int8
+        tolerances["fp16"] = run.recipe.export.fp16 if tolerance_fp16 is None else tolerance_fp16
         sample, reference = read_sample(run_folder)
         judge = judge_on(run, bars) if bars else None
         chosen = model_of(baseline, run.baselines, run.outputs) if baseline else None

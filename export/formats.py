@@ -10,7 +10,7 @@ import msgspec
 
 from core.errors import UsageError
 from core.golden import Arrays
-from export import to_buckets, to_int8, to_onnx, to_stream, to_tensorrt, to_tflite
+from export import to_buckets, to_fp16, to_int8, to_onnx, to_stream, to_tensorrt, to_tflite
 from export.source import Outputs, Source
 
 Files = tuple[bytes, ...]
@@ -64,6 +64,7 @@ FORMATS: Final[dict[str, Format]] = {
         to_buckets.run_of,
         check=to_buckets.check,
     ),
+    "fp16": Format(("model.fp16.onnx",), 5e-3, to_fp16.convert, _alone(to_fp16.run), lossy=True),
     "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, _alone(to_int8.run), lossy=True),
     "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, _alone(to_tflite.run)),
     "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),

@@ -121,7 +121,8 @@ def scaled(name: str, factor: float) -> Callable[[bytes], bytes]:
     def changed(content: bytes) -> bytes:
         graph = onnx.load_model_from_string(content)
         (weight,) = [one for one in graph.graph.initializer if one.name == name]
-        weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(factor), name))
+        values = onnx.numpy_helper.to_array(weight)
+        weight.CopyFrom(onnx.numpy_helper.from_array(values * values.dtype.type(factor), name))
         return bytes(graph.SerializeToString(deterministic=True))
 
     return changed
@@ -134,10 +135,10 @@ def float_weights(graph: bytes) -> list[str]:
 
 
 def weights(original: Bundle, file: str = "model.onnx") -> dict[str, npt.NDArray[np.float32]]:
-    """The float tensors of a graph, by name."""
+    """The float tensors of a graph, whole or half, by name."""
     stored = onnx.load_model(original.path(file)).graph.initializer
     found = {one.name: onnx.numpy_helper.to_array(one) for one in stored}
-    return {name: values for name, values in found.items() if values.dtype == np.float32}
+    return {name: values for name, values in found.items() if values.dtype in (np.float32, np.float16)}
 
 
 def golden_with(original: Bundle, change: Callable[[dict[str, npt.NDArray[Any]]], None]) -> Callable[[bytes], bytes]:

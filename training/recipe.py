@@ -217,6 +217,13 @@ class Evaluate(msgspec.Struct, frozen=True):
     tries: Count = 1
 
 
+class Export(msgspec.Struct, frozen=True):
+    """How far a form of fewer bits may be from PyTorch, as a share of an output's largest value; else it is refused."""
+
+    int8: Positive = 0.05
+    fp16: Positive = 0.005
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """One training, whole. `profiles` are named sets of dotted keys, as --set would give them."""
 
@@ -233,6 +240,7 @@ class Recipe(msgspec.Struct, frozen=True):
     stopping: Stopping = Stopping()
     calibration: Calibration = Calibration()
     evaluate: Evaluate = Evaluate()
+    export: Export = Export()
     profiles: dict[str, dict[str, Any]] = {}
 
     def toml(self) -> str:

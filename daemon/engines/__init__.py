@@ -49,6 +49,12 @@ def _onnxruntime_int8(bundle: Bundle) -> OpenEngine:
     return OnnxRuntime(bundle, "onnxruntime-int8")
 
 
+def _onnxruntime_fp16(bundle: Bundle) -> OpenEngine:
+    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
+
+    return OnnxRuntime(bundle, "onnxruntime-fp16")
+
+
 def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
     from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
 
@@ -77,6 +83,7 @@ ENGINES: Final[dict[str, Kind]] = {
     "onnxruntime": Kind("onnx", _onnxruntime),
     "onnxruntime-buckets": Kind("buckets", _onnxruntime_buckets),
     "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
+    "onnxruntime-fp16": Kind("fp16", _onnxruntime_fp16, lossy=True),
     "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
     "tensorrt": Kind("tensorrt", _tensorrt),
     "litert": Kind("tflite", _litert),

@@ -1,4 +1,4 @@
-"""ONNX Runtime: model.onnx on the CPU or an NVIDIA GPU, model.int8.onnx on the CPU, and the streaming graphs."""
+"""ONNX Runtime: model.onnx on the CPU or an NVIDIA GPU, forms of fewer bits on the CPU, and the streaming graphs."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,10 +6,12 @@ from typing import Final
 from core import buckets
 from core.bundle import Bundle, Input, Manifest
 from core.errors import BundleError
-from daemon.engines.session import CPU, CUDA, INT8, Session
+from daemon.engines.session import CPU, CUDA, FP16, INT8, Session
 from daemon.ports import Float32s
 
-_GRAPHS: Final = {kind.engine: (kind, artefact) for kind, artefact in ((CPU, "onnx"), (CUDA, "onnx"), (INT8, "int8"))}
+_GRAPHS: Final = {
+    kind.engine: (kind, artefact) for kind, artefact in ((CPU, "onnx"), (CUDA, "onnx"), (FP16, "fp16"), (INT8, "int8"))
+}
 _NEXT: Final = "next."
 """Before the names of the states that the carry graph gives: it is given states of the same names."""
 _AXES: Final = 3

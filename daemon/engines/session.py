@@ -52,6 +52,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 # Of 16 to 256 rows, chunks of 64 ran fastest. A single row takes another code path and comes out in other bits.
 CPU: Final = Kind("onnxruntime", "cpu", "CPUExecutionProvider", {}, 64, 2)
+FP16: Final = Kind("onnxruntime-fp16", "cpu", "CPUExecutionProvider", {}, 64, 2)
 # Integers take their scale from the batch they are in, so a batch is one row.
 INT8: Final = Kind("onnxruntime-int8", "cpu", "CPUExecutionProvider", {}, 1, 1)
 # Kernels are chosen by batch size, so every call has the same size. TF32 would keep 10 bits of 23.

@@ -19,7 +19,7 @@ CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 without_gpu = pytest.mark.skipif(CUDA_BUILD and find_library("cuda") is not None, reason="a GPU is here")
 
 
-@pytest.fixture(scope="module", params=["onnxruntime", "onnxruntime-int8"])
+@pytest.fixture(scope="module", params=["onnxruntime", "onnxruntime-fp16", "onnxruntime-int8"])
 def engine(request: pytest.FixtureRequest, wide: Bundle) -> OnnxRuntime:
     return OnnxRuntime(wide, request.param)
 
@@ -88,14 +88,15 @@ def test_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp
     assert accepted == {"model.score.bias"}
 
 
-def test_8_bit_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path):
-    accepted = set()
-    for name, values in weights(exported, "model.int8.onnx").items():
-        wrong = rewritten(exported, tmp_path / "wrong", "model.int8.onnx", scaled(name, 1.01))
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+def test_weights_of_fewer_bits_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path, kind: str):
+    file, engine, accepted = f"model.{kind}.onnx", f"onnxruntime-{kind}", set()
+    for name, values in weights(exported, file).items():
+        wrong = rewritten(exported, tmp_path / "wrong", file, scaled(name, 1.01))
         try:
-            prove(OnnxRuntime(wrong, "onnxruntime-int8"), wrong)
+            prove(OnnxRuntime(wrong, engine), wrong)
         except BundleError as error:
-            assert "model.int8.onnx on onnxruntime-int8 does not reproduce its golden values" in str(error)  # noqa: PT017
+            assert f"{file} on {engine} does not reproduce its golden values" in str(error)  # noqa: PT017
         else:
             accepted |= {name} if values.any() else set()
     assert accepted == {"model.score.bias"}

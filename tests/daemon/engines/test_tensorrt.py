@@ -19,7 +19,7 @@ def planned(exported: Bundle, tmp_path: Path) -> Bundle:
 
 
 def test_a_bundle_without_a_plan_is_refused(exported: Bundle):
-    with pytest.raises(BundleError, match="has no tensorrt model, only onnx, stream, int8; try: gaze export"):
+    with pytest.raises(BundleError, match="has no tensorrt model, only onnx, stream, fp16, int8; try: gaze export"):
         open_engine("tensorrt", exported)
 
 
