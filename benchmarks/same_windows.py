@@ -24,13 +24,16 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from benchmarks.same_bits import Bar, Rows, read, serve, table
 from core import golden as golden_of_bundle
 from core.barfile import BarFile, SymbolBars
+from core.bars import Interval
 from core.bundle import GOLDEN, REFERENCE, Artefact, Manifest, Training, write
 from core.inputs import Inputs
 from core.outputs import Kind, Output
+from core.sessions import Sessions, Stretch
 from export.bundle import npz
 from training import recipe as recipes
 from training.data.dataset import Panel, Samples
 from training.data.panel import panel
+from training.data.sessions import sessions
 from training.recipe import Recipe
 
 _NEVER_MS: Final = 1 << 62
@@ -52,8 +55,9 @@ class RecipeMirror:
         self._closed = tuple(closed)
         self._made = panel(bars, told)
         self.interval = self._made.interval
-        learned = panel(_before(bars, learn_ms), told)
-        self._manifest = _manifest(self._made, bars, told, learned)
+        known = list(_before(bars, learn_ms).symbols.values())
+        grid = sessions(Interval.parse(told.data.interval), known, told=told.data.sessions)
+        self._manifest = _manifest(self._made, bars, told, grid.stretches if isinstance(grid, Sessions) else ())
         self.start_ms = start_ms
         self.names = tuple(f"{one.name} {name}" for one in self._made.inputs for name in one.features * 2)
         self.expected = self._offline()
@@ -114,7 +118,9 @@ port = 0
 
 def _ends_of(made: Panel, row: int) -> Rows:
     """(W,): the oldest and the newest row of each input's window that ends with this row of the panel."""
-    blocks = [made.features_RF[[row - made.length + 1, row]]]
+    # The oldest row of an expanding window may be none: there the newest is said twice.
+    oldest = row if made.window.kind == "expanding" else row - made.length + 1
+    blocks = [made.features_RF[[oldest, row]]]
     for scale in made.scales:
         last = int(scale.row_R[row])
         blocks.append(scale.features_MF[[last - scale.length + 1, last]])
@@ -124,7 +130,7 @@ def _ends_of(made: Panel, row: int) -> Rows:
     return np.concatenate([block.ravel() for block in blocks])
 
 
-def _manifest(made: Panel, bars: BarFile, told: Recipe, learned: Panel) -> Manifest:
+def _manifest(made: Panel, bars: BarFile, told: Recipe, stretches: tuple[Stretch, ...]) -> Manifest:
     width = sum(2 * len(one.features) for one in made.inputs)
     return Manifest(
         name="mirror",
@@ -135,7 +141,7 @@ def _manifest(made: Panel, bars: BarFile, told: Recipe, learned: Panel) -> Manif
         outputs=(Output(Kind.QUANTILES, 1, levels=tuple(float(column) for column in range(width))),),
         attentions=(),
         artefacts=(Artefact(kind="onnx", files=("model.onnx",), tolerance=0.0, measured={}),),
-        training=Training(bars.fingerprint, made.symbols, {}, {}, sessions=learned.stretches),
+        training=Training(bars.fingerprint, made.symbols, {}, {}, sessions=stretches),
         scores=(),
         recipe=msgspec.to_builtins(told),
         commit="unknown",
@@ -148,7 +154,9 @@ def _graph(made: Panel) -> bytes:
     nodes: list[NodeProto] = []
     constants = [numpy_helper.from_array(np.array([0, -1]), "flat")]
     for one in made.inputs:
-        constants.append(numpy_helper.from_array(np.array([0, one.window.length - 1]), f"{one.name} ends"))
+        last = one.window.length - 1
+        ends = [last if one.window.kind == "expanding" else 0, last]
+        constants.append(numpy_helper.from_array(np.array(ends), f"{one.name} ends"))
         nodes.append(helper.make_node("Gather", [one.name, f"{one.name} ends"], [f"{one.name} rows"], axis=1))
         nodes.append(helper.make_node("Reshape", [f"{one.name} rows", "flat"], [f"{one.name} flat"]))
     nodes.append(helper.make_node("Concat", [f"{one.name} flat" for one in made.inputs], ["quantiles_1"], axis=1))
