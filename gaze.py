@@ -48,6 +48,7 @@ _BENCHMARKS = {
     "train": "A training beside the obvious PyTorch loop and skorch. Example: gaze bench train --epochs 1",
     "results": "Every recipe on real bars, into docs/results.md. Example: gaze bench results --only winner_daily",
     "decode": "Frames a second and core, beside json. Example: gaze bench decode --frames 20000",
+    "sockets": "What a frame costs on its way in, by library. Example: gaze bench sockets --frames 50000",
     "drift": "False alarms beside their promise, and planted drifts. Example: gaze bench drift --quarters 20",
     "extras": "What each extra installs, and whether it works. Example: gaze bench extras --only cpu",
     "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",

@@ -241,7 +241,7 @@ async def _source(
 ) -> Source:
     if isinstance(feed, Redis):
         return StreamSource(feed, symbols)
-    way = way_to(feed, interval, one.proxy, one.ca_file)
+    way = way_to(feed, interval, one.proxy, one.ca_file, one.sockets)
     rest = await stack.enter_async_context(way.rest())
     return SocketSource(feed, symbols, way, History(feed, rest, doubted=metrics.doubted), one.spares)
 

@@ -42,6 +42,8 @@ class VenueConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """More sockets that carry the same bars: the first word on each counts, and a lost socket costs nothing."""
     proxy: str = ""
     """http://, https://, socks4:// or socks5://; empty: as the environment's HTTPS_PROXY says."""
+    sockets: Literal["websockets", "picows"] = "websockets"
+    """Whose sockets; picows is faster (docs/reference/feeds.md) and an extra."""
     ca_file: str = ""
     """A file of certificates (PEM) to trust beside the usual ones."""
 

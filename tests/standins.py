@@ -28,6 +28,7 @@ from daemon.listening.history import History
 from daemon.listening.listener import Listener
 from daemon.listening.seam import Seam
 from daemon.listening.ways import way_to
+from daemon.listening.wire import Library
 from daemon.ports import Float32s
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Batch, Pipeline
@@ -103,7 +104,9 @@ class House:
         faults: Faults,
         folder: Path,
         symbols: Sequence[str] = (),
+        *,
         speed: float | None = None,
+        library: Library = "websockets",
     ) -> None:
         self.bars = bars
         self.symbols = tuple(symbols or bars.symbols)
@@ -127,6 +130,7 @@ class House:
         self._server = EmbeddedServer(folder)
         self._kept = asyncio.Event()
         self._name = name
+        self._library: Library = library
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
@@ -136,7 +140,7 @@ class House:
         async with asyncio.timeout(PATIENCE_S), self._server, exchange:
             venue = feed(self._name, exchange.websocket_url, exchange.rest_url)
             venue.silence_s = 1.0 if self.exchange.clock.speed is None else 5.0
-            way = way_to(venue, interval, ca_file=str(CERTIFICATES / "authority.pem"))
+            way = way_to(venue, interval, ca_file=str(CERTIFICATES / "authority.pem"), library=self._library)
             store = RedisStore(self._server.url, self._keys, interval, self.windows.capacity)
             await store.open()
             async with way.rest() as rest:

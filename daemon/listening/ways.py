@@ -5,13 +5,15 @@ import importlib.util
 from core.bars import Interval
 from core.errors import ConfigError
 from daemon.feeds.ccxt import Ccxt
-from daemon.listening.wire import Way, wire
+from daemon.listening.wire import Library, Way, wire
 from daemon.ports import Feed
 
 
-def way_to(feed: Feed | Ccxt, interval: Interval, proxy: str = "", ca_file: str = "") -> Way:
+def way_to(
+    feed: Feed | Ccxt, interval: Interval, proxy: str = "", ca_file: str = "", library: Library = "websockets"
+) -> Way:
     """How a feed's venue is reached. Raises: ConfigError: as wire; ccxt is asked for and does not have it."""
-    own = wire(proxy, ca_file)
+    own = wire(proxy, ca_file, library)
     if not isinstance(feed, Ccxt):
         return own
     if not importlib.util.find_spec("ccxt"):

@@ -4,7 +4,7 @@ import importlib.util
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import aiohttp
 import msgspec
@@ -44,6 +44,10 @@ class Way(Protocol):
         """A context in which history may be asked."""
 
 
+Library = Literal["websockets", "picows"]
+"""Whose sockets."""
+
+
 class Wire(msgspec.Struct, frozen=True):
     """The way to a venue. `proxy`: None: as the environment says. `ping_interval_s`: between pings of our own."""
 
@@ -51,19 +55,24 @@ class Wire(msgspec.Struct, frozen=True):
     tls: ssl.SSLContext | None = None
     open_timeout_s: float = 10.0
     ping_interval_s: float = 20.0
+    library: Library = "websockets"
 
-    def open(self, url: str, *, pings: bool) -> connect:
+    def open(self, url: str, *, pings: bool) -> AbstractAsyncContextManager[Connection]:
         """A context in which a websocket is open; `pings`: the venue has no heartbeat of its own. Raises: LOST."""
-        return connect(
-            url,
-            user_agent_header="gaze",
-            max_size=_FRAME_BYTES,
-            ping_interval=self.ping_interval_s if pings else None,
-            open_timeout=self.open_timeout_s,
-            close_timeout=_CLOSE_S,
-            proxy=self.proxy or True,
-            ssl=(self.tls or True) if url.startswith("wss://") else None,
-        )
+        settings: dict[str, Any] = {
+            "user_agent_header": "gaze",
+            "max_size": _FRAME_BYTES,
+            "ping_interval": self.ping_interval_s if pings else None,
+            "open_timeout": self.open_timeout_s,
+            "close_timeout": _CLOSE_S,
+            "proxy": self.proxy or True,
+            "ssl": (self.tls or True) if url.startswith("wss://") else None,
+        }
+        if self.library == "websockets":
+            return connect(url, **settings)
+        from daemon.listening.picows import opened  # noqa: PLC0415 - an extra
+
+        return opened(url, **settings)
 
     @asynccontextmanager
     async def rest(self) -> AsyncIterator[Rest]:
@@ -82,11 +91,13 @@ class Wire(msgspec.Struct, frozen=True):
         return aiohttp.ClientSession(connector=ProxyConnector.from_url(self.proxy, ssl=tls))
 
 
-def wire(proxy: str = "", ca_file: str = "") -> Wire:
+def wire(proxy: str = "", ca_file: str = "", library: Library = "websockets") -> Wire:
     """The way to a venue; empty: as the environment says, and with the usual certificates.
 
-    Raises: ConfigError: no such proxy, what speaks to it is not installed, or no certificates in the file.
+    Raises: ConfigError: no such proxy, what it or the library needs is not installed, or no certificates in the file.
     """
+    if library == "picows" and not importlib.util.find_spec("picows"):
+        raise ConfigError("sockets = 'picows' needs picows, which is not installed; try: pip install 'gazed[picows]'")
     if proxy and not proxy.startswith((*_HTTP, *_SOCKS)):
         raise ConfigError(
             f"expected a proxy with one of {', '.join((*_HTTP, *_SOCKS))}, found {proxy.partition('@')[2] or proxy!r}; "
@@ -94,7 +105,7 @@ def wire(proxy: str = "", ca_file: str = "") -> Wire:
         )
     if proxy.startswith(_SOCKS) and not importlib.util.find_spec("aiohttp_socks"):
         raise ConfigError("a SOCKS proxy needs aiohttp-socks, which is not installed; try: pip install 'gazed[socks]'")
-    return Wire(proxy or None, _trusting(ca_file) if ca_file else None)
+    return Wire(proxy or None, _trusting(ca_file) if ca_file else None, library=library)
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -12,6 +12,7 @@ from core.barfile import BarFile
 from core.bars import Origin
 from daemon.exchange.faults import Faults
 from daemon.feeds import FEEDS
+from daemon.listening.wire import Library
 
 FAULTS = Faults(
     seed=3, drop=0.03, stall=0.01, half_frame=0.02, oversized=0.01, storm=0.2, wrong_certificate=0.1, repeat=0.1,
@@ -19,14 +20,14 @@ FAULTS = Faults(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FEEDS)
+@pytest.mark.parametrize(("name", "library"), [*((name, "websockets") for name in FEEDS), ("okx", "picows")])
 async def test_after_a_week_of_all_faults_the_store_has_the_file_and_each_bar_was_predicted(
-    name: str, span: Callable[[str], BarFile], tmp_path: Path
+    name: str, library: Library, span: Callable[[str], BarFile], tmp_path: Path
 ):
     bars = span(name)
     # Sockets live for 24 bars.
     faults = msgspec.structs.replace(FAULTS, life=24 * bars.interval.ms / 3_600_000)
-    house = House(name, bars, 24, faults, tmp_path)
+    house = House(name, bars, 24, faults, tmp_path, library=library)
     # The clock stops before the last bar has settled into history.
     expected = rows(bars, house.symbols, slice(None, -1))
     async with house.living():

@@ -3,17 +3,18 @@
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from proxies import a_proxy
 
 from core.barfile import BarFile
-from core.errors import ConfigError
+from core.errors import ConfigError, leaves
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
-from daemon.listening.wire import LOST, Wire, wire
+from daemon.listening.wire import LOST, Library, Wire, wire
 
 CERTIFICATES = Path(__file__).resolve().parents[2] / "certificates"
 
@@ -39,17 +40,18 @@ async def reached(way: Wire, exchange: Exchange) -> None:
         assert answer.status == 200
     async with way.open(f"{exchange.websocket_url}/ws", pings=True) as connection:
         await connection.send('{"method":"LIST_SUBSCRIPTIONS","id":1}')
-        assert await connection.recv() == '{"result":[],"id":1}'
+        assert await connection.recv(decode=False) == b'{"result":[],"id":1}'
 
 
+@pytest.mark.parametrize("library", get_args(Library))
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 @pytest.mark.parametrize("certificate", ["", "localhost.pem"])
 async def test_a_proxy_leads_to_the_websocket_and_to_rest(
-    an_exchange: Callable[..., Exchange], scheme: str, certificate: str
+    an_exchange: Callable[..., Exchange], scheme: str, certificate: str, library: Library
 ):
     ca_file = str(CERTIFICATES / "authority.pem") if certificate else ""
     async with a_proxy(scheme) as proxy, an_exchange(certificate and CERTIFICATES / certificate) as exchange:
-        await reached(wire(proxy.url, ca_file), exchange)
+        await reached(wire(proxy.url, ca_file, library), exchange)
         assert proxy.led == [exchange.rest_url.partition("://")[2]] * 2
 
 
@@ -58,10 +60,11 @@ async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(an_exchang
         await reached(wire(ca_file=str(CERTIFICATES / "authority.pem")), exchange)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(an_exchange: Callable[..., Exchange]):
+@pytest.mark.parametrize("library", get_args(Library))
+async def test_a_certificate_that_nobody_vouches_for_is_refused(an_exchange: Callable[..., Exchange], library: Library):
     async with an_exchange(CERTIFICATES / "localhost.pem") as exchange:
         with pytest.raises(LOST, match="CERTIFICATE_VERIFY_FAILED"):
-            async with wire().open(f"{exchange.websocket_url}/ws", pings=True):
+            async with wire(library=library).open(f"{exchange.websocket_url}/ws", pings=True):
                 pass
 
 
@@ -77,3 +80,25 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(an_exchange: Cal
 def test_a_way_that_makes_no_sense_is_refused(proxy: str, ca_file: str, said: str):
     with pytest.raises(ConfigError, match=said):
         wire(proxy, ca_file)
+
+
+@pytest.mark.parametrize("library", get_args(Library))
+async def test_a_socket_that_the_venue_closes_is_told_as_lost(an_exchange: Callable[..., Exchange], library: Library):
+    seen: list[BaseException] = []
+    try:
+        async with (
+            an_exchange() as exchange,
+            wire(library=library).open(f"{exchange.websocket_url}/ws", pings=True) as one,
+        ):
+            await exchange.__aexit__(None, None, None)
+            while True:
+                await one.recv(decode=False)
+    except* LOST as group:
+        seen += leaves(group)
+    assert len(seen) == 1
+
+
+def test_without_picows_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"needs picows, which is not installed; try: pip install 'gazed\[picows\]'"):
+        wire(library="picows")
