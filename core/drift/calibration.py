@@ -24,7 +24,7 @@ FEWEST: Final = 8
 """The reference must hold so many windows; a longer window is not watched."""
 HELD_OUT: Final = 8
 """What is watched is drawn from one part in so many of the reference, and held to the rest of it."""
-BLOCK: Final = 2.5
+BLOCK: Final = 4
 """Longest windows in a block: shorter ones would cut what a slow process remembers into pieces."""
 _A_REFERENCE: Final = 4
 """Quarters watched by one drawn reference."""
@@ -69,7 +69,7 @@ def windows_for(length: int) -> tuple[int, ...]:
 
 def block_for(length: int, windows: tuple[int, ...]) -> int:
     """The mean length of a block: so many of the longest window, or all of what is held out."""
-    return max(1, min(round(BLOCK * max(windows)), length // HELD_OUT))
+    return max(1, min(BLOCK * max(windows), length // HELD_OUT))
 
 
 def calibrated(values_CK: Floats, parts_CAP: Floats, quarter: int, quarters: int = 300, seed: int = 7) -> Limits | None:
