@@ -41,7 +41,7 @@ from daemon.predicting.predictor import Predictor
 from daemon.predicting.standby import Standby
 from daemon.reloading import Loaded
 from daemon.rereading import Rereader
-from daemon.serving import about, challengers_of, pipeline_of, reloader, watch_of, watcher_of
+from daemon.serving import about, challengers_of, challengers_watched, pipeline_of, reloader, watch_of, watcher_of
 from daemon.stores.opening import opened
 from daemon.stores.recovery import Loss
 from daemon.stores.redis import RedisStore
@@ -205,6 +205,7 @@ async def build(
         "reload": reloads.look_forever,
         "reread": Rereader(config, read, reread, reloads.look, notifier).reread_forever,
         **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
+        **challengers_watched(config, beside, lambda: watcher.watch, store, metrics, predictor, stack),
     }
     return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, behind)
 

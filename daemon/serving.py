@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -169,6 +170,30 @@ def challengers_of(
         manifest = one.bundle.manifest
         log.info("a challenger predicts beside it", extra={"model": manifest.name, "version": manifest.version})
     return challengers
+
+
+def challengers_watched(
+    config: Config,
+    beside: Sequence[Opened],
+    champion: Callable[[], Watch],
+    store: RedisStore,
+    metrics: Metrics,
+    predictor: Predictor,
+    stack: AsyncExitStack,
+) -> dict[str, Callable[[], Coroutine[None, None, NoReturn]]]:
+    """What folds over the streams of the challengers, to tell how they stand beside what serves; by the task's name."""
+    watchers = {}
+    for number, one in enumerate(beside):
+        reference = references.read(one.bundle.arrays(REFERENCE))
+        rate = config.watch.false_alarms_per_quarter or None
+        told = metrics.challenger(one.bundle.manifest.version, champion)
+        record = store.shadow(one.bundle.digest)
+        stack.push_async_callback(record.close)
+        watch = Watch(one.bundle.manifest, reference, rate)
+        busy, clock_s = (lambda: predictor.at_work), time.monotonic
+        watcher = Watcher(watch, one.bundle.digest, record, told, busy=busy, clock_s=clock_s)
+        watchers[f"watch challenger {number}"] = watcher.watch_forever
+    return watchers
 
 
 def watcher_of(

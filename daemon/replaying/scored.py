@@ -12,17 +12,17 @@ import numpy as np
 
 from core import bundle as bundles
 from core import reference as references
-from core import scoring
 from core.bundle import REFERENCE, Bundle
 from core.drift.monitor import Moved
 from core.errors import DataError
-from core.sequential import ALPHA, Bet
+from core.sequential import ALPHA
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
 from daemon.models import located, promote
 from daemon.replaying.recorded import connected
 from daemon.stores.keys import Keys
 from daemon.stores.record import said
+from daemon.watching.duel import Duel, Duels
 from daemon.watching.shifts import Who
 from daemon.watching.watch import Watch
 
@@ -71,17 +71,6 @@ class Scored(msgspec.Struct, frozen=True):
     """Where observations are of many more or fewer predictions than those of the reference."""
 
 
-class Duel(msgspec.Struct, frozen=True):
-    """Champion against challenger on the closes that both predicted: evidence that the challenger is better."""
-
-    output: str
-    closes: int
-    tested: int
-    mean_difference: float
-    evidence: float
-    """The capital of one who bet on the challenger: 20 is beyond chance, whenever one looks."""
-
-
 class Report(msgspec.Struct, frozen=True):
     """What there is to say."""
 
@@ -106,7 +95,7 @@ def score(champion: Path, where: str, shard: str, challenger: Path | None, into:
     of_challenger = bundles.read(challenger)
     keys = Keys(of_champion.manifest.name, shard)
     other = asyncio.run(_folded(of_challenger, where, keys, shadow=True))
-    duels = tuple(_duel(watch, other, output.name) for output in of_challenger.manifest.outputs)
+    duels = Duels().take(watch, other)
     report = Report(scored, _scored(of_challenger, other), duels)
     if into is None:
         return report
@@ -185,23 +174,6 @@ def _changes(watch: Watch) -> tuple[Change, ...]:
         ends = ruptures.KernelCPD(kernel="linear", min_size=12).fit(ranks_C).predict(pen=math.log(len(ranks_C)))
         found.append(Change(one.name, tuple(drift.history[end][0] for end in ends[:-1])))
     return tuple(found)
-
-
-def _duel(champion: Watch, challenger: Watch, output: str) -> Duel:
-    manifest = challenger.manifest
-    horizon = next(one.horizon for one in manifest.outputs if one.name == output)
-    interval = manifest.grid
-    ours, theirs = champion.losses.get(output, {}), challenger.losses[output]
-    both = sorted(ours.keys() & theirs.keys())
-    bet, differences = Bet(), []
-    for opened_at_ms in both:
-        difference = scoring.better(ours[opened_at_ms], theirs[opened_at_ms])
-        differences.append(difference)
-        # Labels that overlap are no independent witnesses: every h-th close, of one residue class.
-        if not interval.count(0, opened_at_ms) % horizon:
-            bet.take(difference)
-    mean = float(np.mean(differences)) if differences else 0.0
-    return Duel(output, len(both), bet.count, mean, math.exp(bet.log_capital))
 
 
 def _against(bundle: Bundle, watch: Watch, duels: tuple[Duel, ...]) -> list[str]:

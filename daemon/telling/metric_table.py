@@ -46,6 +46,7 @@ class Told(msgspec.Struct, frozen=True):
 MODEL: Final = ("model",)
 _LOOK: Final = ("model", "attention")
 _VALUE: Final = ("model", "horizon", "output")
+_CHALLENGER: Final = ("model", "version", "horizon", "output")
 
 # fmt: off
 TABLE: Final = (
@@ -132,6 +133,16 @@ TABLE: Final = (
          "Predictions of challengers, written beside those that serve."),
     Told("gaze_shadow_predictions_passed_over_total", "counter", MODEL,
          "Predictions that challengers had no time for: the bundle that serves goes first."),
+    Told("gaze_challenger_closes", "gauge", _CHALLENGER,
+         "Closes on which a challenger and the model that serves were both scored."),
+    Told("gaze_challenger_less_loss_ratio", "gauge", _CHALLENGER,
+         "How much less a challenger's loss is on them, as a share of both: above 0 it is better."),
+    Told("gaze_challenger_evidence", "gauge", _CHALLENGER,
+         "Capital of one who bet that it is better: 20 is beyond chance, whenever one looks."),
+    Told("gaze_challenger_better_than_nothing", "gauge", _CHALLENGER,
+         "Of a challenger by itself: 1 better than its baseline, -1 lately worse, 0 nobody can tell."),
+    Told("gaze_challenger_drift_ratio", "gauge", ("model", "version", "group"),
+         "A challenger's worst distance from its own reference over its limit."),
     Told("gaze_closes_watched_total", "counter", MODEL, "Closes whose predictions were taken into drift and score."),
     Told("gaze_watched_bar_close_timestamp_seconds", "gauge", MODEL, "When the newest bar of those closes closed."),
 

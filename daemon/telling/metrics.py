@@ -1,9 +1,7 @@
 """The daemon's metrics: one registry of its own, filled by verbs. What they are stands in metric_table.py."""
 
-import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from prometheus_client import (
@@ -13,21 +11,19 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
     ProcessCollector,
-    exposition,
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from core import __version__
 from core.bars import Bar, Interval
 from core.bundle import Bundle, Manifest
-from core.outputs import Output
 from core.prediction import Message
 from core.windows import Fate
 from daemon.inbox import Inbox
+from daemon.telling import exposition
+from daemon.telling.challenger_metrics import ChallengerMetrics
 from daemon.telling.histogram import BatchHistogram
 from daemon.telling.metric_table import BOUNDS, BUCKETS, MODEL, STAGES, TABLE, Told
+from daemon.telling.newest_metrics import NewestPredictions, columns
 from daemon.telling.profile_metrics import ProfileMetrics
 from daemon.telling.watch_metrics import WatchMetrics
 from daemon.watching.watch import Watch
@@ -52,7 +48,7 @@ class Metrics:
         self._histograms: dict[str, BatchHistogram] = {}
         # Looking up a series by its labels would cost more than counting a frame.
         self._frames: dict[str, tuple[Counter, Gauge]] = {}
-        self._newest = _NewestPredictions(manifest, symbols)
+        self._newest = NewestPredictions(manifest, symbols)
         self._profiles = ProfileMetrics(manifest.name)
         self._inbox: Inbox | None = None
         self._counted: dict[str, int] = {}
@@ -64,7 +60,7 @@ class Metrics:
         self._start(venues)
 
     def _build(self, told: Told) -> None:
-        if told.name in (*_NewestPredictions.NAMES, *ProfileMetrics.NAMES):
+        if told.name in (*NewestPredictions.NAMES, *ProfileMetrics.NAMES):
             return
         if told.kind == "counter":
             self._counters[told.name] = Counter(told.name, told.help, told.labels, registry=self.registry)
@@ -98,7 +94,7 @@ class Metrics:
         self._histograms["gaze_bar_to_prediction_seconds"].start([self._model])
         self.windows_run(0, 0)
         for output in self._manifest.outputs:
-            for column in _columns(output):
+            for column in columns(output):
                 self._histograms["gaze_prediction_value"].start(
                     [self._model, str(output.horizon), column], BOUNDS[output.kind]
                 )
@@ -225,7 +221,7 @@ class Metrics:
         self._newest.take(messages)
         for output in self._manifest.outputs:
             values = np.array([message.prediction.outputs[output.name] for message in messages])
-            for column, numbers in zip(_columns(output), values.reshape(len(messages), -1).T, strict=True):
+            for column, numbers in zip(columns(output), values.reshape(len(messages), -1).T, strict=True):
                 self._histograms["gaze_prediction_value"].observe(numbers, self._model, str(output.horizon), column)
         for attention in self._manifest.looks:
             self._looked(attention.name, messages)
@@ -257,6 +253,10 @@ class Metrics:
         self._profiles.start(entropies)
         self._watch.start(watch)
         self._profiles.watched(watch)
+
+    def challenger(self, version: str, champion: Callable[[], Watch]) -> ChallengerMetrics:
+        """What is told how this version stands beside what serves."""
+        return ChallengerMetrics(self._model, version, self._gauges, champion)
 
     def shadowed(self, written: int, passed_over: int) -> None:
         """A challenger wrote so many predictions, and passed over so many."""
@@ -300,72 +300,6 @@ class Metrics:
         self._gauges["gaze_standby"].set(now)
 
     async def render(self, accept: str) -> tuple[bytes, str]:
-        """The exposition in the format this Accept header asks for, and its content type.
-
-        The event loop gets its turn after each metric: a scrape never delays a bar by more than one metric's text.
-        """
-        encode, content_type = exposition.choose_encoder(accept)
-        end = b"# EOF\n" if content_type.startswith("application/openmetrics-text") else b""
-        parts: list[bytes] = []
+        """The exposition in the format this Accept header asks for, and its content type."""
         self._look_into_inbox()
-        for metric in self.registry.collect():
-            # When a series began is our start, which process_start_time_seconds tells once for all.
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            parts.append(encode(_One(metric)).removesuffix(end))
-            await asyncio.sleep(0)
-        return b"".join([*parts, end]), content_type
-
-
-class _One(Collector):
-    """A single metric, for an encoder that asks for a registry."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterable[Metric]:
-        return [self._metric]
-
-
-class _NewestPredictions(Collector):
-    """The newest message of each listed symbol, turned into gauges only when somebody scrapes."""
-
-    NAMES: Final = ("gaze_prediction", "gaze_prediction_bar_close_timestamp_seconds")
-
-    def __init__(self, manifest: Manifest, symbols: Sequence[str]) -> None:
-        self._outputs = manifest.outputs
-        self._model = manifest.name
-        self._newest: dict[str, Message | None] = dict.fromkeys(symbols)
-
-    def take(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            prediction = message.prediction
-            if prediction.symbol not in self._newest:
-                continue
-            known = self._newest[prediction.symbol]
-            # A filled gap brings older bars after newer ones.
-            if known is None or prediction.closed_at_ms >= known.prediction.closed_at_ms:
-                self._newest[prediction.symbol] = message
-
-    def describe(self) -> Iterable[Metric]:
-        return [
-            GaugeMetricFamily(told.name, told.help, labels=told.labels) for told in TABLE if told.name in self.NAMES
-        ]
-
-    def collect(self) -> Iterable[Metric]:
-        values, closes = self.describe()
-        assert isinstance(values, GaugeMetricFamily)
-        assert isinstance(closes, GaugeMetricFamily)
-        for symbol, message in self._newest.items():
-            if message is None:
-                continue
-            closes.add_metric([self._model, symbol], message.prediction.closed_at_ms / 1_000)
-            for output in self._outputs:
-                value = message.prediction.outputs[output.name]
-                numbers = value if isinstance(value, tuple) else (value,)
-                for column, number in zip(_columns(output), numbers, strict=True):
-                    values.add_metric([self._model, symbol, str(output.horizon), column], number)
-        return [values, closes]
-
-
-def _columns(output: Output) -> tuple[str, ...]:
-    return tuple(f"{output.kind}_{level:g}" for level in output.levels) or (str(output.kind),)
+        return await exposition.render(self.registry, accept)

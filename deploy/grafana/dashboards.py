@@ -258,6 +258,15 @@ SCORE = [
     lines("Behind", "How long ago the newest bar closed that drift and score have taken in.", {
         "{{model}}": f"time() - gaze_watched_bar_close_timestamp_seconds{{{MODEL}}}",
     }, unit="s", width=12),
+    lines("Challenger against what serves", "Evidence of 20 is beyond chance, whenever one looks.", {
+        "{{version}} {{output}} evidence": f"gaze_challenger_evidence{{{MODEL}}}",
+        "{{version}} {{output}} less loss": f"gaze_challenger_less_loss_ratio{{{MODEL}}}",
+        "{{version}} {{output}} better than nothing": f"gaze_challenger_better_than_nothing{{{MODEL}}}",
+    }, width=12),
+    lines("Challengers watched", "Closes they were compared on, and how far to their own limits.", {
+        "{{version}} {{output}} closes": f"gaze_challenger_closes{{{MODEL}}}",
+        "{{version}} {{group}} drift": f"gaze_challenger_drift_ratio{{{MODEL}}}",
+    }, width=12),
     lines("Challengers", "Predictions beside those that serve, and those there was no time for.", {
         "{{model}}": f"sum by (model) (increase(gaze_shadow_predictions_total{{{AT}}}[$over]))",
         "{{model}}, passed over":

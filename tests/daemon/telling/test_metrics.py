@@ -53,6 +53,7 @@ async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_label
     metrics.predicted([a_message()])
     metrics.records_known({"mood": 1_000})
     metrics.watch(a_watch(), {"attention": 1.0})
+    metrics.challenger("2", a_watch).watched(a_watch())
     families = {family.name: family for family in parse(await text(metrics))}
     for told in TABLE:
         family = families[told.name.removesuffix("_total")]
