@@ -7,7 +7,9 @@ took its authors over 5 minutes); `hourly_lstm`: 2,112 sequences of 48 steps of 
 same network, written the plain way for the others, from the same windows and labels, by Adam, and measure a validation
 part after every epoch. Each repeat runs all of them in turn; told is the best of the repeats, in seconds an epoch by
 the clock and of the processor, which a busy machine changes less, and how many times Gaze's each takes. skorch comes
-with pip install 'gazed[bench]'.
+with pip install 'gazed[bench]'. "its LSTMs alone" are the network's recurrent layers, forward and backward over as many
+batches and nothing else, which no loop goes below; how many operations a second they do stands beside what a product of
+matrices of their size does.
 
 Then, with --memory, how much memory a training of 20 symbols x 2.5 years of hours takes beyond the libraries.
 """
@@ -18,7 +20,6 @@ import platform
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,23 +28,22 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks import train_plain
+from benchmarks.train_plain import BATCH, Given, Took, obvious, recurrence, with_skorch
 from core.barfile import BarFile, SymbolBars
 from core.bars import COLUMNS, Interval
 from core.errors import ConfigError
 from training import families, recipe
 from training.data.dataset import Samples
 from training.data.panel import panel
-from training.data.split import Parts, split
+from training.data.split import split
 from training.data.windows import Windows
 from training.fitting import loop
 from training.recipe import Recipe
 
 HOUSE = Path(__file__).resolve().parents[1]
 HOUR: Final = Interval.parse("1h")
-BATCH: Final = 32
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -68,63 +68,6 @@ WORKS: Final = (
     ),
     Work("hourly_lstm", 2_112, 20, ("model.family=hourly_lstm", "model.options={hidden=128}", "window.length=48")),
 )
-
-
-class AttentionLstm(nn.Module):
-    """As a person would write it down from the document."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.LSTM(20, 64, batch_first=True)
-        self.second = nn.LSTM(64, 32, batch_first=True)
-        self.score = nn.Linear(32, 1)
-        self.dense = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 16), nn.ReLU())
-        self.out = nn.Linear(16, 1)
-        self.dropout = nn.Dropout(0.3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 30, 20) -> (N,) logits."""
-        h, _ = self.first(x)
-        h, _ = self.second(self.dropout(h))
-        h = self.dropout(h)
-        weights = torch.softmax(torch.tanh(self.score(h)), dim=1)
-        said: Tensor = self.out(self.dense((weights * h).sum(dim=1))).squeeze(-1)
-        return said
-
-
-class HourlyLstm(nn.Module):
-    """The same for the other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(3, 128, batch_first=True)
-        self.score = nn.Linear(128, 1)
-        self.out = nn.Linear(128, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 48, 3) -> (N,)."""
-        h, _ = self.lstm(x)
-        weights = torch.softmax(self.score(h), dim=1)
-        said: Tensor = self.out((weights * h).sum(dim=1)).squeeze(-1)
-        return said
-
-
-PLAIN: Final[dict[str, tuple[type[nn.Module], type[nn.Module]]]] = {
-    "attention_lstm": (AttentionLstm, nn.BCEWithLogitsLoss),
-    "hourly_lstm": (HourlyLstm, nn.MSELoss),
-}
-"""The network and its loss."""
-
-
-class Given(msgspec.Struct, frozen=True):
-    """The same windows, as Gaze cuts them and as tensors of their own."""
-
-    told: Recipe
-    parts: Parts
-    x: Tensor
-    y: Tensor
-    held_x: Tensor
-    held_y: Tensor
 
 
 def walks(symbols: int, bars: int) -> BarFile:
@@ -164,20 +107,6 @@ def given(work: Work, epochs: int) -> Given:
     return Given(told, parts, *tensors)
 
 
-class Took(msgspec.Struct, frozen=True):
-    """Seconds by the clock and of the processor."""
-
-    clock: float
-    processor: float
-
-    @classmethod
-    def by(cls, work: Callable[[], object]) -> "Took":
-        """Of a piece of work."""
-        clock, processor = time.perf_counter(), time.process_time()
-        work()
-        return cls(time.perf_counter() - clock, time.process_time() - processor)
-
-
 def gaze(work: Given) -> Took | None:
     """Seconds of a training by Gaze."""
     return _gaze(work, work.told)
@@ -192,6 +121,12 @@ def gaze_bf16(work: Given) -> Took | None:
         return None
 
 
+def gaze_larger(work: Given) -> Took | None:
+    """The same with batches of 256: another training, with an eighth of the steps."""
+    how = msgspec.structs.replace(work.told.optimiser, batch=256)
+    return _gaze(work, msgspec.structs.replace(work.told, optimiser=how))
+
+
 def _gaze(work: Given, told: Recipe) -> Took:
     made = work.parts.train.panel
     torch.manual_seed(0)
@@ -200,62 +135,13 @@ def _gaze(work: Given, told: Recipe) -> Took:
     return Took.by(lambda: list(loop.fit(model, work.parts, told, lambda *_: None)))
 
 
-def obvious(work: Given) -> Took:
-    """Seconds of the loop that every tutorial has."""
-    torch.manual_seed(0)
-    network, loss_kind = PLAIN[work.told.model.family]
-    model, loss_of = network(), loss_kind()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    batches = DataLoader(TensorDataset(work.x, work.y), batch_size=BATCH, shuffle=True)
-    held = DataLoader(TensorDataset(work.held_x, work.held_y), batch_size=BATCH)
-
-    def train() -> None:
-        for _ in range(work.told.optimiser.epochs):
-            model.train()
-            total = 0.0
-            for x, y in batches:
-                optimiser.zero_grad()
-                loss = loss_of(model(x), y)
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimiser.step()
-                total += loss.item()
-            model.eval()
-            with torch.no_grad():
-                total += sum(loss_of(model(x), y).item() for x, y in held)
-
-    return Took.by(train)
-
-
-def with_skorch(work: Given) -> Took | None:
-    """Seconds of skorch with its defaults but for what the work says; None where it is not installed."""
-    try:
-        import skorch  # noqa: PLC0415 - an extra of its own
-        from skorch.dataset import Dataset  # noqa: PLC0415
-        from skorch.helper import predefined_split  # noqa: PLC0415
-    except ModuleNotFoundError:
-        return None
-    torch.manual_seed(0)
-    network, loss_kind = PLAIN[work.told.model.family]
-    net = skorch.NeuralNet(
-        network,
-        criterion=loss_kind,
-        optimizer=torch.optim.Adam,
-        lr=1e-3,
-        batch_size=BATCH,
-        max_epochs=work.told.optimiser.epochs,
-        iterator_train__shuffle=True,
-        train_split=predefined_split(Dataset(work.held_x.numpy(), work.held_y.numpy())),
-        verbose=0,
-    )
-    return Took.by(lambda: net.fit(work.x.numpy(), work.y.numpy()))
-
-
 WAYS: Final[dict[str, Callable[[Given], Took | None]]] = {
     "gaze": gaze,
     "gaze in bf16": gaze_bf16,
     "obvious loop": obvious,
     "skorch": with_skorch,
+    "its LSTMs alone": recurrence,
+    "gaze, 256": gaze_larger,
 }
 
 
@@ -271,6 +157,17 @@ def measure(work: Work, epochs: int, repeats: int) -> dict[str, Took]:
                 before = best.get(name, Took(clock, processor))
                 best[name] = Took(min(before.clock, clock), min(before.processor, processor))
     return best
+
+
+def arithmetic(work: Work, best: dict[str, Took]) -> dict[str, float]:
+    """Billions of operations: of the LSTMs in an epoch, a second of theirs, and a second of a product of matrices."""
+    prepared = given(work, 1)
+    billions = train_plain.billions(prepared)
+    return {
+        "an epoch": billions,
+        "a second of its LSTMs": billions / best["its LSTMs alone"].processor,
+        "a second of a product": train_plain.product(prepared),
+    }
 
 
 def memory() -> dict[str, float]:
@@ -326,6 +223,7 @@ def main() -> None:
         told["memory_mib"] = memory()
     else:
         told["seconds_an_epoch"] = {work.name: measure(work, asked.epochs, asked.repeats) for work in WORKS}
+        told["billions"] = {work.name: arithmetic(work, told["seconds_an_epoch"][work.name]) for work in WORKS}
     if asked.json:
         print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
         return
@@ -334,16 +232,18 @@ def main() -> None:
         print(f"{name:26} {mib:8.0f} MiB")
     for work in WORKS if not asked.memory else ():
         tell(work, told["seconds_an_epoch"][work.name])
+        said = (f"{of:.0f} {what}" for what, of in told["billions"][work.name].items())
+        print("operations of its LSTMs, billions:", ", ".join(said))
 
 
 def tell(work: Work, seconds: dict[str, Took]) -> None:
     """One table."""
     print(f"\n{work.name}: {work.sequences:,} sequences, batches of {BATCH}; {work.document_epochs} epochs in all")
-    print(f"{'':14} {'clock':>8} {'all':>7} {'processor':>10} {'of Gaze':>8}   s an epoch, s, s an epoch, times")
+    print(f"{'':16} {'clock':>8} {'all':>7} {'processor':>10} {'of Gaze':>8}   s an epoch, s, s an epoch, times")
     for name, took in seconds.items():
         times = took.processor / seconds["gaze"].processor
         whole = took.clock * work.document_epochs
-        print(f"{name:14} {took.clock:8.2f} {whole:7.0f} {took.processor:10.2f} {times:8.2f}")
+        print(f"{name:16} {took.clock:8.2f} {whole:7.0f} {took.processor:10.2f} {times:8.2f}")
 
 
 if __name__ == "__main__":
