@@ -14,7 +14,7 @@ import numpy.typing as npt
 from core import bands, scoring
 from core.bands import Margin
 from core.bars import Interval
-from core.outputs import Output
+from core.outputs import Kind, Output
 from core.scoring import Floats, Outcome
 from core.sequential import Bet, Mean
 from daemon.watching.closes import Close
@@ -166,6 +166,9 @@ def _covered(sent: Sequence[Band], came_N: Floats) -> dict[str, float]:
 def _adapt(margin: Adapted, output: Output, outcome: Outcome) -> None:
     low_N, high_N = bands.edges(output, outcome.said, margin.value)
     held = float(((low_N <= outcome.came) & (outcome.came <= high_N)).mean())
-    usual = float(np.abs(outcome.came - outcome.said[:, outcome.said.shape[1] // 2]).mean())
+    # Of quantiles the median's error: a margin of theirs may be next to nothing, and still has to move.
+    middle = outcome.said[:, outcome.said.shape[1] // 2]
+    quantiles = output.kind is Kind.QUANTILES
+    error_N = outcome.came - middle if quantiles else bands.beyond(output, outcome.said, outcome.came)
     margin.held.take(held)
-    margin.value += _PACE * usual * (margin.coverage - held)
+    margin.value += _PACE * float(np.abs(error_N).mean()) * (margin.coverage - held)

@@ -19,6 +19,9 @@ from training.explain.predictions import Predictions, Watch, spread
 from training.explain.reads import Doubles, Floats, Reads, Rows
 
 PREDICTIONS: Final = 240
+FEWEST: Final = 60
+CHEAP: Final = 30_000_000
+"""Weights times steps, beyond which a model's windows cost so much that fewer predictions are tested."""
 BATCH: Final = 20
 SHIFTS: Final = 4
 """An LSTM's hidden state knows the steps before it: attention may lie up to this many less one after what matters."""
@@ -70,7 +73,7 @@ class Tested(msgspec.Struct, frozen=True):
 
 def prepare(of: Predictions, forecast: Forecast, watch: Watch) -> Tested:
     """Occlude every step of some predictions, spread evenly over time."""
-    rows = spread(len(of), PREDICTIONS)
+    rows = spread(len(of), affordable(of))
     x = of.reads(rows)
     parts: list[list[Doubles]] = [[] for _ in x]
     for at in range(0, len(rows), BATCH):
@@ -79,6 +82,13 @@ def prepare(of: Predictions, forecast: Forecast, watch: Watch) -> Tested:
             lost.append(occlude_steps(forecast, some, of.usual, place))
         watch(min(1.0, (at + BATCH) / len(rows)))
     return Tested(rows, x, tuple(np.concatenate(lost) for lost in parts), forecast)
+
+
+def affordable(of: Predictions) -> int:
+    """How many predictions are tested: each takes hundreds of windows, so of a wide network fewer."""
+    model = of.subject.model
+    cost = of.panel.length * sum(weights.numel() for weights in model.parameters()) if model is not None else 0
+    return PREDICTIONS if cost <= CHEAP else max(FEWEST, PREDICTIONS * CHEAP // cost)
 
 
 def judge(of: Predictions, weights: Floats, tested: Tested, place: int = 0) -> Reliability:

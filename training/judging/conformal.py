@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from core.bands import BANDED, Margin, edges
+from core.bands import Margin, beyond, edges
 from core.outputs import Output
 from training.data.dataset import Samples
 
@@ -20,13 +20,11 @@ Said = Mapping[str, npt.NDArray[np.float32]]
 
 
 def margins(outputs: Sequence[Output], said: Said, samples: Samples, coverages: Sequence[float]) -> tuple[Margin, ...]:
-    """The margins of every output that has bands, at each coverage that so many outcomes can give."""
+    """The margins of every output, at each coverage that so many outcomes can give."""
     found = []
     for output in outputs:
-        if output.kind not in BANDED:
-            continue
         known_N = np.isfinite(samples.target(output))
-        beyond_N = _beyond(output, said[output.name][known_N], samples.target(output)[known_N])
+        beyond_N = beyond(output, said[output.name][known_N], samples.target(output)[known_N])
         for coverage in sorted(coverages):
             value = margin(beyond_N, coverage)
             if math.isfinite(value):
@@ -47,9 +45,3 @@ def held(output: Output, said_NW: npt.NDArray[np.floating], actual_N: Floats, va
     """(N,): whether the band of this margin holds what came to be."""
     low_N, high_N = edges(output, said_NW, value)
     return np.asarray((actual_N >= low_N) & (actual_N <= high_N))
-
-
-def _beyond(output: Output, said_NW: npt.NDArray[np.float32], actual_N: Floats) -> Floats:
-    """(N,): how far each outcome lies outside what was said; below zero inside the outer quantiles."""
-    wide_NW = said_NW.astype(np.float64).reshape(len(said_NW), output.width)
-    return np.maximum(wide_NW[:, 0] - actual_N, actual_N - wide_NW[:, -1])
