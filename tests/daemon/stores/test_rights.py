@@ -64,7 +64,8 @@ async def test_each_right_is_needed_and_its_lack_is_told_with_what_to_do(
     url = server.url.replace("unix://", f"unix://{least}:right@")
     assert await everything(url, client, new_store, an_entry) == []
     await client.flushall()
-    await client.execute_command("ACL", "SETUSER", least, right.replace("+", "-"))
+    # Redis 6.2 takes away whole commands only.
+    await client.execute_command("ACL", "SETUSER", least, right.partition("|")[0].replace("+", "-"))
     try:
         refused = await everything(url, client, new_store, an_entry)
     except StoreError as error:
