@@ -80,7 +80,8 @@ local function publish(symbol, latest, opened_at_ms, message)
   if newest_ms[symbol] <= opened_at_ms then
     redis.call('SET', latest, message, 'PX', keep_ms)
     newest_ms[symbol] = opened_at_ms
-    news[#news + 1], news[#news + 2] = symbol, opened_at_ms
+    -- Redis 7.2 would write a number with many zeros at its end as 1.728e+12.
+    news[#news + 1], news[#news + 2] = symbol, string.format('%.0f', opened_at_ms)
   end
   -- First, since it cannot be tried: nobody hears of it before the script has ended.
   redis.call('PUBLISH', channel, message)
