@@ -172,8 +172,12 @@ class Model:
             replayed(config, file, Path(folder) / "predictions.parquet", "", None, None)
             return pl.read_parquet(Path(folder) / "predictions.parquet").sort("ts", "symbol", maintain_order=True)
 
-    def explain(self, bars: "pl.DataFrame | Path | str", out: Path | str) -> "Report":
+    def explain(
+        self, bars: "pl.DataFrame | Path | str", out: Path | str, records: Path | str | None = None
+    ) -> "Report":
         """Write pictures, a page and reports of where the model looks to a folder, as `gaze explain`; give the report.
+
+        `records`: other external records than those of training.
 
         Raises: DataError: the bars do not fit the bundle. UsageError: `out` holds something else.
         """
@@ -186,7 +190,8 @@ class Model:
         write.refuse_taken(out)
         with tempfile.TemporaryDirectory() as folder, StageBar(Console(stderr=True)) as bar:
             file = _as_file(bars, Path(folder))
-            explained = explaining.explain(subject.read(self.folder), file, None, _MOST, None, bar.stage)
+            known = subject.read(self.folder).reading(str(records or ""))
+            explained = explaining.explain(known, file, None, _MOST, None, bar.stage)
             write.write(explained, out, bar.stage)
         return explained.report
 

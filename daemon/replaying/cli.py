@@ -22,6 +22,7 @@ def replay(
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="Bars from here on are left out.")] = "",
     bundle: Annotated[str, typer.Option(metavar="DIR", help="[bundle] path: which model.")] = "",
     engine: Annotated[str, typer.Option(help="[bundle] engine: auto, onnxruntime or onnxruntime-cuda.")] = "",
+    records: Annotated[str, typer.Option(metavar="FILE", help="[external] path: what is read beside the bars.")] = "",
     on: Annotated[str, typer.Option(metavar="RAY", help="Spread the symbols: local, or a Ray cluster's address.")] = "",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, by its dotted key.")
@@ -46,6 +47,7 @@ def replay(
     told = {
         "bundle.path": bundle and str(Path(bundle).absolute()),
         "bundle.engine": engine,
+        "external.path": records and str(Path(records).absolute()),
         "feed.symbols": symbols and json.dumps(symbols.split(",")),
     }
     overrides = [f"{key}={value}" for key, value in told.items() if value]

@@ -24,6 +24,11 @@ class Question(msgspec.Struct, frozen=True):
     asked: Asked | None = None
     seeds: tuple[Subject, ...] = ()
 
+    def reading(self, records: str) -> "Question":
+        """The same, where all read these external records; empty: those of training."""
+        seeds = tuple(one.reading(records) for one in self.seeds)
+        return msgspec.structs.replace(self, subject=self.subject.reading(records), seeds=seeds)
+
 
 def refuse(subjects: Sequence[Path], symbol: str | None, at: str | None, prediction: str, random: str) -> None:
     """Refuse what cannot be asked together.

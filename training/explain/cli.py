@@ -37,6 +37,7 @@ def explain(
     store: Annotated[str, typer.Option(metavar="URL|DIR", help="Where it is: Redis, or the daemon's own store.")] = "",
     config: Annotated[Path | None, typer.Option(metavar="TOML", help="The daemon's settings say where it is.")] = None,
     shard: Annotated[str, typer.Option(help="[store] shard of the daemon.")] = "0",
+    records: Annotated[str, typer.Option(metavar="FILE", help="Other external records than those of training.")] = "",
     random: Annotated[str, typer.Option(metavar="FAMILY", help="Draw every picture from an untrained model.")] = "",
     output: Annotated[str | None, typer.Option(help="The output to explain; else the first.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many predictions, spread evenly.", min=1)] = 20_000,
@@ -65,6 +66,7 @@ def explain(
             question = asking.recorded(*found, subjects or [], bars)
         else:
             question = asking.of(subjects or [], bars, symbol, at, random)
+        question = question.reading(records)
         watch(1.0)
         if question.subject.recipe.optimiser.threads:
             torch.set_num_threads(question.subject.recipe.optimiser.threads)

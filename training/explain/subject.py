@@ -38,6 +38,13 @@ class Subject(msgspec.Struct, frozen=True):
     say: Say
     model: nn.Module | None = None
 
+    def reading(self, records: str) -> "Subject":
+        """The same, reading these external records instead of those of training, where any are named."""
+        if not records:
+            return self
+        data = msgspec.structs.replace(self.recipe.data, records=records)
+        return msgspec.structs.replace(self, recipe=msgspec.structs.replace(self.recipe, data=data))
+
     def output(self, name: str | None = None) -> Output:
         """The output of this name, or the first that says up or down.
 

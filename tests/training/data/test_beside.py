@@ -16,6 +16,8 @@ from training import job, recipe
 from training.data.dataset import Samples
 from training.data.panel import panel
 from training.data.windows import Windows
+from training.explain import subject
+from training.explain.predictions import make_panel
 from training.recipe import Recipe
 
 EXTERNAL = '[{name="mood", kind="series", reach="1d", delay_s=60.0}, {name="fair", kind="event", reach="1w"}]'
@@ -99,6 +101,19 @@ def test_a_run_is_judged_with_its_own_records_or_others(tmp_path: Path, records:
     other = tmp_path / "other.jsonl"
     other.write_text(records.read_text().replace('"value": -', '"value": '))
     assert job.evaluate(trained, bars, records=str(other)) != trained.evaluation
+
+
+def test_an_explanation_reads_the_records_of_training_or_others(tmp_path: Path, records: Path):
+    bars = write_parquet(some_bars(), tmp_path / "bars.parquet")
+    known = subject.read(a_run(with_records(records), bars, tmp_path / "run").folder)
+    other = tmp_path / "other.jsonl"
+    other.write_text(records.read_text().replace('"value": -', '"value": '))
+    read = [
+        make_panel(one, some_bars(), ()).features_RF for one in (known, known.reading(""), known.reading(str(other)))
+    ]
+    np.testing.assert_array_equal(read[0], read[1])
+    assert (read[0][:, 3] != read[2][:, 3]).any()
+    np.testing.assert_array_equal(read[0][:, :3], read[2][:, :3])
 
 
 @pytest.mark.parametrize(
