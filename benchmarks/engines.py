@@ -84,7 +84,7 @@ def _speed(kind: str, made: Bundle, batches: dict[int, Inputs]) -> dict[str, Any
     if kind == "stream":
         return _timed(lambda inputs: _step(OnnxRuntimeStream(made), inputs), batches)
     for name, known in ENGINES.items():
-        if known.artefact == kind:
+        if kind in known.artefacts:
             try:
                 engine = open_engine(name, made)
             except GazeError as error:

@@ -117,7 +117,8 @@ PATHS: dict[str, Callable[[Source], Runner]] = {
     "windows on the device": device_windows,
     "ONNX Runtime, CUDA": of_daemon("onnxruntime-cuda", "onnx"),
     "ONNX Runtime, TensorRT": ort_tensorrt,
-    "TensorRT": of_daemon("tensorrt", "tensorrt"),
+    "TensorRT, plan exported": of_daemon("tensorrt", "tensorrt"),
+    "TensorRT, plan built here": of_daemon("tensorrt", "onnx"),
 }
 
 

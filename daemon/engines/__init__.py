@@ -30,9 +30,12 @@ class OpenStream(StreamingEngine, Protocol):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """An engine: the kind of artefact it runs, and how it is opened. "auto" never takes a lossy one."""
+    """An engine: the kinds of artefact it runs, any of them, and how it is opened.
 
-    artefact: str
+    "auto" takes it where the bundle has the first of them, and never where it is lossy.
+    """
+
+    artefacts: tuple[str, ...]
     open: Callable[[Bundle], OpenEngine]
     lossy: bool = False
 
@@ -80,13 +83,13 @@ def _tensorrt(bundle: Bundle) -> OpenEngine:
 
 
 ENGINES: Final[dict[str, Kind]] = {
-    "onnxruntime": Kind("onnx", _onnxruntime),
-    "onnxruntime-buckets": Kind("buckets", _onnxruntime_buckets),
-    "onnxruntime-cuda": Kind("onnx", _onnxruntime_cuda),
-    "onnxruntime-fp16": Kind("fp16", _onnxruntime_fp16, lossy=True),
-    "onnxruntime-int8": Kind("int8", _onnxruntime_int8, lossy=True),
-    "tensorrt": Kind("tensorrt", _tensorrt),
-    "litert": Kind("tflite", _litert),
+    "onnxruntime": Kind(("onnx",), _onnxruntime),
+    "onnxruntime-buckets": Kind(("buckets",), _onnxruntime_buckets),
+    "onnxruntime-cuda": Kind(("onnx",), _onnxruntime_cuda),
+    "onnxruntime-fp16": Kind(("fp16",), _onnxruntime_fp16, lossy=True),
+    "onnxruntime-int8": Kind(("int8",), _onnxruntime_int8, lossy=True),
+    "tensorrt": Kind(("tensorrt", "onnx"), _tensorrt),
+    "litert": Kind(("tflite",), _litert),
 }
 AUTO: Final = "auto"
 
@@ -100,7 +103,7 @@ def open_engine(name: str, bundle: Bundle, environment: Mapping[str, str] = os.e
         from daemon.engines.auto import cache_folder, fastest  # noqa: PLC0415 - it measures with numpy
 
         kinds = {artefact.kind for artefact in bundle.manifest.artefacts}
-        able = {name: kind for name, kind in ENGINES.items() if kind.artefact in kinds and not kind.lossy}
+        able = {name: kind for name, kind in ENGINES.items() if kind.artefacts[0] in kinds and not kind.lossy}
         return fastest(bundle, able, cache_folder(environment) / "engines.json")
     if name not in ENGINES:
         near = difflib.get_close_matches(name, ENGINES, n=1)

@@ -9,6 +9,7 @@ from bundles import a_model
 from networks import EVERY_KIND
 from sources import a_source
 
+from core import plan
 from core.bundle import GOLDEN, Bundle
 from core.errors import BundleError, EngineError, UsageError
 from daemon.engines import open_engine
@@ -34,8 +35,8 @@ def test_a_plan_is_built_and_goes_into_the_bundle_unproven(exported: Bundle, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_plan_of_every_family_is_built_without_a_gpu(family: str):
-    (plan,) = to_tensorrt.convert(a_source(family, EVERY_KIND))
-    assert len(plan) > 10_000
+    (built,) = to_tensorrt.convert(a_source(family, EVERY_KIND))
+    assert len(built) > 10_000
 
 
 def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(exported: Bundle):
@@ -48,7 +49,7 @@ def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(exported: 
 
 
 def test_without_tensorrt_the_error_says_what_to_install(exported: Bundle, monkeypatch: pytest.MonkeyPatch):
-    for name in to_tensorrt.MODULES:
+    for name in plan.MODULES:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match=r"none is installed\. try: pip install 'gazed\[tensorrt-rtx\]'"):
         to_tensorrt.convert(Source(a_model(), exported.manifest, exported.arrays(GOLDEN)))

@@ -43,7 +43,7 @@ def timed(clock: Clock, **seconds: float) -> dict[str, Kind]:
         def opened(bundle: Bundle) -> OpenEngine:
             return Timed(bundle, name, seconds[name], clock)
 
-        return Kind("onnx", opened)
+        return Kind(("onnx",), opened)
 
     return {name: opening(name) for name in seconds}
 
@@ -90,7 +90,7 @@ def refusing(_: Bundle) -> OpenEngine:
 
 def test_an_engine_that_cannot_run_here_is_passed_over_with_its_reason(exported: Bundle, tmp_path: Path):
     clock = Clock()
-    kinds = {"gpu": Kind("onnx", refusing), **timed(clock, cpu=0.01)}
+    kinds = {"gpu": Kind(("onnx",), refusing), **timed(clock, cpu=0.01)}
     engine = fastest(exported, kinds, tmp_path / "engines.json", clock)
     assert engine.name == "cpu"
     assert engine.reason.endswith("; gpu: there is no GPU; try: another engine")
@@ -99,7 +99,7 @@ def test_an_engine_that_cannot_run_here_is_passed_over_with_its_reason(exported:
 
 def test_no_engine_at_all_is_refused_with_every_reason(exported: Bundle, tmp_path: Path):
     with pytest.raises(EngineError, match="no engine can run this bundle here: gpu: there is no GPU"):
-        fastest(exported, {"gpu": Kind("onnx", refusing)}, tmp_path / "engines.json")
+        fastest(exported, {"gpu": Kind(("onnx",), refusing)}, tmp_path / "engines.json")
 
 
 def test_auto_never_takes_a_lossy_engine(exported: Bundle, tmp_path: Path):

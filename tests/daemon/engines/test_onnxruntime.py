@@ -13,6 +13,7 @@ from core.errors import BundleError, EngineError
 from daemon.engines import open_engine
 from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.engines.proof import prove
+from daemon.engines.session import Bound
 from daemon.ports import Float32s
 
 CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -55,6 +56,16 @@ def test_views_of_an_array_are_as_good_as_copies(engine: OnnxRuntime, windows: F
     every_second = engine.run({"bars": windows[::2]})
     copied = engine.run({"bars": windows[::2].copy()})
     assert all(every_second[name].tobytes() == copied[name].tobytes() for name in copied)
+
+
+def test_a_graph_with_places_of_its_own_gives_the_same_bits_call_after_call(wide: Bundle, windows: Float32s):
+    """What runs on a GPU, with places in the memory of the CPU."""
+    session = onnxruntime.InferenceSession(wide.path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    bound, whole = Bound(session, "cpu", 50), OnnxRuntime(wide).run({"bars": windows})
+    for first in (0, 50, 100, 0):
+        said = bound.run({"bars": windows[first : first + 50]})
+        for name, values in said.items():
+            assert values.tobytes() == whole[name][first : first + 50].tobytes()
 
 
 @without_gpu

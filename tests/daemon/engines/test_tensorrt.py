@@ -1,14 +1,16 @@
 """TensorRT asked for where it cannot run is an error that says what to do."""
 
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
 from bundles import rewritten
 
 from core.bundle import Artefact, Bundle
-from core.errors import BundleError, EngineError
+from core.errors import EngineError
 from daemon.engines import open_engine
+from daemon.engines.tensorrt import TensorRt
 
 
 @pytest.fixture
@@ -18,9 +20,11 @@ def planned(exported: Bundle, tmp_path: Path) -> Bundle:
     return rewritten(exported, tmp_path / "planned", "model.onnx", bytes, artefacts=artefacts)
 
 
-def test_a_bundle_without_a_plan_is_refused(exported: Bundle):
-    with pytest.raises(BundleError, match="has no tensorrt model, only onnx, stream, fp16, int8; try: gaze export"):
-        open_engine("tensorrt", exported)
+@pytest.mark.skipif(find_library("cuda") is not None, reason="a GPU is here")
+def test_without_a_gpu_it_is_refused_and_nothing_is_built(exported: Bundle, tmp_path: Path):
+    with pytest.raises(EngineError, match=r"tensorrt was asked for, but CUDA says \w+; try: nvidia-smi, or engine ="):
+        TensorRt(exported, {"XDG_CACHE_HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_tensorrt_the_error_says_what_to_install(planned: Bundle, monkeypatch: pytest.MonkeyPatch):
