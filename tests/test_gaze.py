@@ -1,5 +1,8 @@
 """`gaze.load`, the door for notebooks: what it says is what the daemon and `gaze explain` say."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -75,3 +78,21 @@ def test_bars_that_were_not_simulated_are_not_overwritten_by_some_that_are(bars:
     told = CliRunner().invoke(gaze.table(), ["bars", "simulate", "--out", str(bars)])
     assert isinstance(told.exception, UsageError)
     assert bars.read_bytes() == before
+
+
+def typed(*words: str, **environment: str) -> str:
+    """What the installed command prints, under these variables alone."""
+    program = Path(sys.executable).with_name("gaze")
+    told = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run([program, *words], env=told, capture_output=True, text=True, timeout=100, check=False).stdout
+
+
+def test_a_shell_completes_commands_and_their_commands():
+    assert typed(_GAZE_COMPLETE="complete_bash", COMP_WORDS="gaze bund", COMP_CWORD="1").split() == ["bundle"]
+    assert typed(_GAZE_COMPLETE="complete_bash", COMP_WORDS="gaze bars im", COMP_CWORD="2").split() == ["import"]
+
+
+def test_colours_obey_no_color():
+    assert "\x1b[" in typed("--help", FORCE_COLOR="1", COLUMNS="80")
+    for words in (["--help"], ["doctor"]):
+        assert "\x1b[3" not in typed(*words, FORCE_COLOR="1", NO_COLOR="1", COLUMNS="80")
