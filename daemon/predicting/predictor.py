@@ -16,6 +16,7 @@ from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
+from daemon.predicting.calls import Calls
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Admission, Batch, Pipeline
 
@@ -131,7 +132,8 @@ class Predictor:
     def _serve(self, pipeline: Pipeline, engine: Engine) -> None:
         self._pipeline, self._engine = pipeline, engine
         # On a CPU a call has one thread; other engines take one call at a time.
-        self._engine_turns = asyncio.Semaphore(2 if engine.device == "cpu" else 1)
+        self._whole_calls = Calls(2 if engine.device == "cpu" else 1, self._clock_s)
+        self._step_calls = Calls(1, self._clock_s)
 
     def _go_back(self, why: str) -> None:
         """Let the model before this one serve again, once for all batches that failed beside each other."""
@@ -236,19 +238,24 @@ class Predictor:
         return admission
 
     async def _publish(self, batch: Batch) -> None:
-        """While one part of the batch is on its way to the store, the engine has the next."""
+        """While one part of the batch is on its way to the store the next is made, and the engine has others."""
+        parts, serving = batch.parts(_ROWS_A_PART), self._pipeline
+        sending: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(self._say(part)) for part in batch.parts(_ROWS_A_PART)]
-            for inferring in asked:
+            # What was run ahead only lacks a step, made when its turn comes.
+            whole = {
+                place: tasks.create_task(self._say(part, serving)) for place, part in enumerate(parts) if part.inputs
+            }
+            for place, asked in enumerate(parts):
                 waited = self._clock_s()
-                pipeline, part, outputs = await inferring
+                pipeline, part, outputs = await (whole[place] if place in whole else self._say(asked, serving))
                 inferred = self._stage("infer", waited)
                 entries = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
                 _tell_unsaid(part, entries)
-                finished = self._stage("finish", inferred)
-                if entries:
-                    await self._commit(part, entries)
-                self._stage("commit", finished)
+                self._stage("finish", inferred)
+                if sending is not None:
+                    await sending
+                sending = tasks.create_task(self._commit(part, entries)) if entries else None
         if batch.stored:
             self._committed(batch)
         if self._former is not None and batch.predicted:
@@ -256,9 +263,8 @@ class Predictor:
             if not self._trial:
                 self._former = None
 
-    async def _say(self, part: Batch) -> tuple[Pipeline, Batch, dict[str, Float32s]]:
-        """What the model says of a part; what the one before it says, where a new one fails."""
-        pipeline = self._pipeline
+    async def _say(self, part: Batch, pipeline: Pipeline) -> tuple[Pipeline, Batch, dict[str, Float32s]]:
+        """What the model that a part was made for says of it; where that is new and fails, what the one before says."""
         try:
             outputs = await self._infer(part, pipeline)
         except ModelError as error:
@@ -276,12 +282,14 @@ class Predictor:
     async def _infer(self, part: Batch, pipeline: Pipeline) -> dict[str, Float32s]:
         if not part.predicted:
             return {}
-        async with self._engine_turns:
+        engine, ahead = self._engine, self._ahead if len(part.ahead) else None
+
+        def call() -> dict[str, Float32s]:
             if pipeline is not self._pipeline:
                 raise ModelError("the version it was prepared for has failed; try: gaze bundle verify")
-            if self._ahead and len(part.ahead):
-                return await asyncio.to_thread(self._ahead.step, part.ahead, part.newest)
-            return await asyncio.to_thread(self._engine.run, part.inputs)
+            return ahead.step(part.ahead, part.newest) if ahead else engine.run(part.inputs)
+
+        return await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
 
     def _fill(self, batch: Batch) -> None:
         filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
@@ -302,6 +310,7 @@ class Predictor:
             self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
         sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
         self._watcher.published_now(sent)
+        self._stage("commit", begun)
 
 
 def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:

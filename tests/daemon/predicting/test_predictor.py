@@ -48,7 +48,6 @@ class MemoryStore:
         self.refusals = refusals
         self.sent: list[tuple[int, int]] = []
         self.kept: list[int] = []
-        self.committed = asyncio.Event()
 
     async def open(self) -> None: ...
 
@@ -72,7 +71,6 @@ class MemoryStore:
             went_out.append(entry.message is not None and key not in self.sent)
             self.kept.append(key[0])
             self.sent += [key] if went_out[-1] else []
-        self.committed.set()
         return went_out
 
 
@@ -211,7 +209,7 @@ async def until_the_wait_is_over(bench: Bench, *held: Arrival) -> None:
         await bench.inbox.put_closed(arrival)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(bench.predictor.predict_until_closed())
-        await bench.store.committed.wait()
+        await bench.asked.get()
         bench.now_s = 31.0
         for arrival in live(NEEDED, NEEDED):
             await bench.inbox.put_closed(arrival)
