@@ -2,7 +2,7 @@
 
     gaze bench extras [--only "cpu;cpu,export"] [--write]
 
-Each is installed by pip into a new virtual environment, as a user does it. Then the commands that the extra is for are
+Each is installed by pip into a new virtual environment, in the versions of requirements.txt. Then the commands that the extra is for are
 run there. [gpu] and [tensorrt-rtx] are resolved and not installed: what they are for needs a GPU. Each is kept in
 benchmarks/results/extras.json as it is done; `--write` puts the table of all of them into docs/reference/extras.md.
 """
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from benchmarks.processes import HOUSE, RESULTS
 
 PAGE = HOUSE / "docs" / "reference" / "extras.md"
+PINNED = HOUSE / "requirements.txt"
 KEPT = RESULTS / "extras.json"
 BEGIN, END = "<!-- extras -->\n", "<!-- /extras -->\n"
 SIMULATE = "gaze bars simulate --symbols 2 --bars 1500 --out bars.parquet"
@@ -80,7 +81,7 @@ def installed(name: str, wheel: Path) -> Extra:
         venv.create(home, with_pip=True)
         empty_mib = size_mib(home)
         began = time.perf_counter(), worked_s()
-        said(Path(folder), home / "bin" / "pip", "install", "--quiet", f"{wheel}[{name}]")
+        said(Path(folder), home / "bin" / "pip", "install", "--quiet", "--constraint", PINNED, f"{wheel}[{name}]")
         seconds = time.perf_counter() - began[0], worked_s() - began[1]
         mib = size_mib(home) - empty_mib
         listed = json.loads(said(Path(folder), home / "bin" / "pip", "list", "--format", "json"))
@@ -93,7 +94,18 @@ def resolved(name: str, wheel: Path) -> Extra:
     """What pip would install for an extra, and how much it would download."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words = ("-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", report)
+        words = (
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+            "--constraint",
+            PINNED,
+            "--report",
+            report,
+        )
         said(Path(folder), sys.executable, *words, f"{wheel}[{name}]")
         found = json.loads(report.read_text())["install"]
     return Extra(name, len(found), 0.0, None, "resolved, not installed: no GPU here", now())

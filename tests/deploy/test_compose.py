@@ -5,8 +5,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_services_commands_run_together_as_processes(
     services: dict[str, Any],
     tmp_path: Path,
@@ -102,4 +104,60 @@ def test_the_services_commands_run_together_as_processes(
         until(lambda: answers(f"http://127.0.0.1:{venue_port}/api/v3/time"), 30, "the exchange is healthy")
         with running(tmp_path, GAZE, "run", "gaze.toml", *changes) as daemon:
             until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "the daemon is ready")
+            with watching(tmp_path, services, port, running, until, answers) as prometheus:
+                until(lambda: up(prometheus) == {"127.0.0.1", "localhost"}, 60, "the daemon is scraped")
         assert daemon.returncode == 0
+
+
+def up(prometheus: str) -> set[str]:
+    """The hosts that Prometheus reaches."""
+    targets = answer(f"{prometheus}/api/v1/targets")["data"]["activeTargets"]
+    return {one["labels"]["instance"].partition(":")[0] for one in targets if one["health"] == "up"}
+
+
+@contextmanager
+def watching(
+    folder: Path,
+    services: dict[str, Any],
+    port: int,
+    running: Callable[..., AbstractContextManager[Any]],
+    until: Callable[..., None],
+    answers: Callable[[str], bool],
+) -> Iterator[str]:
+    """Prometheus and Alertmanager by the commands and files of the services, every second; Prometheus' address."""
+    prometheus, alertmanager = shutil.which("prometheus"), shutil.which("prometheus-alertmanager")
+    if prometheus is None or alertmanager is None:
+        pytest.skip("prometheus or prometheus-alertmanager is not installed")
+    files, watch_port, alert_port = folder / "etc", free_port(), free_port()
+    shutil.copytree(ROOT / "deploy" / "prometheus", files)
+    shutil.copytree(ROOT / "deploy" / "compose" / "targets", files / "targets", dirs_exist_ok=True)
+    ports = {"gaze:9464": port, "alertmanager:9093": alert_port, "localhost:9090": watch_port}
+    for path in (files / "prometheus.yml", *(files / "targets").iterdir()):
+        text = path.read_text().replace("interval: 15s", "interval: 1s")
+        for name, real in ports.items():
+            host = "localhost" if name.startswith("localhost") else "127.0.0.1"
+            text = text.replace(name, f"{host}:{real}")
+        path.write_text(text)
+    here = {"/etc/prometheus": files, "/etc/alertmanager": files, "=/prometheus": "=tsdb", "=/alertmanager": "=alerts"}
+
+    def command(service: str, program: str, at: int) -> list[str]:
+        words = services[service]["command"]
+        for there, path in here.items():
+            words = [word.replace(there, str(path)) for word in words]
+        return [program, *words, f"--web.listen-address=127.0.0.1:{at}"]
+
+    quiet = "--cluster.listen-address="  # one alone; it would look for a private address of this machine
+    url, alerts = f"http://127.0.0.1:{watch_port}", f"http://127.0.0.1:{alert_port}"
+    with (
+        running(folder, *command("alertmanager", alertmanager, alert_port), quiet),
+        running(folder, *command("prometheus", prometheus, watch_port)),
+    ):
+        until(lambda: answers(f"{alerts}/-/ready") and answers(f"{url}/-/ready"), 30, "both are ready")
+        until(lambda: answer(f"{url}/api/v1/alertmanagers")["data"]["activeAlertmanagers"], 30, "one finds the other")
+        yield url
+
+
+def answer(url: str) -> Any:
+    """JSON over HTTP."""
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.load(response)
