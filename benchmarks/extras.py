@@ -2,9 +2,9 @@
 
     gaze bench extras [--only "cpu;cpu,export"] [--write]
 
-Each is installed by pip into a new virtual environment, in the versions of requirements.txt. Then the commands that the extra is for are
-run there. [gpu] and [tensorrt-rtx] are resolved and not installed: what they are for needs a GPU. Each is kept in
-benchmarks/results/extras.json as it is done; `--write` puts the table of all of them into docs/reference/extras.md.
+Each is installed by pip into a new virtual environment, in the versions of requirements.txt. Then the commands that the
+extra is for are run there. [gpu] and [tensorrt-rtx] are resolved and not installed: what they are for needs a GPU. Each
+is kept in benchmarks/results/extras.json as it is done; `--write` puts the table of all into docs/reference/extras.md.
 """
 
 import argparse
