@@ -130,21 +130,35 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         yield where(process)
 
 
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
 @pytest.fixture(scope="session")
 def served(exchange: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a daemon that serves a small model on the stand-in exchange."""
-    from bundles import a_bundle
+    """The address of a daemon that serves a small watched model and a challenger on the stand-in exchange."""
+    from bundles import WINDOW, a_bundle, rewritten
+    from watched import reference_of, said
+
+    from core.bundle import REFERENCE
+    from core.reference import arrays
+    from export.bundle import npz
 
     folder = tmp_path_factory.mktemp("served")
-    a_bundle(folder / "bundle")
+    small = a_bundle(folder / "small")
+    reference = small.arrays(REFERENCE) | arrays(reference_of(small.manifest, said(24 * 30, steps=WINDOW)))
+    for name, version in (("bundle", "1"), ("challenger", "2")):
+        rewritten(small, folder / name, REFERENCE, lambda _: npz(reference), version=version)
     told: dict[str, dict[str, Any]] = {
-        "bundle": {"path": "bundle"},
+        "bundle": {"path": "bundle", "challengers": ["challenger"]},
+        "watch": {"groups": {"all": list(SYMBOLS)}},
         "feed": {"websocket_url": exchange["websocket"], "rest_url": exchange["rest"], "symbols": list(SYMBOLS)},
         "http": {"port": 0},
     }
     lines = [
-        f"[{part}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in of.items())
-        for part, of in told.items()
+        f"[{part}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in of.items()) for part, of in told.items()
     ]
     (folder / "gaze.toml").write_text("".join(lines))
     with running(folder, GAZE, "run", "gaze.toml", "--json") as process:
@@ -201,6 +215,7 @@ def scraped(served: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         until(
             lambda: bool(prometheus.ask("rate(gaze_predictions_total[1m]) > 0")), 60, "predictions were scraped twice"
         )
+        until(lambda: bool(prometheus.ask("gaze_challenger_closes > 1")), 60, "a challenger was compared")
         # Everything is a rate of something: two turns of the rules after that.
         until(lambda: bool(prometheus.ask("gaze:attention_share_ratio:mean_2h >= 0")), 30, "the rules ran")
         yield prometheus
