@@ -105,6 +105,8 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     """The statistics that are past their calibrated thresholds, the furthest first, then features missing or stuck."""
     bands: dict[str, tuple[Band, ...]] = {}
     """As the prediction's, with margins kept up to date by the outcomes since."""
+    young: tuple[str, ...] = ()
+    """Outputs whose `bands` have seen fewer than 100 closes with outcomes here: about as wide as exported, no more."""
     engine: str = ""
     """What ran the model, and where: "onnxruntime on cpu"."""
     trusted: bool | None = None

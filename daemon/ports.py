@@ -113,11 +113,13 @@ class StreamingEngine(Protocol):
 class Standing(msgspec.Struct, frozen=True):
     """How a model stands: the statistics that have drifted, the furthest first, and its margins as they are now.
 
-    `drift`: how far the running profile of each attention is from its reference.
+    `young`: outputs whose margins have seen too few outcomes here to be more than those of the bundle. `drift`: how far
+    the running profile of each attention is from its reference.
     """
 
     drifting: tuple[str, ...] = ()
     margins: tuple[Margin, ...] = ()
+    young: tuple[str, ...] = ()
     drift: dict[str, float] = {}
 
 

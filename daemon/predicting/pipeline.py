@@ -322,6 +322,7 @@ class Pipeline:
             drift=standing.drift,
             drifting=standing.drifting,
             bands=adapted,
+            young=standing.young,
             engine=self._engine,
             trusted=not doubts,
             doubts=doubts,

@@ -92,7 +92,8 @@ class Watch:
     def standing(self) -> Standing:
         """What the next messages are to say."""
         drifting = self.drift.names() if self.drift is not None else ()
-        return Standing(drifting, self.score.margins, {name: one.distance() for name, one in self.profiles.items()})
+        distances = {name: one.distance() for name, one in self.profiles.items()}
+        return Standing(drifting, self.score.margins, self.score.young, distances)
 
     def _settle(self, close: Close) -> None:
         self.settled_ms = close.opened_at_ms

@@ -89,3 +89,23 @@ def test_a_margin_that_is_wrong_finds_its_coverage(begin: float):
     record = scored(RETURN, 0.0, closes=1_500, margins=(Margin("return_1", 0.8, begin, 100),))
     (margin,) = record.margins
     assert margin.value == pytest.approx(1.2816 * 0.0102, rel=0.15)
+
+
+def test_margins_are_young_until_they_have_seen_enough_outcomes():
+    margins = (Margin("return_1", 0.8, 0.01, 100),)
+    prices, score = a_market(110), Score([RETURN], margins, HOUR)
+    young = []
+    for number in range(110):
+        score.take(a_close(number, prices[number], np.zeros(6), "return_1"))
+        young.append(score.young == ("return_1",))
+    # The first close has no outcome yet.
+    assert young == [True] * 100 + [False] * 10
+    assert Score([RETURN], (), HOUR).young == ()
+
+
+@pytest.mark.parametrize("kind", [Kind.DIRECTION, Kind.TREND])
+def test_margins_of_other_kinds_than_returns_follow_their_outcomes(kind: Kind):
+    output = Output(kind, 1)
+    record = scored(output, 0.0, closes=200, margins=(Margin(output.name, 0.8, 0.001, 100),))
+    (margin,) = record.margins
+    assert margin.value > 0.001
