@@ -77,7 +77,7 @@ async def test_after_a_week_of_faults_the_windows_equal_the_file(week: BarFile):
     market = Market(week)
     start_ms = market.first_ms + WARMUP * week.interval.ms
     exchange = Exchange(market, dialect("binance", market), VenueClock(start_ms), FAULTS)
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as session:
         venue = feed("binance", exchange.websocket_url, exchange.rest_url)
         history = History(
             venue,

@@ -125,7 +125,7 @@ async def test_a_limit_is_told_with_its_end_and_a_venue_that_is_away_as_lost(spa
 async def test_a_venue_that_cannot_be_watched_has_no_live_word_and_is_not_taken_for_dead():
     ours = Ccxt("bitstamp", None, "http://127.0.0.1:1")
 
-    async with asyncio.timeout(20), ccxt.async_support.bitstamp() as exchange, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), ccxt.async_support.bitstamp() as exchange, asyncio.TaskGroup() as tasks:
         watch = Watch(exchange, tasks)
         for message in (*ours.sockets(["BTC/USD"], HOUR)[0].hello, "{}"):
             await watch.send(message)

@@ -89,13 +89,18 @@ async def test_a_silent_socket_is_opened_again(venue: Venue, a_desk: ADesk, capl
     assert desk.told.counts["reconnected"] >= 1
 
 
-async def test_a_full_inbox_is_not_taken_for_the_venues_silence(venue: Venue, a_desk: ADesk):
-    desk = a_desk(capacity=2, silence_s=0.2)
+async def test_a_full_inbox_is_not_taken_for_the_venues_silence(venue: Venue, a_desk: ADesk, feed: Binance):
+    desk = a_desk(capacity=2, silence_s=60.0)
     venue.turn_to(10.5)
     async with desk.listening():
         link = await venue.next_link()
-        for number in range(10, 30):
-            await link.tell(venue.bar("MARK", number))
+        await link.tell(venue.bar("MARK", 10))
+        await desk.told.until("frames", 1)
+        # What is told from now on is there before it is waited for.
+        feed.silence_s = 0.2
+        await link.tell(*(venue.bar("MARK", number) for number in range(11, 30)))
+        await desk.told.until("frames", 3)
+        feed.silence_s = 60.0
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.4):
                 await link.lost()
