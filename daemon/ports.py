@@ -37,6 +37,8 @@ class Feed(Protocol):
     """A socket that brought nothing for so long is dead."""
     life_s: float | None
     """The venue ends a socket after so long; None where it says nothing of it."""
+    openings: tuple[int, float] | None
+    """The venue takes so many new sockets in so many seconds; None where it says nothing of it."""
     heartbeat: tuple[float, str] | None
     """Every so many seconds, send this; None where websocket pings suffice."""
     grace_s: float | None

@@ -22,6 +22,7 @@ class Semicolons:
     """Bars as lines of text with semicolons between: symbol, opened_at_ms, open, high, low, close, volume, closed."""
 
     name = "semicolons"
+    openings = None
     heartbeat = None
     silence_s = 300.0
     grace_s = None

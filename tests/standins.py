@@ -139,6 +139,7 @@ class House:
         inbox = Inbox(100)
         async with asyncio.timeout(PATIENCE_S), self._server, exchange:
             venue = feed(self._name, exchange.websocket_url, exchange.rest_url)
+            venue.openings = None
             venue.silence_s = 1.0 if self.exchange.clock.speed is None else 5.0
             way = way_to(venue, interval, ca_file=str(CERTIFICATES / "authority.pem"), library=self._library)
             store = RedisStore(self._server.url, self._keys, interval, self.windows.capacity)

@@ -133,6 +133,7 @@ class Binance:
     """One of Binance's markets as a Feed. `sockets` fixes the interval; a kline of another one is then refused."""
 
     heartbeat = None
+    openings = (300, 300.0)
     life_s = 86_400.0
     grace_s = None
     carries = None

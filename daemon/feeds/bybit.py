@@ -109,6 +109,7 @@ class Bybit:
 
     heartbeat = (20.0, '{"op":"ping"}')
     silence_s = 60.0
+    openings = (500, 300.0)
     life_s = None
     grace_s = None
     carries = None

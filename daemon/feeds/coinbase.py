@@ -76,6 +76,7 @@ class Coinbase:
     # The subscribed heartbeats come every second.
     heartbeat = None
     silence_s = 15.0
+    openings = (8, 1.0)
     life_s = None
     grace_s = 5.0
     carries = CARRIED

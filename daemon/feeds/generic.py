@@ -54,6 +54,7 @@ class Generic:
     name = "generic"
     heartbeat: tuple[float, str] | None = None
     silence_s = 300.0
+    openings = None
     life_s = None
     grace_s: float | None = None
     carries = None

@@ -74,6 +74,7 @@ class Hyperliquid:
     # Dropped after 60 s in which it sent nothing.
     heartbeat = (25.0, '{"method":"ping"}')
     silence_s = 60.0
+    openings = (30, 60.0)
     life_s = None
     grace_s = 5.0
     carries = None

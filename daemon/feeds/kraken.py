@@ -96,6 +96,7 @@ class Kraken:
     # A heartbeat comes each second on which nothing else does.
     heartbeat = (15.0, '{"method":"ping"}')
     silence_s = 30.0
+    openings = (150, 600.0)
     life_s = None
     grace_s = 5.0
     carries = None

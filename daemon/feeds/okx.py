@@ -97,6 +97,7 @@ class Okx:
     # Dropped after 30 s without a word from either side.
     heartbeat = (15.0, "ping")
     silence_s = 30.0
+    openings = (3, 1.0)
     life_s = None
     grace_s = None
     carries = None

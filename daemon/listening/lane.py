@@ -12,6 +12,7 @@ from core.errors import FrameError
 from daemon.listening.agreement import Agreement
 from daemon.listening.backoff import Backoff
 from daemon.listening.line import Line
+from daemon.listening.pace import Pace
 from daemon.listening.seam import Seam
 from daemon.listening.wire import Way
 from daemon.ports import Feed, Socket
@@ -30,7 +31,8 @@ class Lane:
     """Keeps one subscription open over `spares` + 1 sockets; each bar is passed on once.
 
     `heard`: told of each frame. `changed`: told when a socket has opened or closed. `reopened`: when one was lost and
-    is open again. `disagreed`: two told this bar differently. `healthy_s`: a socket open so long was no failure.
+    is open again. `disagreed`: two told this bar differently. `pace`: that
+    of the venue's sockets together. `healthy_s`: a socket open so long was no failure.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Lane:
         changed: Callable[[], None],
         reopened: Callable[[], None],
         disagreed: Callable[[Bar], None],
+        pace: Pace | None,
         backoff: Backoff,
         healthy_s: float,
         hello_spacing_s: float,
@@ -63,6 +66,7 @@ class Lane:
         self._changed = changed
         self._reopened = reopened
         self._disagreed = disagreed
+        self._pace = pace
         self._backoff = backoff
         self._healthy_s = healthy_s
         self._hello_spacing_s = hello_spacing_s
@@ -148,6 +152,8 @@ class Lane:
     async def _talk(self, number: int, line: Line) -> str:
         self._lines[number] = line
         try:
+            if self._pace:
+                await self._pace.turn()
             return await line.talk()
         finally:
             del self._lines[number]

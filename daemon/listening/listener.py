@@ -10,6 +10,7 @@ from core.errors import FrameError
 from daemon.listening.backoff import Backoff
 from daemon.listening.fills import Fills
 from daemon.listening.lane import Lane
+from daemon.listening.pace import Pace
 from daemon.listening.seam import Seam
 from daemon.listening.wire import Way, Wire
 from daemon.ports import Feed
@@ -69,6 +70,7 @@ class Listener:
         self._now = now
         self._refused = 0
         self._up = False
+        pace = Pace(*feed.openings) if feed.openings else None
         self._lanes = [
             Lane(
                 feed,
@@ -82,6 +84,7 @@ class Listener:
                 changed=self._changed,
                 reopened=lambda: watcher.reconnected(feed.name),
                 disagreed=self._asked_again,
+                pace=pace,
                 backoff=backoff,
                 healthy_s=healthy_s,
                 hello_spacing_s=hello_spacing_s,

@@ -154,6 +154,7 @@ def test_limits_are_said_and_make_sense(name: str):
     assert venue.silence_s >= 10
     assert 0 < venue.history_limit <= 5_000
     assert 0 < venue.request_spacing_s <= 2
+    assert venue.openings is None or min(venue.openings) > 0
     if venue.heartbeat:
         assert venue.heartbeat[0] * 2 <= venue.silence_s
     # A timeout of less loses bars whose last word is late: see the captures.
