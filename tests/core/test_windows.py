@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bars import Bar, Interval
+from core.sessions import Sessions
 from core.windows import EMPTY, STORED, Fate, Windows
 
 HOUR = Interval.parse("1h")
@@ -166,3 +167,41 @@ def test_a_symbol_is_full_when_its_last_bars_are_all_there():
     assert windows.full(["A", "B"], 3) == {"A"}
     assert windows.full(["A", "B"], 4) == set()
     assert windows.full([], 3) == set()
+
+
+def over_weekends(capacity: int = 12) -> Windows:
+    """Three weeks of five days: numbers 4 to 8, 11 to 15 and 18 to 22, the Monday of the second a holiday."""
+    days = Interval.parse("1d")
+    sessions = Sessions.of(days, [(4 * days.ms, 5), (12 * days.ms, 4), (18 * days.ms, 5)])
+    return Windows(sessions, ["A"], capacity)
+
+
+def day(number: int) -> Bar:
+    return Bar("A", number * 86_400_000, 100.0, 110.0, 90.0, float(100 + number % 9), 1.0)
+
+
+def test_where_a_venue_closes_the_bar_after_a_long_weekend_follows_the_one_before():
+    windows = over_weekends()
+    for number in (6, 7, 8):
+        windows.put(day(number))
+    assert windows.judge(day(12)) is Fate.FRESH
+    assert windows.judge(day(13)) is Fate.EARLY
+    assert windows.judge(day(9)) is Fate.OFF_GRID
+    assert windows.wanted_from("A", 12) == day(12).opened_at_ms
+    assert windows.put_fresh([day(12)]).all()
+    rows_1T5, unbroken_1 = windows.gather(np.array([0]), np.array([day(12).opened_at_ms]), 5)
+    assert unbroken_1.tolist() == [4]
+    assert rows_1T5[0, 1:, 3].tolist() == [day(number).close for number in (6, 7, 8, 12)]
+    assert windows.full(["A"], 4)
+    assert not windows.full(["A"], 5)
+
+
+def test_where_a_venue_closes_a_missing_session_is_a_hole_and_a_weekend_is_none():
+    windows = over_weekends()
+    for number in (8, 12, 14):
+        windows.put(day(number))
+    assert windows.wanted_from("A", 12) == day(13).opened_at_ms
+    assert windows.gather(np.array([0]), np.array([day(14).opened_at_ms]), 4)[1].tolist() == [1]
+    assert windows.judge(day(13)) is Fate.FILLED
+    windows.put(day(13))
+    assert windows.gather(np.array([0]), np.array([day(14).opened_at_ms]), 4)[1].tolist() == [4]

@@ -3,12 +3,15 @@
 `gaze bench same-windows` is the same over as many bars as one has the time for.
 """
 
+import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from benchmarks.commands import GAZE
 from benchmarks.same_bits import read, serve
 from benchmarks.same_windows import RecipeMirror
 from training import recipe
@@ -64,6 +67,13 @@ async def test_windows_of_daily_stocks_are_trainings_over_weekends_and_holidays(
     table = stocks(shared_data, index="data.market=SP500" in changes)
     asked = recipe.read(name, None, changes)
     assert await served(tmp_path, table, asked, datetime(2016, 12, 30, tzinfo=UTC), CLOSED) == len(STOCKS) * SESSIONS
+    replay = (GAZE, "replay", "gaze.toml", "--bars", "bars.parquet", "--compare", "state", "--json")
+    told = await asyncio.create_subprocess_exec(*replay, cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
+    said, _ = await told.communicate()
+    found = json.loads(said)["differences"]
+    # A replay also says the last bar.
+    assert found["compared"] >= len(STOCKS) * SESSIONS
+    assert found["different"] == found["only_recorded"] == 0
 
 
 @pytest.mark.slow

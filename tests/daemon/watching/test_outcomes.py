@@ -10,14 +10,17 @@ from builders import HOUR, a_message
 
 from core import barfile, scoring
 from core.barfile import SymbolBars
-from core.bars import CLOSE, HIGH
+from core.bars import CLOSE, HIGH, Interval
 from core.outputs import Kind, Output
+from core.sessions import Sessions
 from daemon.watching.closes import Close
 from daemon.watching.outcomes import Outcomes
 from training import recipe
 from training.data import labels
 
 BARS = 200
+SESSIONS = Sessions.of(HOUR, [(day * 24 * HOUR.ms, 16) for day in range(100)])
+"""Sixteen hours of every day."""
 SOME = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 ASKED = recipe.Label(
     kind=tuple(labels.LABELS), horizons=(1, 6), threshold=0.01, dead_zone=0.002, edges=(-0.01, 0.0, 0.01)
@@ -44,10 +47,13 @@ def the_close(at: int, market: Sequence[SymbolBars], outputs: Sequence[Output]) 
     return Close(int(market[0].opened_at_ms[at]), tuple(some))
 
 
-def test_every_label_of_training_comes_out_live_as_it_does_there(market: list[SymbolBars]):
+@pytest.mark.parametrize("grid", [HOUR, SESSIONS], ids=["around the clock", "where the venue closes"])
+def test_every_label_of_training_comes_out_live_as_it_does_there(market: list[SymbolBars], grid: Interval):
+    times = grid.between(0, 2 * BARS * HOUR.ms)[:BARS]
+    market = [SymbolBars(of.symbol, np.array(times), of.rows[:BARS]) for of in market]
     outputs = labels.outputs(ASKED)
     expected = [labels.targets(of.rows, ASKED) for of in market]
-    outcomes = Outcomes(outputs, HOUR)
+    outcomes = Outcomes(outputs, grid)
     compared = dict.fromkeys((one.name for one in outputs), 0)
     for at in range(BARS):
         outcomes.keep(the_close(at, market, outputs))
