@@ -7,9 +7,11 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 
 from core import prediction
 from core.bands import Band, Margin
-from core.bars import Arrival, Bar, Origin
+from core.bars import Arrival, Bar, Interval, Origin
+from core.bundle import Training
 from core.features import FeatureSet
 from core.outputs import Attention
+from core.sessions import Sessions
 from core.windows import Fate, Windows
 from daemon.ports import Standing
 from daemon.predicting.pipeline import Batch, Pipeline
@@ -257,3 +259,32 @@ def test_parts_keep_each_symbols_bars_in_the_order_of_time_also_those_that_go_un
     kept = [[one.arrival.bar.opened_at_ms // HOUR.ms for one in part.stored] for part in batch.parts(2)]
     assert len(kept) == 3
     assert list(itertools.chain(*kept)) == [arrival.bar.opened_at_ms // HOUR.ms for arrival in came]
+
+
+def test_a_holiday_that_nobody_named_breaks_windows_until_it_is_named_then_what_waited_is_predicted():
+    days = Interval.parse("1d")
+    weeks = tuple((first * days.ms, 5) for first in range(4, 104, 7))
+    training = Training("0" * 64, ("BTCUSDT",), {}, {}, sessions=weeks)
+    manifest = a_manifest(interval="1d", training=training)
+    holiday, opened = 60 * days.ms, manifest.grid.between(0, 90 * days.ms)
+    drawn = np.random.default_rng(3).uniform(95, 105, len(opened))
+    came = [
+        an_arrival(Bar("BTCUSDT", at, 100.0, 110.0, 90.0, float(close), 5.0))
+        for at, close in zip(opened, drawn, strict=True)
+        if at != holiday
+    ]
+    mirror = Windows(manifest.grid, ("BTCUSDT",), 128)
+    unnamed = Pipeline(manifest, "digest", publish_late=True, top=2)
+    batch = unnamed.prepare(mirror, came, {}, broken=mirror.index).batch
+    said = [one.arrival.bar.opened_at_ms for one in batch.predicted]
+    assert said
+    assert max(said) < holiday
+    for at in said:
+        mirror.publish("BTCUSDT", at, 0)
+    less = Sessions.of(days, weeks).without(["1970-03-02"])
+    named = msgspec.structs.replace(manifest, training=msgspec.structs.replace(training, sessions=less.stretches))
+    # As a daemon finds them in its store when it starts again.
+    mirror.interval = named.grid
+    again = Pipeline(named, "digest", publish_late=True, top=2)
+    waited = again.unfinished(mirror, ("BTCUSDT",), {"BTCUSDT": min(said)}, VENUES, 0)
+    assert [one.arrival.bar.opened_at_ms for one in waited.predicted] == [at for at in opened if at > holiday]
