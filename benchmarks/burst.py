@@ -1,7 +1,7 @@
 """Every symbol's bar closes at once: how long until the last prediction is with a subscriber.
 
     gaze bench burst [--symbols 10000] [--family hourly_lstm] [--features stock_41] [--graph full,stream]
-                     [--engine onnxruntime] [--bursts 7] [--json] [--keep]
+                     [--engine onnxruntime] [--sockets picows] [--bursts 7] [--json] [--keep]
 
 Four processes: a venue that has its words ready (benchmarks/venue.py), the daemon as users run it, with its durable
 store, drift and metrics, its server, and one subscriber. Times count from the first frame that the daemon received of
@@ -97,16 +97,18 @@ def until_ready(url: str) -> None:
     sys.exit("the daemon did not become ready within two minutes")
 
 
-def bursts(bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph: str) -> dict[str, Any]:
+def bursts(
+    bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph: str, sockets: str = "websockets"
+) -> dict[str, Any]:
     """Every burst: its times in milliseconds, what each stage took, and what each process used."""
     scenes.write_bars(scene, folder / "bars.parquet")
     scenes.fill_store(scene, bundle, folder / "state")
-    sockets = len(spot().sockets(scene.symbols, scenes.MINUTE))
+    subscribers = len(spot().sockets(scene.symbols, scenes.MINUTE)) + 1
     exchange = [sys.executable, "-m", "benchmarks.venue", "bars.parquet"]
-    exchange += [str(venue_speed(len(scene.symbols))), str(sockets + 1)]
+    exchange += [str(venue_speed(len(scene.symbols))), str(subscribers)]
     with ExitStack() as stack:
         venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
-        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph))
+        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph, sockets))
         daemon, serves = stack.enter_context(running([*GAZE, "run", "gaze.toml", "--json"], folder, "daemon.log"))
         subscribe = [sys.executable, "-m", "benchmarks.subscriber", str(folder / "state" / "redis.sock")]
         subscribe += [f"gaze:predictions:{bundle.manifest.name}", str(len(scene.symbols))]
@@ -152,7 +154,9 @@ def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np
     return inputs.make(bars_NL5, opened_at_ms_N)
 
 
-def measure(symbols: int, family: str, features: str, live: int, engine: str, graph: str) -> dict[str, Any]:
+def measure(
+    symbols: int, family: str, features: str, live: int, engine: str, graph: str, sockets: str = "websockets"
+) -> dict[str, Any]:
     """Bare, bursts, and bare again."""
     load = os.getloadavg()
     bundle = scenes.make_bundle(_KEPT, family, features)
@@ -160,7 +164,7 @@ def measure(symbols: int, family: str, features: str, live: int, engine: str, gr
     model, inputs = BareModel(bundle.path("model.onnx")), bare_inputs(bundle, scene)
     before = model.fastest(inputs, repeats=5)
     with tempfile.TemporaryDirectory(prefix="gaze-burst-") as folder:
-        seen = bursts(bundle, scene, Path(folder), engine, graph)
+        seen = bursts(bundle, scene, Path(folder), engine, graph, sockets)
     bare = min(before, model.fastest(inputs, repeats=5), key=lambda one: one.median_ms)
     several = seen["bursts"]
     middle = {moment: statistics.median(one[moment] for one in several) for moment in MOMENTS}
@@ -172,6 +176,7 @@ def measure(symbols: int, family: str, features: str, live: int, engine: str, gr
         "features": features,
         "engine": engine,
         "graph": graph,
+        "sockets": sockets,
         "bursts": len(several),
         "ms": middle,
         "fastest_last_ms": min(one["last"] for one in several),
@@ -212,12 +217,13 @@ def main() -> None:
     parser.add_argument("--features", default="stock_41")
     parser.add_argument("--engine", default="onnxruntime", help="as [bundle] engine of the daemon's settings")
     parser.add_argument("--graph", default="full,stream", help="as [bundle] graph of the settings, one after the other")
+    parser.add_argument("--sockets", default="websockets", help="as [feed] sockets: websockets or picows")
     parser.add_argument("--bursts", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/burst.json")
     asked = parser.parse_args()
     reports = [
-        measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, graph)
+        measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, graph, asked.sockets)
         for graph in asked.graph.split(",")
     ]
     if not told(reports, "burst", as_json=asked.json, keep=asked.keep):

@@ -141,7 +141,9 @@ async def _fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
                 )
 
 
-def settings(bundle: Bundle, scene: Scene, listens: dict[str, str], engine: str, graph: str) -> str:
+def settings(
+    bundle: Bundle, scene: Scene, listens: dict[str, str], engine: str, graph: str, sockets: str = "websockets"
+) -> str:
     """A daemon as users run it: nothing is switched off."""
     return f"""
 [bundle]
@@ -152,6 +154,7 @@ graph = {json.dumps(graph)}
 websocket_url = {json.dumps(listens["websocket"])}
 rest_url = {json.dumps(listens["rest"])}
 symbols = {json.dumps(scene.symbols)}
+sockets = {json.dumps(sockets)}
 [store]
 directory = "state"
 [http]

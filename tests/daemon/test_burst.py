@@ -1,7 +1,9 @@
 """What a burst costs, counted: when every symbol closes at once, work is per batch where it can be."""
 
 import asyncio
-from collections.abc import Sequence
+import gc
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,8 @@ NEEDED = 28
 ROWS_A_PART = 512
 ENTRIES_A_CALL = 250
 STEPS_A_CALL = 64
+BLOCKS_PREPARED = 5
+BLOCKS_FINISHED = 42
 
 
 class Counted:
@@ -191,3 +195,29 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
         assert counted.ahead == []
         assert await evalsha_calls(server) - before <= sum(-(-rows // ENTRIES_A_CALL) for rows in counted.commits)
         await store.close()
+
+
+def blocks_of(work: Callable[[], object]) -> float:
+    """How many blocks of memory what this makes holds, for each symbol; what is made once for all is made before."""
+    work()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    made = work()
+    held = sys.getallocatedblocks() - before
+    assert made
+    return held / SYMBOLS
+
+
+def test_a_burst_allocates_few_blocks_a_symbol():
+    symbols = [f"S{place}" for place in range(SYMBOLS)]
+    pipeline = Pipeline(a_manifest(), "digest", publish_late=True, top=2)
+    windows = Windows(HOUR, symbols, NEEDED + 16)
+    for number in range(1, NEEDED):
+        for bar in closing(symbols, number):
+            windows.put(bar)
+    numbers = iter((NEEDED, NEEDED + 1))
+    arrived = {number: [an_arrival(bar) for bar in closing(symbols, number)] for number in (NEEDED, NEEDED + 1)}
+    assert blocks_of(lambda: pipeline.prepare(windows, arrived[next(numbers)], {})) <= BLOCKS_PREPARED
+    batch = pipeline.prepare(windows, [an_arrival(bar) for bar in closing(symbols, NEEDED + 2)], {}).batch
+    outputs = Engine(Counted()).run(batch.inputs)
+    assert blocks_of(lambda: pipeline.finish(batch, outputs, now_ms=0)) <= BLOCKS_FINISHED
