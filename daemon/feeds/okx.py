@@ -17,7 +17,11 @@ from daemon.ports import Request, Socket
 
 # One request for them all: an hour takes 480 of them, and the channels of one may have 64 KB.
 CHANNELS_A_SOCKET: Final = 200
-HISTORY_ROWS: Final = 300
+HISTORY_ROWS: Final = 100
+"""Both kinds of history give so many at once."""
+RECENT_BARS: Final = 1_440
+"""The usual history has so many; the one of older bars is apart."""
+_SURELY_RECENT: Final = 1_400
 INTERVALS: Final = {
     60_000: "1m",
     180_000: "3m",
@@ -101,15 +105,17 @@ class Okx:
     life_s = None
     grace_s = None
     carries = None
-    history_reach = 1_440
+    history_reach = None
     empty_after_s = None
     history_limit = HISTORY_ROWS
-    request_spacing_s = 0.05
+    # Of older bars two seconds take twenty requests.
+    request_spacing_s = 0.1
 
     def __init__(self, websocket_url: str | None = None, rest_url: str | None = None) -> None:
         self._websocket_url = (websocket_url or "wss://ws.okx.com:8443").rstrip("/") + "/ws/v5/business"
         self._rest_url = (rest_url or "https://www.okx.com").rstrip("/") + "/api/v5"
         self._channel: str | None = None
+        self._now_ms = 0
 
     def spelling(self, symbol: str) -> str:
         """In capitals, with hyphens: BTC-USDT, BTC-USDT-SWAP."""
@@ -147,12 +153,14 @@ class Okx:
         return Request(f"{self._rest_url}/public/time")
 
     def decode_clock(self, body: bytes) -> int:
-        """The venue's time. Raises: FrameError: no such answer, or a refusal."""
+        """The venue's time, which tells old bars from recent ones. Raises: FrameError: no such answer, or a refusal."""
         (clock,) = read(self.name, _CLOCKS.decode, self._answer(body))
+        self._now_ms = clock.ts
         return clock.ts
 
     def history_request(self, symbol: str, interval: Interval, from_ms: int, to_ms: int) -> Request:
         """`before` and `after` are those of the list, which is newest first; neither is inclusive."""
+        kind = "history-candles" if from_ms < self._now_ms - _SURELY_RECENT * interval.ms else "candles"
         query = {
             "instId": symbol,
             "bar": word_for(self.name, INTERVALS, interval),
@@ -160,7 +168,7 @@ class Okx:
             "after": to_ms,
             "limit": self.history_limit,
         }
-        return Request(f"{self._rest_url}/market/candles?{urlencode(query)}")
+        return Request(f"{self._rest_url}/market/{kind}?{urlencode(query)}")
 
     def decode_history(self, symbol: str, interval: Interval, body: bytes, now_ms: int) -> list[Bar]:
         """The confirmed rows. Raises: FrameError: no such answer, or a refusal."""

@@ -9,7 +9,7 @@ from core.bars import Bar
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import short, whole
-from daemon.feeds.okx import HISTORY_ROWS, INTERVALS, is_derivative
+from daemon.feeds.okx import HISTORY_ROWS, INTERVALS, RECENT_BARS, is_derivative
 from daemon.feeds.shared import UNREADABLE, word_for
 
 _USUAL_ROWS: Final = 100
@@ -115,8 +115,12 @@ class OkxDialect:
         """Candles, newest first, and the venue's time; a refusal has status 200 too."""
         if path == "/api/v5/public/time":
             return _answer([{"ts": str(now_ms)}])
-        if path != "/api/v5/market/candles":
+        if path not in ("/api/v5/market/candles", "/api/v5/market/history-candles"):
             return Answer(404, b'{"msg":"Request path does not exist","code":"404"}')
+        oldest_ms = 0 if path.endswith("/history-candles") else now_ms - RECENT_BARS * self.market.interval.ms
+        return self._candles(query, now_ms, oldest_ms)
+
+    def _candles(self, query: Mapping[str, str], now_ms: int, oldest_ms: int) -> Answer:
         symbol = query.get("instId", "")
         if symbol not in self.market.symbols:
             return _answer([], "51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
@@ -125,7 +129,8 @@ class OkxDialect:
         most = min(whole(query, "limit") or _USUAL_ROWS, HISTORY_ROWS)
         before, after = whole(query, "before"), whole(query, "after")
         from_ms, to_ms = None if before is None else before + 1, None if after is None else after - 1
-        return _answer([row(bar) for bar in reversed(self.market.history(symbol, now_ms, most, from_ms, to_ms))])
+        bars = self.market.history(symbol, now_ms, most, from_ms, to_ms)
+        return _answer([row(bar) for bar in reversed(bars) if bar.opened_at_ms >= oldest_ms])
 
 
 def row(bar: Bar) -> list[str]:

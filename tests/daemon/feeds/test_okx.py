@@ -1,15 +1,26 @@
 """OKX as captured and as documented: the right bars out, nothing else."""
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import msgspec
 import pytest
 
+from core import barfile
+from core.barfile import BarFile
 from core.bars import Bar, Interval
 from core.errors import FarewellError, FrameError, RefusalError
+from daemon.exchange.clock import VenueClock
+from daemon.exchange.dialects import dialect
+from daemon.exchange.market import Market
+from daemon.exchange.server import Exchange
 from daemon.feeds import feed
+from daemon.listening.history import History
+from daemon.listening.rest import Rest
 
 Records = Callable[[str], list[dict[str, Any]]]
 HOUR = Interval.parse("1h")
@@ -80,8 +91,19 @@ def test_history_is_asked_in_the_venues_words():
     url = urlsplit(feed("okx").history_request("BTC-USDT", Interval.parse("1d"), 1_000, 2_000).url)
     assert (url.netloc, url.path) == ("www.okx.com", "/api/v5/market/candles")
     assert {key: values[0] for key, values in parse_qs(url.query).items()} == {
-        "instId": "BTC-USDT", "bar": "1Dutc", "before": "999", "after": "2000", "limit": "300",
+        "instId": "BTC-USDT", "bar": "1Dutc", "before": "999", "after": "2000", "limit": "100",
     }  # fmt: skip
+
+
+async def test_bars_older_than_the_usual_history_has_are_there_too(shared_data: Path):
+    bars = barfile.read(shared_data / "bars" / "binance_usdm_1h_2023_2025h1.parquet")
+    part = bars.symbols["BTCUSDT"]
+    market = Market(BarFile(bars.interval, {"BTCUSDT": part}, "cut"))
+    exchange = Exchange(market, dialect("okx", market), VenueClock(market.first_ms + 1_700 * HOUR.ms))
+    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+        history = History(feed("okx", exchange.websocket_url, exchange.rest_url), Rest(session), spacing_s=0.0)
+        found = await history.bars("BTCUSDT", HOUR, market.first_ms, market.first_ms + 1_699 * HOUR.ms)
+    assert [bar.row for bar in found] == [tuple(row) for row in part.rows[:1_699].tolist()]
 
 
 def test_the_public_websocket_and_unknown_instruments_are_refused_with_60018():
