@@ -38,6 +38,8 @@ from training.bars.simulate import simulate
 SYMBOLS: Final = 3
 EACH: Final = 4
 """Quarters of a reference, and quarters that it watches."""
+DRAWN_OF, DRAWN = 20, 50
+"""References that quarters are drawn from, and how many of each: those of one are too alike for a Poisson count."""
 WARM: Final = 240
 """Observations until all windows are full, twice."""
 HOUR: Final = Interval.parse("1h")
@@ -92,17 +94,20 @@ def calibrated(watched: Watched, work: Path, quarters: int) -> tuple[Calibrated,
     """False alarms in quarters drawn from references, and in fresh ones of the same process."""
     drawn = fresh = 0
     references = quarters // EACH
+    drawing = min(references, DRAWN_OF)
     for seed in range(references):
         _simulated(work / "calm.parquet", 2 * EACH * QUARTER + 2 * WARM + _BEFORE, 100 + seed)
         seen = watched.see(watched.panel(work / "calm.parquet"))
         reference = watched.reference(seen.cut(0, EACH * QUARTER), seed)
-        drawn += alarms_drawn(reference, seed)
+        drawn += alarms_drawn(reference, seed) if seed < drawing else 0
         fresh += alarms(reference, seen.cut(EACH * QUARTER + WARM, len(seen.values)), EACH * QUARTER)
         print(f"reference {seed + 1} of {references}: {drawn} alarms drawn, {fresh} fresh", file=sys.stderr, flush=True)
     low, high = band(quarters * _PROMISE)
-    return tuple(
-        Calibrated(name, references, round(quarters * _PROMISE), count, low, high)
-        for name, count in (("drawn from references in blocks", drawn), ("simulated afresh", fresh))
+    promised, all_drawn = round(quarters * _PROMISE), drawing * DRAWN
+    of_drawn = f"drawn from references in blocks: {all_drawn:,} of them, told for {quarters}"
+    return (
+        Calibrated(of_drawn, drawing, promised, round(drawn * quarters / all_drawn), low, high),
+        Calibrated("simulated afresh", references, promised, fresh, low, high),
     )
 
 
@@ -121,8 +126,8 @@ def alarms_drawn(reference: Reference, seed: int) -> int:
     limits = reference.limits
     assert limits is not None
     quarters = [
-        calibration.redrawn(reference.values_CK, reference.profiles, limits, QUARTER, 10_000 + EACH * seed + number)
-        for number in range(EACH)
+        calibration.redrawn(reference.values_CK, reference.profiles, limits, QUARTER, 10_000 + DRAWN * seed + number)
+        for number in range(DRAWN)
     ]
     return sum(episodes(worst_N, level(limits, _PROMISE), max(limits.windows)) for worst_N in quarters)
 
