@@ -106,7 +106,7 @@ def open_engine(name: str, bundle: Bundle, environment: Mapping[str, str] = os.e
         able = {name: kind for name, kind in ENGINES.items() if kind.artefacts[0] in kinds and not kind.lossy}
         return fastest(bundle, able, cache_folder(environment) / "engines.json")
     if name not in ENGINES:
-        near = difflib.get_close_matches(name, ENGINES, n=1)
+        near = [one for one in ENGINES if name in one] or difflib.get_close_matches(name, ENGINES, n=1)
         raise EngineError(
             f"no engine is called {name!r}; there are: {', '.join((AUTO, *ENGINES))}. try: {near[0] if near else AUTO}"
         )
