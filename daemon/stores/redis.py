@@ -270,17 +270,19 @@ class RedisStore:
 
     async def _cure(self, refusal: ResponseError) -> None:
         """Make a server take our calls again that was restarted, emptied, replaced, or is another one."""
-        await self._wire.demand([_LOAD_COMMIT])
         if isinstance(refusal, NoScriptError):
+            await self._wire.demand([_LOAD_COMMIT])
             return
         self._owes = True
-        await self._lease.restore()
         await self._recover()
 
     async def _recover(self) -> None:
         """Give a server that lost something what we still have of it, and tell what that was."""
         if not self._owes:
             return
+        # Of a try before this one, which may have ended anywhere, nothing is taken for done.
+        await self._wire.demand([_LOAD_COMMIT])
+        await self._lease.restore()
         known, there = self._known, await self._counts()
         self._loss = Loss(self._loss.republished + max(known.messages - there.messages, 0), self._loss.republished)
         for some in self._outbox.parts(_ENTRIES_A_CALL):
