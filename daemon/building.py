@@ -32,11 +32,12 @@ from daemon.listening.stream import StreamSource
 from daemon.listening.ways import way_to
 from daemon.ports import Feed
 from daemon.predicting.ahead import Ahead
+from daemon.predicting.batch import Batch
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.known import Known, external
 from daemon.predicting.parity import Parity
-from daemon.predicting.pipeline import NEVER_MS, Batch, with_markets
+from daemon.predicting.pipeline import NEVER_MS, with_markets
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.standby import Standby
 from daemon.reloading import Loaded

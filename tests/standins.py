@@ -30,8 +30,9 @@ from daemon.listening.seam import Seam
 from daemon.listening.ways import way_to
 from daemon.listening.wire import Library
 from daemon.ports import Float32s
+from daemon.predicting.batch import Batch
 from daemon.predicting.held import Held
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys

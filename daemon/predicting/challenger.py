@@ -8,7 +8,8 @@ from typing import Final, NoReturn, Protocol
 from core.errors import StoreError
 from core.windows import Windows
 from daemon.ports import Engine
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.batch import Batch
+from daemon.predicting.pipeline import Pipeline
 
 log = logging.getLogger("gaze.challenger")
 

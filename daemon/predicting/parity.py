@@ -23,7 +23,7 @@ from core.features import FeatureSet
 from core.resample import resample
 from core.windows import EMPTY, Windows
 from daemon.ports import Float32s, Store
-from daemon.predicting.pipeline import Batch
+from daemon.predicting.batch import Batch
 
 log = logging.getLogger("gaze.parity")
 

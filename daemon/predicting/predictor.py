@@ -16,9 +16,10 @@ from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
+from daemon.predicting.batch import Admission, Batch
 from daemon.predicting.calls import Calls
 from daemon.predicting.held import Held
-from daemon.predicting.pipeline import Admission, Batch, Pipeline
+from daemon.predicting.pipeline import Pipeline
 
 log = logging.getLogger("gaze.predictor")
 

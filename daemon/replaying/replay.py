@@ -14,7 +14,8 @@ from core.bars import Arrival, Bar, Interval, Origin
 from core.prediction import Prediction
 from core.windows import Fate, Windows
 from daemon.ports import Engine, Float32s
-from daemon.predicting.pipeline import NEVER_MS, Batch, Pipeline, with_markets
+from daemon.predicting.batch import Batch
+from daemon.predicting.pipeline import NEVER_MS, Pipeline, with_markets
 from daemon.replaying.barstream import BarStream
 
 _BARS_TOGETHER: Final = 1_024

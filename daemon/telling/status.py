@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from core.errors import StoreError
 from core.prediction import Message
 from core.windows import Fate
-from daemon.predicting.pipeline import Batch
+from daemon.predicting.batch import Batch
 from daemon.stores.recovery import Loss
 from daemon.telling.health import Condition
 from daemon.telling.metrics import Metrics

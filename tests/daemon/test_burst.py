@@ -17,7 +17,7 @@ from core.inputs import Inputs
 from core.windows import Windows
 from daemon.inbox import Inbox
 from daemon.ports import Entry, Float32s
-from daemon.predicting import pipeline as pipelines
+from daemon.predicting import messages
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
@@ -100,7 +100,7 @@ class Store(RedisStore):
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     told = Counted()
-    encode, rows = pipelines.encode, FeatureSet.rows
+    encode, rows = messages.encode, FeatureSet.rows
 
     def counting_encode(message: object) -> bytes:
         told.encoded += 1
@@ -110,7 +110,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
         told.feature_rows += len(bars_NT5) * count
         return rows(self, bars_NT5, count, *times)
 
-    monkeypatch.setattr(pipelines, "encode", counting_encode)
+    monkeypatch.setattr(messages, "encode", counting_encode)
     monkeypatch.setattr(FeatureSet, "rows", counting_rows)
     return told
 

@@ -17,7 +17,8 @@ from core.windows import Windows
 from daemon.engines.onnxruntime import OnnxRuntime, OnnxRuntimeStream
 from daemon.ports import Float32s
 from daemon.predicting.ahead import Ahead
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.batch import Batch
+from daemon.predicting.pipeline import Pipeline
 from daemon.stores import ring
 from export.bundle import make_bundle
 

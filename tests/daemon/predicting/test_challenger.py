@@ -10,8 +10,9 @@ from core.errors import StoreError
 from core.prediction import Message, decode
 from core.windows import Windows
 from daemon.ports import Float32s
+from daemon.predicting.batch import Batch
 from daemon.predicting.challenger import Challenger
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.pipeline import Pipeline
 
 NEEDED = 28
 

@@ -15,8 +15,9 @@ from core.bundle import Input, Manifest, Window
 from core.features import FeatureSet
 from core.inputs import Inputs
 from core.windows import Windows
+from daemon.predicting.batch import Admission, Batch
 from daemon.predicting.behind import MOST_FILLED
-from daemon.predicting.pipeline import Admission, Batch, Pipeline
+from daemon.predicting.pipeline import Pipeline
 
 KNOWN = FeatureSet.named("btc_3")
 NEEDED = 28

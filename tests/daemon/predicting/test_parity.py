@@ -14,8 +14,9 @@ from core.bundle import Input, Manifest, Window
 from core.external import External, Records
 from core.features import FeatureSet
 from core.windows import Windows
+from daemon.predicting.batch import Batch
 from daemon.predicting.parity import Parity
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.pipeline import Pipeline
 from daemon.stores import ring
 from daemon.stores.address import address
 from daemon.stores.embedded import EmbeddedServer

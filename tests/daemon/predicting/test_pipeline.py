@@ -14,7 +14,8 @@ from core.outputs import Attention
 from core.sessions import Sessions
 from core.windows import Fate, Windows
 from daemon.ports import Standing
-from daemon.predicting.pipeline import Batch, Pipeline
+from daemon.predicting.batch import Batch
+from daemon.predicting.pipeline import Pipeline
 
 NEEDED = 28  # a window of 4 and 25 bars of lookback: the first row ends at bar 25
 VENUES = dict.fromkeys(("A", "B", "C", "BTCUSDT"), "binance")
