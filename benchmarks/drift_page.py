@@ -91,7 +91,7 @@ class Report(msgspec.Struct, frozen=True):
         before = ", ".join(f"{group} {ratio:.2f}" for group, ratio in real.before.items())
         told = (
             f"On Bitcoin's hours, on which nothing was tuned, alarms came {real.alarms} times in {real.quarters:.1f} "
-            "quarters after the reference, at a promise of one a quarter by chance: markets do change. The crash of 2022-05, "
+            "quarters after the reference, at a promise of one a quarter by chance. The crash of 2022-05, "
             "counted from the 5th and held to the ten months before it, was past its limit: "
             f"{seen}; first {real.crash.first}. In the week before the worst ratios were {before}."
         )
