@@ -1,7 +1,9 @@
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from looks import Pointing, silent, speaking
 
 from training.explain import explaining, reliability
@@ -24,6 +26,16 @@ def test_a_model_that_shows_another_look_must_not_be_read(run_subject: Subject, 
     judged = told.report.attentions[0].reliability
     assert judged.verdict == "no"
     assert "must not be read" in judged.sentence
+
+
+@pytest.mark.parametrize(("weights", "expected"), [(10_000, 240), (7_500_000, 120), (100_000_000, 60)])
+def test_of_a_wide_network_fewer_predictions_are_tested(honest: Explained, weights: int, expected: int):
+    """Windows of 8 steps: 240 predictions up to 3.75 million weights."""
+    model = torch.nn.Module()
+    model.register_parameter("weights", torch.nn.Parameter(torch.empty(weights, device="meta")))
+    of = honest.predictions
+    wide = msgspec.structs.replace(of, subject=msgspec.structs.replace(of.subject, model=model))
+    assert reliability.affordable(wide) == expected
 
 
 def test_even_attention_has_nothing_to_read(honest: Explained):
