@@ -19,8 +19,8 @@ from redis.exceptions import ConnectionError as GoneError
 from redis.exceptions import TimeoutError as LateError
 
 GAZE: Final = Path(sys.executable).with_name("gaze")
-PATIENCE_S: Final = 90.0
-"""A step that takes longer has failed."""
+PATIENCE_S: Final = 300.0
+"""A step that takes longer has failed: a start on a busy machine, with features still to be compiled, takes minutes."""
 _MOST_LINE: Final = 1 << 20
 _BLOCK_MS: Final = 1_000
 _RETRY_S: Final = 0.02

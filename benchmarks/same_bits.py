@@ -28,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 from redis.asyncio import Redis
 from websockets.asyncio.client import connect
 
-from benchmarks.commands import PATIENCE_S, Command
+from benchmarks.commands import Command
 from core import barfile, recordfile
 from core.barfile import BarFile, SymbolBars
 from core.bars import Interval
@@ -50,6 +50,8 @@ LATE_SHARE: Final = 0.6
 """External records that become known after so many of the rows are written after the kill."""
 
 _LISTED: Final = 20
+_SILENCE_S: Final = 240.0
+"""After so long nothing more will come."""
 
 Rows = npt.NDArray[np.float32]
 Bar = tuple[str, int]
@@ -225,7 +227,7 @@ class Said:
     async def until(self, count: int) -> None:
         """Read until there are so many, or until nothing more comes."""
         while self.there < count:
-            answer = await self._client.xread({STREAM: self._last}, count=1_000, block=int(PATIENCE_S * 1_000))
+            answer = await self._client.xread({STREAM: self._last}, count=1_000, block=int(_SILENCE_S * 1_000))
             if not answer:
                 return
             self._last = answer[0][1][-1][0]
