@@ -25,7 +25,7 @@ from daemon.stores.keys import Keys
 from daemon.stores.lease import Counts, Lease, holder
 from daemon.stores.outbox import Outbox
 from daemon.stores.record import Commands, Record
-from daemon.stores.recovery import Loss, mend_rings, mend_symbols
+from daemon.stores.recovery import Fence, Loss, mend_rings, mend_symbols
 from daemon.stores.wire import Wire, command
 
 log = logging.getLogger("gaze.store")
@@ -283,6 +283,7 @@ class RedisStore:
         # Of a try before this one, which may have ended anywhere, nothing is taken for done.
         await self._wire.demand([_LOAD_COMMIT])
         await self._lease.restore()
+        fence = Fence(self._keys.fence, self._lease.token)
         known, there = self._known, await self._counts()
         self._loss = Loss(self._loss.republished + max(known.messages - there.messages, 0), self._loss.republished)
         for some in self._outbox.parts(_ENTRIES_A_CALL):
@@ -290,11 +291,11 @@ class RedisStore:
             self._loss = Loss(self._loss.lost, self._loss.republished + sum(went_out))
             self._known = known
         if self._mirror is not None:
-            await mend_rings(self._wire, self._mirror, self._ring, self._keep_ms)
-            await mend_symbols(self._wire, self._mirror, self._since, self._newest, self._followed)
+            await mend_rings(self._wire, fence, self._mirror, self._ring, self._keep_ms)
+            await mend_symbols(self._wire, fence, self._mirror, self._since, self._newest, self._followed)
         there = await self._counts()
         counted = ("writes", max(known.writes, there.writes), "messages", max(known.messages, there.messages))
-        await self._wire.demand([command("HSET", self._keys.fence, *counted)])
+        await self._wire.demand([fence.guard("HSET", self._keys.fence, *counted)])
         self._tell(self._loss)
         self._owes, self._loss = False, Loss(0, 0)
 

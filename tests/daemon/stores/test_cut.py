@@ -28,33 +28,37 @@ MOST_STEPS = 400
 
 
 class Steps:
-    """Counts what is sent and read, over all connections; at one of these the connection is lost."""
+    """Counts what is sent and read, over all connections; at one of these the connection is lost, or worse."""
 
-    def __init__(self, lost_at: int) -> None:
+    def __init__(self, lost_at: int, strike: Callable[[], Awaitable[object]] | None = None) -> None:
         self.count = 0
         self._lost_at = lost_at
+        self._strike = strike
 
     def end(self) -> bool:
         """Lose no more connections from here on; whether all was done before it came to that."""
         over, self._lost_at = self.count <= self._lost_at, -1
         return over
 
-    def take(self) -> None:
+    async def take(self) -> None:
         self.count += 1
-        if self.count - 1 == self._lost_at:
+        if self.count - 1 != self._lost_at:
+            return
+        if self._strike is None:
             raise GoneError("the connection was lost")
+        await self._strike()
 
     def connect(self, place: Mapping[str, Any]) -> UnixDomainSocketConnection:
         take = self.take
 
         class Breaking(UnixDomainSocketConnection):
             async def send_packed_command(self, *told: Any, **more: Any) -> None:
-                take()
+                await take()
                 await super().send_packed_command(*told, **more)
 
             async def read_response(self, *told: Any, **more: Any) -> Any:
                 answer = await super().read_response(*told, **more)
-                take()
+                await take()
                 return answer
 
         told = {name: value for name, value in place.items() if name != "connection_class"}
@@ -156,6 +160,32 @@ async def test_wherever_the_connection_is_lost_a_server_that_lost_all_is_given_i
         assert bars_of(await loaded(daemon.store)) == BARS, lost_at
         assert [loss.gone for loss in daemon.losses] == [0], lost_at
         assert await client.hget(KEYS.fence, "messages") == b"6", lost_at
+        await daemon.store.close()
+        if over:
+            return
+    raise AssertionError("it never ends")
+
+
+async def test_whenever_a_server_loses_all_while_it_is_given_what_it_lost_before_it_has_all_of_it_in_the_end(
+    server: EmbeddedServer, client: "redis.Redis", an_entry: AnEntry, monkeypatch: pytest.MonkeyPatch
+):
+    for lost_at in range(MOST_STEPS):
+        monkeypatch.setattr("daemon.stores.wire.connect", Steps(MOST_STEPS).connect)
+        await client.flushall()
+        daemon = Daemon(server.url, an_entry)
+        await daemon.start()
+        for hour, revision in ((0, 0), (1, 0), (1, 1), (2, 0), (3, 0)):
+            await daemon.publish(hour, revision)
+        await daemon.store.close()
+        await client.flushall()
+        steps = Steps(lost_at, client.flushall)
+        monkeypatch.setattr("daemon.stores.wire.connect", steps.connect)
+        await daemon.publish(4)
+        over = steps.end()
+        await persist(daemon.store.beat)
+        assert await recorded(client) == ALL, lost_at
+        assert bars_of(await loaded(daemon.store)) == BARS, lost_at
+        assert sum(loss.gone for loss in daemon.losses) == 0, lost_at
         await daemon.store.close()
         if over:
             return
