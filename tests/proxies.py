@@ -68,6 +68,21 @@ async def a_proxy(scheme: str) -> AsyncIterator[Proxy]:
     """One that speaks "http" or "socks5"."""
     lead: Callable[[Proxy, Reader, Writer], Awaitable[None]] = _http if scheme == "http" else _socks5
     proxy = Proxy("")
-    async with await asyncio.start_server(lambda *ends: lead(proxy, *ends), "127.0.0.1", 0) as server:
+    led: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        try:
+            await lead(proxy, reader, writer)
+        finally:
+            writer.close()
+
+    def take(reader: Reader, writer: Writer) -> None:
+        led.add(asyncio.ensure_future(serve(reader, writer)))
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
         proxy.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield proxy
+    # Whoever is led still is let go of: a socket left open would be found in some later test.
+    for task in led:
+        task.cancel()
+    await asyncio.gather(*led, return_exceptions=True)
