@@ -4,7 +4,8 @@
 
 Latencies are microseconds a row for 1, 32 and 1,000 rows, through the engines of the daemon, beside PyTorch in eager
 mode in the same run: best of one second each, one thread. Of the streaming graphs the step is timed, which is what runs
-when a bar closes. --write puts the table into docs/reference/engines.md. Weights are random, bars are made up.
+when a bar closes; of buckets windows that are there to an eighth. --write puts the table into the page.
+Weights are random, bars are made up.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
-from models import HOUSE, best_us, conditions, inputs_of, source_of
+from models import HOUSE, OPTIONS, best_us, conditions, inputs_of, source_of
 
 from core import bundle
 from core.bundle import GOLDEN, REFERENCE, Bundle
@@ -49,6 +50,8 @@ def measure(family: str, window: int, formats: list[str]) -> list[dict[str, Any]
 
     said = [{"family": family, "form": "PyTorch", **_timed(lambda inputs: lambda: eager(inputs), batches)}]
     for kind in formats:
+        if kind == "buckets" and all(one.window.kind == "rolling" for one in source.manifest.inputs):
+            continue
         if kind == "stream" and to_stream.why_not(source):
             said.append({"family": family, "form": kind, "refused": to_stream.why_not(source)})
             continue
@@ -89,8 +92,18 @@ def _speed(kind: str, made: Bundle, batches: dict[int, Inputs]) -> dict[str, Any
                 engine = open_engine(name, made)
             except GazeError as error:
                 return {"not_run": str(error).partition("; try: ")[0]}
+            if kind == "buckets":
+                batches = {rows: _an_eighth(inputs) for rows, inputs in batches.items()}
             return _timed(lambda inputs: lambda: engine.run(inputs), batches)  # noqa: B023 - run before it changes
     raise AssertionError(kind)
+
+
+def _an_eighth(inputs: Inputs) -> Inputs:
+    """The windows, of whose rows seven of eight are lacking."""
+    short = {name: values.copy() for name, values in inputs.items()}
+    for values in short.values():
+        values[:, : values.shape[1] - values.shape[1] // 8] = np.nan
+    return short
 
 
 def _step(stream: OnnxRuntimeStream, inputs: Inputs) -> Callable[[], object]:
@@ -134,8 +147,8 @@ def _share(value: float | None) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--window", type=int, default=48)
-    parser.add_argument("--families", default=",".join(FAMILIES))
-    parser.add_argument("--formats", default="onnx,stream,int8")
+    parser.add_argument("--families", default=",".join(dict.fromkeys((*FAMILIES, *OPTIONS))))
+    parser.add_argument("--formats", default="onnx,stream,buckets,fp16,int8")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reference/engines.md")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)

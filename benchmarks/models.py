@@ -24,22 +24,28 @@ from training.families import FAMILIES
 
 HOUSE = Path(__file__).resolve().parents[1]
 ROWS = 12
-OPTIONS: dict[str, dict[str, object]] = {"hybrid_lstm": {"windows": [8, 24]}}
-"""Where a family of its usual size needs a longer window."""
+OPTIONS: dict[str, dict[str, object]] = {
+    "hybrid_lstm": {"windows": [8, 24]},
+    "hybrid_lstm:last": {"windows": [8, 24], "queries": "last"},
+}
+"""Where a family of its usual size needs a longer window, and variants of a family."""
 OUTPUTS = (Output(Kind.RETURN, 1, "log return"), Output(Kind.DIRECTION, 1))
 
 
 def source_of(family: str, window: int) -> Source:
-    """A model of the family, and what it says about some bars."""
+    """A model of the family, or of its variant in OPTIONS, and what it says about some bars."""
+    name, family = family, family.partition(":")[0]
     own, market = FeatureSet.named("btc_3"), FeatureSet(["log_return_1", "realised_volatility_24"])
     kind = "expanding" if FAMILIES[family].expanding else "rolling"
-    reads = msgspec.convert({"kind": kind, "length": window, "minimum": window}, Window)
+    reads = msgspec.convert(
+        {"kind": kind, "length": window, "minimum": window // 8 if kind == "expanding" else window}, Window
+    )
     whole = Window("rolling", window, window)
     inputs = [Input("bars", "symbol", own.names, own.digest, own.lookback, reads)]
     if FAMILIES[family].market:
         inputs.append(Input("market", "market", market.names, market.digest, market.lookback, whole, "BTCUSDT", 1))
     torch.manual_seed(1)
-    model = families.build(family, OPTIONS.get(family, {}), tuple(inputs), OUTPUTS).eval()
+    model = families.build(family, OPTIONS.get(name, {}), tuple(inputs), OUTPUTS).eval()
     manifest = Manifest(
         name=family,
         version="1",

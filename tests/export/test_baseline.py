@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 import torch
 from builders import a_manifest
@@ -111,6 +112,14 @@ def test_boosted_trees_are_exported_and_their_scores_are_the_models(inputs: dict
     made = exported("boosting", inputs, tmp_path / "boosting")
     assert [(one.predictor, one.value) for one in made.manifest.scores] == [("model", 0.4)]
     assert prove(OnnxRuntime(made), made).same_bits_alone
+    stored = onnx.load_model(made.path("model.onnx")).graph.initializer
+    numbers_of_trees = [one.name for one in stored if one.data_type == onnx.TensorProto.DOUBLE]
+    leaves = numbers_of_trees[1::2]  # each forest's thresholds come before its leaves
+    assert len(leaves) > len(outputs_of("boosting")) / 2
+    for name in leaves:
+        wrong = rewritten(made, tmp_path / name, "model.onnx", scaled(name, 1.01))
+        with pytest.raises(BundleError, match="does not reproduce its golden values"):
+            prove(OnnxRuntime(wrong), wrong)
 
 
 def test_what_a_baseline_does_not_foretell_cannot_be_exported():

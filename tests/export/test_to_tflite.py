@@ -1,9 +1,9 @@
 """A model becomes a TFLite file in an environment of its own, and gives what PyTorch gives, one row at a time."""
 
-import importlib.util
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,6 @@ from daemon.engines.proof import prove
 from export import golden as golden_of_model
 from export import to_tflite
 from export.source import Source
-
-SERVES = importlib.util.find_spec("ai_edge_litert") is not None
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +38,7 @@ def test_a_model_is_converted_and_gives_what_pytorch_gives(converted: Bundle):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SERVES, reason="ai-edge-litert is not installed")
+@pytest.mark.timeout(1_800)
 def test_litert_serves_it_and_refuses_another_file(converted: Bundle, tmp_path: Path):
     proof = prove(open_engine("litert", converted), converted)
     assert proof.same_bits_alone
@@ -51,7 +49,27 @@ def test_litert_serves_it_and_refuses_another_file(converted: Bundle, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SERVES, reason="ai-edge-litert is not installed")
+@pytest.mark.timeout(1_800)
+def test_weights_that_are_wrong_by_one_percent_are_refused(converted: Bundle, tmp_path: Path):
+    """A weight lies in the file as its bytes, each at the places where the unrolled steps read it."""
+    content, changed = converted.path("model.tflite").read_bytes(), set()
+    for name, weight in a_model().named_parameters():
+        found, to = weight.detach().numpy().tobytes(), (weight.detach() * 1.01).numpy().tobytes()
+        if weight.ndim > 1 and found in content:
+            changed.add(name)
+            spoilt = rewritten(converted, tmp_path / name, "model.tflite", partial(_with, found, to))
+            with pytest.raises(BundleError, match=r"model\.tflite on litert does not reproduce its golden values"):
+                prove(open_engine("litert", spoilt), spoilt)
+    # The head's is multiplied by the unit of what it says, and lies there as another number.
+    assert changed == {"lstm.weight_ih_l0", "lstm.weight_hh_l0", "score.weight"}
+
+
+def _with(found: bytes, to: bytes, content: bytes) -> bytes:
+    return content.replace(found, to)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_a_file_for_another_window_is_refused(converted: Bundle, tmp_path: Path):
     (one,) = converted.manifest.inputs
     inputs = (msgspec.structs.replace(one, window=msgspec.structs.replace(one.window, length=47)),)

@@ -2,14 +2,16 @@
 
 import sys
 from ctypes.util import find_library
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from bundles import float_weights, rewritten, scaled
 
 from core import golden
 from core.bundle import GOLDEN, Bundle
-from core.errors import EngineError
+from core.errors import BundleError, EngineError
 from core.golden import INPUT
 from daemon.engines import AUTO, ENGINES, OpenEngine, open_engine
 from daemon.engines.proof import prove
@@ -57,6 +59,16 @@ def test_an_engine_leaves_its_inputs_alone(engine: OpenEngine, exported: Bundle)
     before = {key: values.copy() for key, values in inputs.items()}
     engine.run(inputs)
     assert all(np.array_equal(inputs[key], before[key]) for key in inputs)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if HAS_CUDA else pytest.mark.skip("no GPU here")) for name in ON_GPU]
+)
+def test_on_a_gpu_weights_that_are_wrong_by_one_percent_are_refused(name: str, exported: Bundle, tmp_path: Path):
+    for weight in float_weights(exported.path("model.onnx").read_bytes()):
+        wrong = rewritten(exported, tmp_path / "wrong", "model.onnx", scaled(weight, 1.01))
+        with pytest.raises(BundleError, match="does not reproduce its golden values"):
+            prove(open_engine(name, wrong), wrong)
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest(exported: Bundle):

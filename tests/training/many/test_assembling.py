@@ -4,11 +4,14 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from bundles import float_weights, rewritten, scaled
 from runs import a_recipe, a_run
 from typer.testing import CliRunner
 
 from core import barfile, bundle
-from core.errors import DataError, UsageError
+from core.errors import BundleError, DataError, UsageError
+from daemon.engines import open_engine
+from daemon.engines.proof import prove
 from export import cli as export
 from training import job
 from training.cli import app
@@ -91,6 +94,10 @@ def test_an_ensemble_exports_as_any_run_does(joined: Run, tmp_path: Path):
     assert made.manifest.family == "ensemble"
     assert not made.manifest.not_streaming
     assert [one.name for one in made.manifest.attentions] == ["attention_1", "attention_2", "attention_3"]
+    for name in float_weights(made.path("model.onnx").read_bytes()):
+        wrong = rewritten(made, tmp_path / "wrong", "model.onnx", scaled(name, 1.01))
+        with pytest.raises(BundleError, match="does not reproduce its golden values"):
+            prove(open_engine("onnxruntime", wrong), wrong)
 
 
 def test_tuned_weights_lean_to_the_member_that_is_right(bars_path: Path):
