@@ -36,6 +36,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "explanation/features.md": {
         "gaze bench same-bits": "tests/integration/test_same_bits.py",
         "gaze bench features": MEASURED,
+        "gaze bench same-windows": MEASURED,
     },
     "how-to/bars.md": {"$ gaze bars fetch": "asks a venue on the internet; tests/daemon/fetching"},
     "how-to/cluster.md": {
@@ -62,7 +63,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "cp -r deploy/prometheus": "tests/deploy/test_prometheus.py gives them to Prometheus",
         "cp -r deploy/grafana": "no Grafana in any registry; tests/deploy/test_grafana.py",
     },
-    "how-to/security.md": {"redis-cli": BOOTED, "systemd-analyze": BOOTED},
+    "how-to/security.md": {
+        "redis-cli": BOOTED,
+        "systemd-analyze": BOOTED,
+        ".ci/audit.py": "asks the package index, as CI does at its end; tests/deploy/test_audit.py",
+    },
     "how-to/systemd.md": {"": BOOTED},
     "how-to/train.md": {
         "gaze train bitcoin_hourly --bars BARS.parquet --out RUN": "minutes; tests/training/fitting/test_looking.py",
@@ -73,7 +78,12 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "index.md": {"": "what the site's generator reads; tests/test_docs.py builds it"},
     "reference/cli.md": {"": "made from the commands' own help; tests/test_docs.py"},
-    "reference/feeds.md": {"XADD": "tests/daemon/listening/test_stream.py"},
+    "reference/extras.md": {"gaze bench extras": MEASURED},
+    "reference/windows.md": {"import exchange_calendars": "its package has an environment of its own"},
+    "reference/feeds.md": {
+        "pip install 'gazed[ccxt]'": "tests/daemon/listening/test_ccxt.py",
+        "XADD": "tests/daemon/listening/test_stream.py",
+    },
     "reference/python.md": {"load(": "a signature", "Model": "a signature"},
     "reference/redis.md": {
         "XGROUP": "tests/examples/test_consumer_node.py and tests/daemon/stores",
