@@ -22,12 +22,12 @@ from daemon.clock import wall_ms
 from daemon.config import Config, HttpConfig, VenueConfig
 from daemon.daemon import Daemon
 from daemon.engines import OpenEngine, OpenStream
-from daemon.feeds import feed as open_feed
 from daemon.feeds.redis import Redis
+from daemon.following import follow
 from daemon.inbox import Inbox
 from daemon.listening.history import History
 from daemon.listening.sources import SocketSource, Source, Sources
-from daemon.listening.spelling import chosen, spelled, spelled_as, together
+from daemon.listening.spelling import spelled_as
 from daemon.listening.stream import StreamSource
 from daemon.listening.ways import way_to
 from daemon.ports import Feed
@@ -43,6 +43,7 @@ from daemon.predicting.standby import Standby
 from daemon.reloading import Loaded
 from daemon.rereading import Rereader
 from daemon.serving import about, challengers_of, challengers_watched, pipeline_of, reloader, watch_of, watcher_of
+from daemon.stores.neighbours import Neighbours
 from daemon.stores.opening import opened
 from daemon.stores.recovery import Loss
 from daemon.stores.redis import RedisStore
@@ -58,8 +59,6 @@ log = logging.getLogger("gaze.building")
 
 SPARE_BARS: Final = 64
 """Ring slots beyond what a window needs: how late a bar may come and still find its place."""
-_GAUGED: Final = 100
-"""Symbols with a gauge of their own where the settings name none."""
 
 
 async def build(
@@ -79,11 +78,9 @@ async def build(
     """
     manifest = bundle.manifest
     interval = manifest.grid
-    feeds = [open_feed(one.venue, one.websocket_url or None, one.rest_url or None) for one in config.feed.venues]
-    by_feed = [spelled(feed, one.symbols) for feed, one in zip(feeds, config.feed.venues, strict=True)]
-    symbols = together(by_feed)
-    gauged = chosen(config.metrics.symbols, feeds, symbols) or symbols[:_GAUGED]
-    metrics = Metrics(manifest, bundle.digest, gauged, [feed.name for feed in feeds])
+    followed = follow(config)
+    feeds, symbols, by_feed = followed.feeds, followed.symbols, [*followed.by_feed]
+    metrics = Metrics(manifest, bundle.digest, followed.gauged, [feed.name for feed in feeds])
     metrics.loaded(engine.name, engine.device)
     any_spelling = partial(spelled_as, feeds, set(symbols))
     watch = watch_of(config.watch, bundle, metrics, any_spelling)
@@ -100,16 +97,16 @@ async def build(
         feed.sockets(some, interval)
     sources = [
         await _source(feed, one, some, interval, metrics, stack)
-        for feed, one, some in zip(feeds, config.feed.venues, by_feed, strict=True)
+        for feed, one, some in zip(feeds, followed.venues, by_feed, strict=True)
     ]
     server = await _http(config.http, status, metrics)
     stack.push_async_callback(server.close)
-    store, revive = await stack.enter_async_context(
+    store, revive, neighbours = await stack.enter_async_context(
         opened(config.store, manifest.name, interval, windows.capacity, partial(_lost, status, lambda: watcher))
     )
     status.store_back()
     keeper = Keeper(store, status, revive, look_s=config.store.lease_s / 3)
-    await _restore(store, windows)
+    await _restore(store, neighbours, symbols, windows)
     last_ms = await _last_closed_ms(sources[0], interval)
     since_ms = await store.follow(watched, last_ms)
     predict_from_ms = dict.fromkeys(watched, NEVER_MS) | {symbol: since_ms[symbol] for symbol in symbols}
@@ -117,6 +114,7 @@ async def build(
 
     async def lead() -> None:
         """Go on from what the daemon before us kept."""
+        await neighbours.settle(store, symbols)
         await store.load(windows)
         since_ms.update(await store.follow(watched, last_ms))
         predict_from_ms.update((symbol, since_ms[symbol]) for symbol in symbols)
@@ -217,7 +215,9 @@ def _lost(status: Status, watcher: Callable[[], Watcher], loss: Loss) -> None:
     watcher().begin_again()
 
 
-async def _restore(store: RedisStore, windows: Windows) -> None:
+async def _restore(store: RedisStore, neighbours: Neighbours, symbols: Sequence[str], windows: Windows) -> None:
+    if store.leads:
+        await neighbours.settle(store, symbols)
     kept = await store.load(windows)
     store.guard(windows)
     log.info("windows are back", extra={"bars": kept, "store": store.address})

@@ -89,6 +89,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that holds the url instead, for one with a password: a systemd credential, a mounted secret."""
     directory: str = "state"
     shard: str = "0"
+    shards: Count = 1
+    """Shared out among so many daemons with these settings, each with a `shard` of its own, 0 to shards - 1."""
     stream_maxlen: Count = 1_000_000
     standby: bool = False
     """Wait while another daemon leads the shard, and take over when it falls silent, instead of taking its place."""
@@ -183,6 +185,12 @@ def read(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
     """
     config = _decoded(path, overrides, environment or {})
     _check(config.feed, path)
+    numbers = [str(number) for number in range(config.store.shards)]
+    if config.store.shards > 1 and config.store.shard not in numbers:
+        raise ConfigError(
+            f"{path}: [store] shard {config.store.shard!r} is none of its {len(numbers)} shards; "
+            f"try: a number from 0 to {numbers[-1]}"
+        )
     if bool(config.http.tls_certificate) != bool(config.http.tls_key):
         raise ConfigError(f"{path}: [http] tls_certificate and tls_key go together; try: name both, or neither")
     return _with_secrets(_from_folder(config, path.parent))

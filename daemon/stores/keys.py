@@ -13,6 +13,9 @@ from core.errors import ConfigError
 LAYOUT: Final = 1
 """The version of a ring's rows. Another layout has other keys, so two versions of Gaze never misread each other."""
 
+COUNTS: Final = "shards"
+"""The hash tag of what all shards read."""
+
 _WORD: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -55,6 +58,11 @@ class Keys(msgspec.Struct, frozen=True):
     def channel(self) -> str:
         """Where every message is announced; the same for all shards."""
         return f"gaze:predictions:{self.model}"
+
+    @property
+    def counts(self) -> str:
+        """Per shard, how many it took there to be when it last began to lead."""
+        return f"gaze:{{{COUNTS}}}:counts:{self.model}"
 
     def since(self, interval: str) -> str:
         """Per symbol, the opening time of the first bar that was to be predicted."""

@@ -9,6 +9,7 @@ from core.errors import ConfigError, StoreError
 from daemon.config import StoreConfig
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
+from daemon.stores.neighbours import Neighbours
 from daemon.stores.recovery import Loss
 from daemon.stores.redis import RedisStore
 
@@ -18,11 +19,11 @@ Revive = Callable[[], Awaitable[None]]
 @asynccontextmanager
 async def opened(
     config: StoreConfig, model: str, interval: Interval, capacity: int, lost: Callable[[Loss], None]
-) -> AsyncIterator[tuple[RedisStore, Revive]]:
-    """The store, with the lease unless it is to wait for it, and what brings its server back where that is ours.
+) -> AsyncIterator[tuple[RedisStore, Revive, Neighbours]]:
+    """The store, what brings its server back where that is ours, and the shards beside it.
 
-    At the end a daemon that waits may take the lease at once. Raises: ConfigError: the settings do not fit together.
-    StoreError: it cannot be reached.
+    It has the lease unless it is to wait for that. At the end a daemon that waits may take it at once.
+    Raises: ConfigError: the settings do not fit together. StoreError: it cannot be reached.
     """
     if config.standby and not config.url:
         raise ConfigError(
@@ -33,9 +34,10 @@ async def opened(
         if not url:
             server = await stack.enter_async_context(EmbeddedServer(Path(config.directory)))
             url, revive = server.url, server.start
+        keys = Keys(model, config.shard)
         store = RedisStore(
             url,
-            Keys(model, config.shard),
+            keys,
             interval,
             capacity,
             stream_maxlen=config.stream_maxlen,
@@ -45,7 +47,7 @@ async def opened(
         )
         stack.push_async_callback(_leave, store)
         await (store.connect() if config.standby else store.open())
-        yield store, revive
+        yield store, revive, Neighbours(url, keys, config.shards, interval, config.lease_s / 6)
 
 
 async def _leave(store: RedisStore) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,13 +111,18 @@ class RedisStore:
         """Where it is, without secrets."""
         return self._wire.name
 
+    @property
+    def leads(self) -> bool:
+        """Whether the lease was taken; another daemon may have taken it since."""
+        return bool(self._lease.token)
+
     async def open(self) -> None:
         """Connect and take the lease; once it was taken, only connect.
 
         Raises: StoreError: it cannot be reached, or would not take what is to be written.
         """
         await self.connect()
-        if not self._lease.token:
+        if not self.leads:
             self._known = await self._lease.take()
             await self.beat()
 
@@ -187,6 +192,26 @@ class RedisStore:
             since_ms |= {symbol: int(told or from_ms) for symbol, told in zip(some, kept, strict=True)}
         self._followed = since_ms
         return since_ms
+
+    async def succeed(self, newest_ms: Mapping[str, int], since_ms: Mapping[str, int]) -> int:
+        """Go on behind what other shards published of symbols last, or where they were to begin if that was nothing.
+
+        Returns of how many they had more than this. Raises: StoreError.
+        """
+        behind: dict[str, int] = {}
+        if newest_ms:
+            [own] = await self._wire.demand([command("HMGET", self._newest, *newest_ms)])
+            behind = {
+                symbol: at_ms
+                for (symbol, at_ms), told in zip(newest_ms.items(), own, strict=True)
+                if int(told or EMPTY) < at_ms
+            }
+        tells = [command("HSETNX", self._since, *one) for one in since_ms.items()]
+        for symbol, at_ms in behind.items():
+            tells.append(command("HSET", self._newest, symbol, at_ms))
+            tells.append(command("HSET", self._since, symbol, self._interval.after(at_ms)))
+        await self._wire.demand(tells)
+        return len(behind)
 
     async def commit(self, entries: Sequence[Entry]) -> list[bool]:
         """Keep all bars and publish all messages, each bar with its message in one atomic step, each once.
