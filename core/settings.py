@@ -24,8 +24,8 @@ _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>[^`]*
 def decode(text: str, kind: type[Settings], where: str, overrides: Sequence[str] = ()) -> Settings:
     """Read TOML text into `kind`, a tree of frozen Structs that forbid unknown fields.
 
-    `where` names the text in errors. `overrides` are "dotted.key=value", value in TOML; a bare word is a string, and
-    bare words with commas between are a list where one is expected.
+    `where` names the text in errors. `overrides` are "dotted.key=value", value in TOML; a bare word is a string,
+    where one is expected a bare number too, and bare words with commas between are a list where that is.
     Raises: ConfigError: not TOML, a key unknown, missing or of another type.
     """
     try:
@@ -98,7 +98,9 @@ def _override(table: dict[str, Any], override: str, kind: type) -> None:
         table = inner
     wanted = _fields(kind, sections).get(last)
     listed = wanted is not None and isinstance(wanted.type, msgspec.inspect.VarTupleType)
-    table[last] = _value(value, listed=listed)
+    said = _value(value, listed=listed)
+    worded = wanted is not None and isinstance(wanted.type, msgspec.inspect.StrType)
+    table[last] = value if worded and not isinstance(said, str) else said
 
 
 def _value(text: str, *, listed: bool) -> Any:

@@ -39,6 +39,11 @@ def test_overrides_win_and_bare_words_are_strings():
     assert settings.decode('name = "x"', Outer, "f", ["name=y", "window.length=7"]) == Outer("y", Inner(7))
 
 
+def test_a_number_where_a_word_is_expected_is_that_word():
+    assert settings.decode("", Outer, "f", ["name=0"]) == Outer("0")
+    assert settings.decode("", Outer, "f", ['name="0"']) == Outer("0")
+
+
 @pytest.mark.parametrize("override", ["name", "=3", "name.x=3"])
 def test_an_override_that_sets_nothing_is_refused(override: str):
     with pytest.raises(ConfigError):

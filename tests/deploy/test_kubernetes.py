@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from daemon import config
+from daemon.following import follow
 
 HOME = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 VERSION = "1.31"
@@ -42,21 +43,22 @@ def test_a_field_that_it_does_not_know_is_refused():
         kubernetes_validate.validate(broken, VERSION, strict=True)
 
 
-def test_each_replica_has_settings_of_its_own_shard_that_the_daemon_takes(tmp_path: Path):
-    files = the("ConfigMap")["data"]
-    assert set(files) == {f"{shard}.toml" for shard in range(the("StatefulSet")["spec"]["replicas"])}
-    secret = tmp_path / "redis-url"
+def test_the_replicas_share_the_symbols_out_by_settings_that_the_daemon_takes(tmp_path: Path, pod: dict[str, Any]):
+    [(name, text)] = the("ConfigMap")["data"].items()
     (url,) = manifests("secret.example.yaml")[0]["stringData"].values()
-    secret.write_text(url)
-    symbols: list[str] = []
-    for name, text in files.items():
-        (tmp_path / name).write_text(text.replace("/run/secrets/gaze/redis-url", str(secret)))
-        read = config.read(tmp_path / name)
-        assert read.store.shard == name.removesuffix(".toml")
-        assert read.store.url == url
-        assert read.http.host == "0.0.0.0"
-        symbols += read.feed.symbols
-    assert len(symbols) == len(set(symbols)), "a symbol is served by two shards"
+    (tmp_path / "redis-url").write_text(url)
+    (tmp_path / name).write_text(text.replace("/run/secrets/gaze/redis-url", str(tmp_path / "redis-url")))
+    (container,) = pod["containers"]
+    (number,) = container["env"]
+    replicas = the("StatefulSet")["spec"]["replicas"]
+    shares = []
+    for shard in range(replicas):
+        read = config.read(tmp_path / name, environment={number["name"]: str(shard)})
+        assert (read.store.url, read.http.host) == (url, "0.0.0.0")
+        assert read.store.shards == replicas
+        shares.append(follow(read).symbols)
+    assert all(shares)
+    assert sorted(symbol for some in shares for symbol in some) == sorted(read.feed.symbols)
 
 
 def test_the_pod_has_no_root_no_rights_and_a_read_only_root(pod: dict[str, Any]):

@@ -37,7 +37,7 @@ class Shards:
             stack.push_async_callback(self.records[-1].close)
 
     def serving(self, shard: int, shards: int):
-        told = (f"store.shard='{shard}'", f"store.shards={shards}")
+        told = (f"store.shard={shard}", f"store.shards={shards}")
         words = [word for one in told for word in ("--set", one)]
         return Command.serving(self._place, *RUN, "--store", self._url, *words)
 

@@ -2,11 +2,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from builders import HOUR
 from kept import bars_of, least_rights, loaded, mirror, recorded
 
 from core.errors import StoreError
 from daemon.ports import Entry
 from daemon.stores.embedded import EmbeddedServer
+from daemon.stores.keys import Keys
+from daemon.stores.neighbours import Neighbours
 from daemon.stores.redis import RedisStore
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ async def everything(url: str, client: "redis.Redis", new_store: NewStore, an_en
     await tried(store.commit([an_entry(0)]))
     await tried(loaded(store))
     store.guard(mirror())
+    await tried(Neighbours(url, Keys("btc"), 1, HOUR, look_s=1).settle(store, ["BTCUSDT"]))
     record, commands = store.record(), store.commands()
     for doing in (record.read(5), record.whole(), commands.next(), store.beat()):
         await tried(doing)
