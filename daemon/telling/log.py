@@ -51,7 +51,8 @@ class _Formatter(logging.Formatter):
             "message": redact(record.getMessage()),
         }
         for key, value in record.__dict__.items():
-            if key not in _USUAL:
+            # Some libraries add fields of their own, under private names, to every record there is.
+            if key not in _USUAL and not key.startswith("_"):
                 told[key if key not in told else f"{key}_"] = _redacted(key, value)
         if record.exc_info:
             told["exception"] = redact(self.formatException(record.exc_info))

@@ -57,6 +57,12 @@ def test_a_terminal_gets_words_and_quotes_only_where_needed(logging_to: Start):
     assert stream.getvalue().endswith('warning gaze.test: gap symbol=BTCUSDT why="two bars missing" bars=2\n')
 
 
+def test_what_a_library_adds_to_every_record_under_a_private_name_is_left_out(logging_to: Start):
+    stream = logging_to(Terminal())
+    log.info("here", extra={"_added_ns": 1, "bars": 2})
+    assert stream.getvalue().endswith("here bars=2\n")
+
+
 def test_the_shape_can_be_chosen_whatever_the_stream(logging_to: Start):
     stream = logging_to(Terminal(), shape="json")
     log.info("here")
