@@ -41,7 +41,11 @@ _OR_CPU: Final = 'engine = "onnxruntime", which runs on the CPU'
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """How a graph is run on a device. Batches are cut into chunks; the rows of a chunk are padded up to `fewest`."""
+    """How a graph is run on a device. Batches are cut into chunks; the rows of a chunk are padded up to `fewest`.
+
+    `bound`: the device, in ONNX Runtime's words, where inputs and outputs have places of their own; then every call has
+    `chunk` rows.
+    """
 
     engine: str
     device: str
@@ -49,6 +53,7 @@ class Kind(msgspec.Struct, frozen=True):
     options: dict[str, str]
     chunk: int
     fewest: int
+    bound: str = ""
 
 
 # Of 16 to 256 rows, chunks of 64 ran fastest. A single row takes another code path and comes out in other bits.
@@ -57,7 +62,7 @@ FP16: Final = Kind("onnxruntime-fp16", "cpu", "CPUExecutionProvider", {}, 64, 2)
 # Integers take their scale from the batch they are in, so a batch is one row.
 INT8: Final = Kind("onnxruntime-int8", "cpu", "CPUExecutionProvider", {}, 1, 1)
 # Kernels are chosen by batch size, so every call has the same size. TF32 would keep 10 bits of 23.
-CUDA: Final = Kind("onnxruntime-cuda", "cuda:0", "CUDAExecutionProvider", {"use_tf32": "0"}, 256, 256)
+CUDA: Final = Kind("onnxruntime-cuda", "cuda:0", "CUDAExecutionProvider", {"use_tf32": "0"}, 256, 256, "cuda")
 
 
 class Bound:
@@ -105,7 +110,7 @@ class Session:
         self.inputs: dict[str, list[int | str | None]] = {one.name: one.shape for one in self._session.get_inputs()}
         self.outputs: dict[str, list[int | str | None]] = {one.name: one.shape for one in self._session.get_outputs()}
         self._names = list(self.outputs)
-        self._bound = Bound(self._session, "cuda", kind.chunk) if kind.provider == CUDA.provider else None
+        self._bound = Bound(self._session, kind.bound, kind.chunk) if kind.bound else None
         self._try_once()
 
     def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
@@ -121,12 +126,15 @@ class Session:
         rows = end - start
         fed = {name: _padded(values[start:end], self._kind.fewest) for name, values in inputs.items()}
         try:
-            made = self._session.run(self._names, fed)
+            made = self._bound.run(fed) if self._bound else self._run_unbound(fed)
         except (*_BAD_GRAPH, *_BAD_DEVICE) as error:
             raise ModelError(
                 f"{self._file} failed on {rows} windows in {self._kind.engine} ({error}); try: gaze bundle verify"
             ) from error
-        return {name: values[:rows] for name, values in zip(self._names, made, strict=True)}
+        return {name: made[name][:rows] for name in self._names}
+
+    def _run_unbound(self, fed: dict[str, Float32s]) -> dict[str, Float32s]:
+        return dict(zip(self._names, self._session.run(self._names, fed), strict=True))
 
     def _try_once(self) -> None:
         """A session can open on a GPU that cannot run it; the first call tells."""

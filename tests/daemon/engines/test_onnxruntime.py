@@ -3,6 +3,7 @@
 from ctypes.util import find_library
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,7 +14,7 @@ from core.errors import BundleError, EngineError
 from daemon.engines import open_engine
 from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.engines.proof import prove
-from daemon.engines.session import Bound
+from daemon.engines.session import CPU, Bound, Session
 from daemon.ports import Float32s
 
 CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -60,12 +61,22 @@ def test_views_of_an_array_are_as_good_as_copies(engine: OnnxRuntime, windows: F
 
 def test_a_graph_with_places_of_its_own_gives_the_same_bits_call_after_call(wide: Bundle, windows: Float32s):
     """What runs on a GPU, with places in the memory of the CPU."""
-    session = onnxruntime.InferenceSession(wide.path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
-    bound, whole = Bound(session, "cpu", 50), OnnxRuntime(wide).run({"bars": windows})
-    for first in (0, 50, 100, 0):
-        said = bound.run({"bars": windows[first : first + 50]})
+    kind = msgspec.structs.replace(CPU, chunk=50, fewest=50, bound="cpu")
+    bound, whole = Session(wide.path("model.onnx"), kind), OnnxRuntime(wide).run({"bars": windows})
+    for first, last in ((0, 200), (50, 120), (0, 1), (199, 200), (0, 200)):
+        said = bound.run({"bars": windows[first:last]})
         for name, values in said.items():
-            assert values.tobytes() == whole[name][first : first + 50].tobytes()
+            assert values.tobytes() == whole[name][first:last].tobytes()
+
+
+def test_places_of_its_own_are_what_a_graph_is_run_in(wide: Bundle, windows: Float32s, monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    run = Bound.run
+    monkeypatch.setattr(Bound, "run", lambda self, inputs: calls.append(len(inputs["bars"])) or run(self, inputs))
+    Session(wide.path("model.onnx"), msgspec.structs.replace(CPU, chunk=50, fewest=50, bound="cpu")).run(
+        {"bars": windows[:120]}
+    )
+    assert calls == [50, 50, 50, 50]
 
 
 @without_gpu
