@@ -40,6 +40,8 @@ WORKS: dict[str, list[str]] = {
     "cpu,sweep": [SIMULATE, "python -c 'import optuna'"],
     "cpu,drift": ["python -c 'import ruptures'"],
     "cpu,cluster": [SIMULATE, "python -c 'import ray'", TRAIN],
+    "cpu,ccxt": ["python -c 'import ccxt, onnxruntime'"],
+    "cpu,picows": ["python -c 'import picows, onnxruntime'"],
 }
 RESOLVED = ("gpu", "gpu,tensorrt-rtx")
 

@@ -41,14 +41,17 @@ def score(
     from rich.console import Console  # noqa: PLC0415
 
     from core.errors import UsageError  # noqa: PLC0415
-    from daemon.config import of_settings  # noqa: PLC0415
+    from daemon.config import read  # noqa: PLC0415
     from daemon.replaying.scored import score as scored  # noqa: PLC0415
 
     if promote and not challenger:
         raise UsageError("--promote needs the --challenger to promote; try: gaze score BUNDLE --challenger BUNDLE")
+    closed: tuple[str, ...] = ()
     if config:
-        redis, embedded, shard = of_settings(config, os.environ)
-    report = scored(bundle, redis or str(embedded), shard, challenger, promote)
+        settings = read(config, environment=os.environ)
+        redis, embedded, shard = settings.store.url, Path(settings.store.directory), settings.store.shard
+        closed = settings.feed.closed
+    report = scored(bundle, redis or str(embedded), shard, challenger, promote, closed)
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:

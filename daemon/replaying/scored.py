@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import math
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -82,17 +83,20 @@ class Report(msgspec.Struct, frozen=True):
     promoted: str = ""
 
 
-def score(champion: Path, where: str, shard: str, challenger: Path | None, into: Path | None) -> Report:
+def score(
+    champion: Path, where: str, shard: str, challenger: Path | None, into: Path | None, closed: Sequence[str] = ()
+) -> Report:
     """Score what was published by a bundle; beside a challenger, and promote it in the model folder `into`.
 
-    Raises: BundleError: no bundle. UsageError, StoreError: no store. DataError: nothing was published by it.
+    `closed`: days on which the venue is closed, as the daemon was told. Raises: BundleError: no bundle. UsageError,
+    StoreError: no store. DataError: nothing was published by it.
     """
-    of_champion = bundles.read(located(champion))
+    of_champion = bundles.read(located(champion)).closed_on(closed)
     watch = asyncio.run(_folded(of_champion, where, Keys(of_champion.manifest.name, shard), shadow=False))
     scored = _scored(of_champion, watch)
     if challenger is None:
         return Report(scored)
-    of_challenger = bundles.read(challenger)
+    of_challenger = bundles.read(challenger).closed_on(closed)
     keys = Keys(of_champion.manifest.name, shard)
     other = asyncio.run(_folded(of_challenger, where, keys, shadow=True))
     duels = Duels().take(watch, other)

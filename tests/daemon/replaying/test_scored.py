@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from watched import reference_of, said
 
 from core.bundle import REFERENCE, Bundle
-from core.errors import BundleError, DataError
+from core.errors import BundleError, ConfigError, DataError
 from core.prediction import Message, encode
 from core.reference import arrays
 from daemon.cli import app
@@ -79,6 +79,22 @@ def test_what_was_published_is_scored_by_the_command(tmp_path: Path, champion: B
     report = msgspec.json.decode(told.output, type=scored.Report)
     assert report.champion.closes == 24 * 14 - 1
     assert report.champion.drift.keys() == {"attention", "input", "prediction"}
+
+
+def test_the_daemons_settings_say_where_its_store_is_and_which_days_are_closed(tmp_path: Path, champion: Bundle):
+    server = published(tmp_path / "state", {KEYS.stream: spoken(champion, 0.8)})
+    config = tmp_path / "gaze.toml"
+    told = (("bundle", "path", champion.folder), ("store", "directory", server))
+    settings = "".join(f'[{section}]\n{key} = "{place}"\n' for section, key, place in told)
+    settings += '[feed]\nsymbols = ["BTCUSDT"]\n'
+    config.write_text(settings)
+    command = ["score", str(champion.folder), "--config", str(config)]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0, shown.output
+    assert "return_1: better than nothing" in shown.output
+    config.write_text(settings + 'closed = ["2026-12-25"]\n')
+    with pytest.raises(ConfigError, match="knows no sessions to leave out"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
 
 
 def test_a_challenger_that_knows_more_is_promoted(tmp_path: Path, champion: Bundle, challenger: Bundle):
