@@ -9,12 +9,13 @@ from core.errors import UsageError
 from training.explain import cli as explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
     from training.job import Job
     from training.judging.evaluation import Evaluation
+    from training.many.sweep import Sweep, Tried
     from training.recipe import Recipe
     from training.runs.run import Run
 
@@ -187,6 +188,12 @@ def sweep(
     bars: Bars,
     out: Annotated[Path, typer.Option(help="The folder that keeps the trials and best.toml.")],
     trials: Annotated[int, typer.Option(help="How many in all, those of an earlier start among them.", min=1)] = 20,
+    at_once: Annotated[
+        int, typer.Option(metavar="K", help="Choose so many at a time; the trials hang on it.", min=1)
+    ] = 1,
+    on: Annotated[
+        str, typer.Option(metavar="RAY", help="The trials chosen at a time at once: local, or an address.")
+    ] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key for all trials.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as cpu.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,  # noqa: FBT002
@@ -202,18 +209,30 @@ def sweep(
     from training.telling import report  # noqa: PLC0415
 
     console = Console(stderr=as_json)
-    made = Sweep(recipe, profile, change or [], read_space(space), bars, out)
+    if on and at_once == 1:
+        raise UsageError("one trial at a time is not spread over a cluster; try: --at-once 4, or without --on")
+    made = Sweep(recipe, profile, change or [], read_space(space), bars, out, at_once)
 
     def ended(one: Tried) -> None:
         said = one.refused or f"{one.loss:.5f} in {one.seconds:.0f} s"
         console.print(f"trial {one.number:3d} of {trials}  {said}", highlight=False, markup=False)
 
-    found = made.trials(trials, ended)
+    found = _swept(made, trials, ended, on)
     if as_json:
         print(msgspec.json.encode(found).decode())
         return
     console.print(report.trials(found))
     console.print(f"next: gaze train {out / BEST} --bars {bars} --out RUN", highlight=False, soft_wrap=True)
+
+
+def _swept(made: "Sweep", trials: int, ended: "Callable[[Tried], None]", on: str) -> "list[Tried]":
+    """The trials, run here or on a cluster."""
+    if not on:
+        return made.trials(trials, ended)
+    from training.many.cluster import Cluster  # noqa: PLC0415 - as above
+
+    with Cluster(on) as cluster:
+        return made.trials(trials, ended, cluster.attempt)
 
 
 def _numbers(told: str) -> list[float]:

@@ -1,8 +1,9 @@
 """The same trainings over the cores and machines of a Ray cluster.
 
 Each training is a task of its own that needs no disk in common: it is given the bars and its recipe, and gives back its
-run folder. With one torch thread each, what it gives is, to the bit, what one process would have written. Ray gives the
-tasks of a lost machine to another; what was written stays, so that the same command goes on with what is missing.
+run folder, or the loss of a sweep's trial. With one torch thread each, what it gives is, to the bit, what one process
+would have written. Ray gives the tasks of a lost machine to another; what was written stays, so that the same command
+goes on with what is missing.
 """
 
 import io
@@ -12,9 +13,10 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 import ray
@@ -23,6 +25,7 @@ from ray.exceptions import RayError, RayTaskError
 import core
 from core.errors import ConfigError, DataError, GazeError
 from training.job import Job
+from training.many.trial import Outcome, attempt
 from training.recipe import Recipe
 from training.runs import run
 from training.runs.run import Run
@@ -31,6 +34,7 @@ from training.tables import fit
 LOCAL: Final = "local"
 _RETRIES: Final = 5
 _PATIENCE_S: Final = 5.0
+Name = TypeVar("Name")
 
 
 class Cluster:
@@ -64,27 +68,52 @@ class Cluster:
 
         Raises: GazeError: a training could not be done, as it would have said here.
         """
-        files = ray.put({path.name: path.read_bytes() for path in _needed(planned, bars)})
+        files = _files(planned, bars)
         waiting = {
-            _train.options(num_cpus=recipe.optimiser.threads or 1).remote(recipe.toml(), bars.name, files): name
-            for name, recipe in planned.items()
+            _train.options(num_cpus=told.optimiser.threads or 1).remote(told.toml(), bars.name, files): name
+            for name, told in planned.items()
         }
-        while waiting:
-            [ended], _ = ray.wait(list(waiting), num_returns=1)
-            name = waiting.pop(ended)
-            try:
-                version, packed = ray.get(ended)
-            except RayTaskError as error:
-                cause = error.cause
-                if isinstance(cause, GazeError):
-                    raise type(cause)(f"{name}: {cause}") from error
-                raise
-            except RayError as error:
-                raise DataError(f"{name} was lost on the cluster: {error}; try: the same command again") from error
-            if version != core.__version__:
-                raise ConfigError(f"the cluster has gazed {version}, here is {core.__version__}; try: the same on both")
+        for name, packed in _ended(waiting):
             unpack(packed, out / name)
             yield name, run.load(out / name)
+
+    def attempt(self, planned: dict[int, Recipe], bars: Path) -> Iterator[tuple[int, Outcome]]:
+        """Train the trials of a sweep and give each outcome as it comes, in whatever order they end."""
+        files = _files(planned, bars)
+        waiting = {
+            _attempt.options(num_cpus=told.optimiser.threads or 1).remote(told.toml(), bars.name, files): number
+            for number, told in planned.items()
+        }
+        for number, outcome in _ended(waiting):
+            yield number, msgspec.convert(outcome, Outcome)
+
+
+def _files(planned: dict[Name, Recipe], bars: Path) -> Any:
+    """The bars, and external records, where every task finds them."""
+    records = {Path(told.data.records) for told in planned.values() if told.data.records}
+    return ray.put({path.name: path.read_bytes() for path in [bars, *sorted(records)]})
+
+
+def _ended(waiting: dict[Any, Name]) -> Iterator[tuple[Name, Any]]:
+    """What each task gives, by its name, as they end.
+
+    Raises: GazeError: a training could not be done, as it would have said here.
+    """
+    while waiting:
+        [ended], _ = ray.wait(list(waiting), num_returns=1)
+        name = waiting.pop(ended)
+        try:
+            version, found = ray.get(ended)
+        except RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, GazeError):
+                raise type(cause)(f"{name}: {cause}") from error
+            raise
+        except RayError as error:
+            raise DataError(f"{name} was lost on the cluster: {error}; try: the same command again") from error
+        if version != core.__version__:
+            raise ConfigError(f"the cluster has gazed {version}, here is {core.__version__}; try: the same on both")
+        yield name, found
 
 
 def _refuse_nobody(address: str) -> None:
@@ -103,15 +132,29 @@ def _nobody(address: str, why: Exception) -> ConfigError:
 @ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
 def _train(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, bytes]:
     """One training in a folder of its own, which comes back packed."""
-    recipe = fit(Recipe, tomllib.loads(told), "the recipe")
-    with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        for name, content in files.items():
-            (here / name).write_bytes(content)
+    with _laid_out(files) as here:
+        recipe = fit(Recipe, tomllib.loads(told), "the recipe")
         job = Job(_beside(recipe, here), here / bars)
         job.recipe = recipe
         job.run(here / "run", lambda *_: None, lambda _: None)
         return core.__version__, pack(here / "run")
+
+
+@ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
+def _attempt(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, dict[str, Any]]:
+    """One trial of a sweep."""
+    with _laid_out(files) as here:
+        outcome = attempt(_beside(fit(Recipe, tomllib.loads(told), "the recipe"), here), here / bars)
+        return core.__version__, msgspec.structs.asdict(outcome)
+
+
+@contextmanager
+def _laid_out(files: dict[str, bytes]) -> Iterator[Path]:
+    """A folder with these files, while it is used."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        yield Path(folder)
 
 
 def _beside(recipe: Recipe, folder: Path) -> Recipe:
@@ -142,9 +185,3 @@ def unpack(packed: bytes, folder: Path) -> None:
         for path in [path for path in Path(beside).iterdir() if path != whole]:
             path.rename(whole / path.name)
         whole.rename(folder)
-
-
-def _needed(planned: dict[str, Recipe], bars: Path) -> list[Path]:
-    """The files that trainings read: the bars, and external records."""
-    records = {Path(recipe.data.records) for recipe in planned.values() if recipe.data.records}
-    return [bars, *sorted(records)]

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import ray
 import torch
 from ray.cluster_utils import Cluster as Nodes
-from runs import a_recipe
+from runs import a_recipe, cut_parquet
 
 from core.errors import ConfigError, DataError
 from training.job import Job
 from training.many import several
 from training.many.cluster import Cluster, pack, unpack
+from training.many.sweep import Range, Space, Sweep, Tried
 from training.recipe import Recipe
 from training.runs.run import Run
 
@@ -38,6 +40,18 @@ def two_nodes() -> Iterator[Nodes]:
 
 def plan() -> dict[str, Recipe]:
     return several.plan(a_recipe("optimiser.epochs=2"), seeds=4)
+
+
+def a_sweep(bars: Path, out: Path) -> Sweep:
+    """Four trials at once of the family with heads."""
+    changes = ["model.family=attention_lstm", "model.options={hidden=[8, 8], dense=[8, 8]}", "window.length=8"]
+    space: Space = {"model.options.heads": [1, 2, 3], "optimiser.learning_rate": Range(1e-4, 1e-1, log=True)}
+    return Sweep("demo", None, [*changes, "optimiser.epochs=3", "optimiser.batch=64"], space, bars, out, 4)
+
+
+def facts(one: Tried) -> Tried:
+    """All but how long it took."""
+    return msgspec.structs.replace(one, seconds=0.0)
 
 
 def same(one: Run, other: Run) -> None:
@@ -66,6 +80,31 @@ def test_a_node_is_lost_and_every_run_is_what_one_process_gives(
     for name, run in found.items():
         same(run, alone[name])
         assert run.folder == tmp_path / name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_node_is_lost_during_a_sweep_and_every_trial_is_what_one_process_gives(
+    two_nodes: Nodes, shared_data: Path, tmp_path: Path
+):
+    """On real hours, with heads that some trials cannot have; a first start asks for less than the second."""
+    hours = shared_data / "bars" / "binance_usdm_1h_2023_2025h1.parquet"
+    bars = cut_parquet(hours, tmp_path / "bars.parquet", ("BTCUSDT", "ETHUSDT"), 600)
+    alone = a_sweep(bars, tmp_path / "alone").trials(14, lambda _: None)
+    told: list[Tried] = []
+
+    def ended(one: Tried) -> None:
+        if not told:
+            lost = next(node for node in two_nodes.list_all_nodes() if node is not two_nodes.head_node)
+            two_nodes.remove_node(lost, allow_graceful=False)
+        told.append(one)
+
+    with Cluster(two_nodes.address) as cluster:
+        a_sweep(bars, tmp_path / "spread").trials(6, ended, cluster.attempt)
+        spread = a_sweep(bars, tmp_path / "spread").trials(14, ended, cluster.attempt)
+    assert sorted(one.number for one in told) == list(range(1, 15))
+    assert [facts(one) for one in spread] == [facts(one) for one in alone]
+    assert {one.refused == "" for one in spread} == {True, False}
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from runs import a_recipe, some_bars, write_parquet
+from runs import a_recipe, cut_parquet, some_bars, write_parquet
 from typer.testing import CliRunner
 
 from core.barfile import SymbolBars
@@ -14,6 +15,8 @@ from training import recipe
 from training.cli import app
 from training.job import Job
 from training.many.sweep import Range, Space, Sweep, Tried, read_space
+from training.many.trial import Outcome, attempt
+from training.recipe import Recipe
 
 TINY = ["window.length=8", "model.options.hidden=8", "optimiser.epochs=1", "optimiser.batch=64"]
 SPACE: Space = {
@@ -23,8 +26,8 @@ SPACE: Space = {
 }
 
 
-def a_sweep(bars: Path, out: Path, space: Space = SPACE, changes: list[str] | None = None) -> Sweep:
-    return Sweep("demo", None, [*TINY, *(changes or [])], space, bars, out)
+def a_sweep(bars: Path, out: Path, space: Space = SPACE, changes: list[str] | None = None, at_once: int = 1) -> Sweep:
+    return Sweep("demo", None, [*TINY, *(changes or [])], space, bars, out, at_once)
 
 
 def losses(tried: list[Tried]):
@@ -69,6 +72,41 @@ def test_a_sweep_that_was_cut_off_goes_on_with_the_trials_it_would_have_had(
     again = a_sweep(bars_path, tmp_path / "s").trials(4, told.append)
     assert [one.number for one in told] == [3, 4][-len(told) :]
     assert losses(again) == losses(whole[0])
+
+
+def test_trials_chosen_at_once_are_the_same_whatever_their_order_and_wherever_it_was_cut_off(
+    shared_data: Path, tmp_path: Path
+):
+    """On real hours: in turn; and backwards, cut off among the third four, then with more asked for."""
+    hours = shared_data / "bars" / "binance_usdm_1h_2023_2025h1.parquet"
+    bars = cut_parquet(hours, tmp_path / "bars.parquet", ("BTCUSDT", "ETHUSDT"), 400)
+    in_order = a_sweep(bars, tmp_path / "in_order", at_once=4).trials(14, lambda _: None)
+    trained: list[int] = []
+
+    def backwards(planned: dict[int, Recipe], bars: Path) -> Iterator[tuple[int, Outcome]]:
+        for number in reversed(planned):
+            if len(trained) == 10:
+                trained.append(0)
+                raise InterruptedError
+            trained.append(number)
+            yield number, attempt(planned[number], bars)
+
+    with pytest.raises(InterruptedError):
+        a_sweep(bars, tmp_path / "cut_off", at_once=4).trials(13, lambda _: None, backwards)
+    a_sweep(bars, tmp_path / "cut_off", at_once=4).trials(13, lambda _: None, backwards)
+    again = a_sweep(bars, tmp_path / "cut_off", at_once=4).trials(14, lambda _: None, backwards)
+    assert trained == [4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 0, 10, 9, 13, 14]
+    assert losses(again) == losses(in_order)
+    assert len({one.loss for one in again}) == 14
+    with pytest.raises(UsageError, match="a sweep with another --at-once"):
+        a_sweep(bars, tmp_path / "cut_off", at_once=3)
+
+
+def test_one_trial_at_a_time_is_not_spread(bars_path: Path, tmp_path: Path):
+    (tmp_path / "space.toml").write_text('"model.options.hidden" = [4, 8]\n')
+    words = ["sweep", "demo", "--space", tmp_path / "space.toml", "--bars", bars_path, "--out", tmp_path / "sweep"]
+    with pytest.raises(UsageError, match="try: --at-once 4"):
+        CliRunner().invoke(app, [str(word) for word in (*words, "--on", "local")], catch_exceptions=False)
 
 
 def test_the_final_span_changes_nothing(whole: tuple[list[Tried], Path], bars_path: Path, tmp_path: Path):
