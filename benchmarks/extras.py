@@ -10,6 +10,7 @@ is kept in benchmarks/results/extras.json as it is done; `--write` puts the tabl
 import argparse
 import datetime as dt
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -58,8 +59,9 @@ class Extra(NamedTuple):
 
 
 def said(folder: Path, *words: str | Path) -> str:
-    """What a program prints, run in a folder."""
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    """What a program prints, run in a folder, out of sight of this checkout."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words))}\n{done.stdout}\n{done.stderr}")
     return done.stdout
