@@ -35,7 +35,7 @@ test: .venv/ready check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: .venv/ready shake
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 shake: .venv/ready
 	$(BIN)/python -m pytest -m "not slow" --shake 5 -n 2 --dist loadfile tests/daemon/listening tests/daemon/stores tests/daemon/telling

@@ -177,7 +177,7 @@ CASES = {
         12,
         {f'gaze_reloads_total{{{MODEL},outcome="rolled back"}}': "0x10 1x30"},
         {f'gaze_reloads_total{{{MODEL},outcome="refused"}}': "1x40"},
-        f'{MODEL},outcome="refused"',
+        f'{MODEL},outcome="rolled back"',
         "a version of demo could not take over, the one that ran goes on",
     ),
     "GazeAttentionCollapsed": Case(
