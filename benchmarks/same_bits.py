@@ -16,7 +16,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -187,24 +187,25 @@ class Mirror:
 
     def settings(self, listens: dict[str, str]) -> str:
         """The daemon's."""
-        return f"""
+        feed = f"inbox = {INBOX}\nfill_wait_s = 1.0\n"
+        return settings(listens, self.bars.symbols, feed) + '[external]\npath = "records.jsonl"\nlook_s = 0.2\n'
+
+
+def settings(listens: dict[str, str], symbols: Iterable[str], feed: str) -> str:
+    """Of a daemon with a bundle beside it, that keeps all it says; `feed`: more lines of that section."""
+    return f"""
 [bundle]
 path = "bundle"
-[feed]
-websocket_url = "{listens["websocket"]}"
-rest_url = "{listens["rest"]}"
-symbols = {json.dumps(list(self.bars.symbols))}
-inbox = {INBOX}
-fill_wait_s = 1.0
-[external]
-path = "records.jsonl"
-look_s = 0.2
 [store]
 directory = "state"
 stream_maxlen = 10000000
 [http]
 port = 0
-"""
+[feed]
+websocket_url = "{listens["websocket"]}"
+rest_url = "{listens["rest"]}"
+symbols = {json.dumps(list(symbols))}
+{feed}"""
 
 
 class Said:

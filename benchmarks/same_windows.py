@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from benchmarks.same_bits import Bar, Rows, read, serve, table
+from benchmarks.same_bits import Bar, Rows, read, serve, settings, table
 from core import golden as golden_of_bundle
 from core.barfile import BarFile, SymbolBars
 from core.bars import Interval
@@ -68,21 +68,7 @@ class RecipeMirror:
 
     def settings(self, listens: dict[str, str]) -> str:
         """The daemon's."""
-        return f"""
-[bundle]
-path = "bundle"
-[feed]
-websocket_url = "{listens["websocket"]}"
-rest_url = "{listens["rest"]}"
-symbols = {json.dumps(list(self._made.symbols))}
-closed = {json.dumps(self._closed)}
-inbox = 400
-[store]
-directory = "state"
-stream_maxlen = 10000000
-[http]
-port = 0
-"""
+        return settings(listens, self._made.symbols, f"closed = {json.dumps(self._closed)}\ninbox = 400\n")
 
     def _offline(self) -> dict[Bar, Rows]:
         """Of every bar from the one that closes as the venue begins: the rows of its windows, as training has them."""
