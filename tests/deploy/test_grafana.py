@@ -44,10 +44,10 @@ def chosen(query: str) -> str:
 
 
 def test_the_files_are_those_that_the_program_writes(tmp_path: Path):
-    script = (HOME / "dashboards.py").read_text()
-    assert "Path(__file__).parent" in script
+    assert "Path(__file__).parent" in (HOME / "dashboards.py").read_text()
     (tmp_path / "dashboards").mkdir()
-    (tmp_path / "dashboards.py").write_text(script)
+    for script in ("dashboards.py", "panels.py"):
+        (tmp_path / script).write_text((HOME / script).read_text())
     subprocess.run([sys.executable, tmp_path / "dashboards.py"], check=True)
     fresh = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "dashboards").glob("*.json")}
     assert fresh == dashboards()
