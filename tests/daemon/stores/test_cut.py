@@ -139,18 +139,24 @@ async def test_wherever_the_connection_is_lost_each_bar_is_kept_once_and_each_me
     raise AssertionError("it never ends")
 
 
+async def forgotten(server: EmbeddedServer, client: "redis.Redis", an_entry: AnEntry) -> Daemon:
+    """A daemon that has published five bars to a server that then lost all of them."""
+    await client.flushall()
+    daemon = Daemon(server.url, an_entry)
+    await daemon.start()
+    for hour, revision in ((0, 0), (1, 0), (1, 1), (2, 0), (3, 0)):
+        await daemon.publish(hour, revision)
+    await daemon.store.close()
+    await client.flushall()
+    return daemon
+
+
 async def test_wherever_the_connection_is_lost_a_server_that_lost_all_is_given_it_again_once(
     server: EmbeddedServer, client: "redis.Redis", an_entry: AnEntry, monkeypatch: pytest.MonkeyPatch
 ):
     for lost_at in range(MOST_STEPS):
         monkeypatch.setattr("daemon.stores.wire.connect", Steps(MOST_STEPS).connect)
-        await client.flushall()
-        daemon = Daemon(server.url, an_entry)
-        await daemon.start()
-        for hour, revision in ((0, 0), (1, 0), (1, 1), (2, 0), (3, 0)):
-            await daemon.publish(hour, revision)
-        await daemon.store.close()
-        await client.flushall()
+        daemon = await forgotten(server, client, an_entry)
         await client.script_flush()
         steps = Steps(lost_at)
         monkeypatch.setattr("daemon.stores.wire.connect", steps.connect)
@@ -171,13 +177,7 @@ async def test_whenever_a_server_loses_all_while_it_is_given_what_it_lost_before
 ):
     for lost_at in range(MOST_STEPS):
         monkeypatch.setattr("daemon.stores.wire.connect", Steps(MOST_STEPS).connect)
-        await client.flushall()
-        daemon = Daemon(server.url, an_entry)
-        await daemon.start()
-        for hour, revision in ((0, 0), (1, 0), (1, 1), (2, 0), (3, 0)):
-            await daemon.publish(hour, revision)
-        await daemon.store.close()
-        await client.flushall()
+        daemon = await forgotten(server, client, an_entry)
         steps = Steps(lost_at, client.flushall)
         monkeypatch.setattr("daemon.stores.wire.connect", steps.connect)
         await daemon.publish(4)

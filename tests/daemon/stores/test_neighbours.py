@@ -43,6 +43,13 @@ async def a_shard(place: Place) -> AsyncIterator[AShard]:
         yield opened
 
 
+async def alone(a_shard: AShard) -> RedisStore:
+    """The store of a daemon that serves every symbol."""
+    store, beside = await a_shard("0", 1)
+    await beside.settle(store, SYMBOLS)
+    return store
+
+
 class Heard(logging.Handler):
     """Waits for a line of the log."""
 
@@ -71,8 +78,7 @@ def test_the_symbols_here_are_shared_by_both():
 
 
 async def test_a_new_shard_goes_on_behind_what_was_published_before(a_shard: AShard, an_entry: AnEntry):
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    store = await alone(a_shard)
     await store.commit([an_entry(hour, symbol=symbol) for hour in range(3) for symbol in SYMBOLS])
     await store.release()
 
@@ -85,8 +91,7 @@ async def test_a_new_shard_goes_on_behind_what_was_published_before(a_shard: ASh
 async def test_a_symbol_that_comes_back_goes_on_behind_the_shard_that_had_it_meanwhile(
     a_shard: AShard, an_entry: AnEntry
 ):
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    store = await alone(a_shard)
     await store.follow(SYMBOLS, an_entry(0).opened_at_ms)
     await store.commit([an_entry(0, symbol=symbol) for symbol in SYMBOLS])
     await store.release()
@@ -95,15 +100,13 @@ async def test_a_symbol_that_comes_back_goes_on_behind_the_shard_that_had_it_mea
     await new.commit([an_entry(hour, symbol=symbol) for hour in (1, 2) for symbol in MOVED])
     await new.release()
 
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    store = await alone(a_shard)
     since_ms = await store.follow(SYMBOLS, BEGIN_MS)
     assert since_ms == {symbol: an_entry(3 if symbol in MOVED else 0).opened_at_ms for symbol in SYMBOLS}
 
 
 async def test_a_symbol_of_which_nothing_was_published_yet_begins_where_it_was_to(a_shard: AShard):
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    store = await alone(a_shard)
     await store.follow(SYMBOLS, BEGIN_MS)
     await store.release()
     new, beside = await a_shard("1", 2)
@@ -114,8 +117,7 @@ async def test_a_symbol_of_which_nothing_was_published_yet_begins_where_it_was_t
 async def test_a_shard_waits_until_the_one_that_has_its_symbols_lets_go(
     a_shard: AShard, an_entry: AnEntry, heard: Heard
 ):
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    store = await alone(a_shard)
     new, beside = await a_shard("1", 2)
     settling = asyncio.create_task(beside.settle(new, MOVED))
     async with asyncio.timeout(20):
@@ -129,8 +131,7 @@ async def test_a_shard_waits_until_the_one_that_has_its_symbols_lets_go(
 
 
 async def test_a_shard_waits_until_the_one_that_has_its_symbols_shares_out_as_it_does(a_shard: AShard, heard: Heard):
-    store, beside = await a_shard("0", 1)
-    await beside.settle(store, SYMBOLS)
+    await alone(a_shard)
     new, of_new = await a_shard("1", 2)
     settling = asyncio.create_task(of_new.settle(new, MOVED))
     async with asyncio.timeout(20):
