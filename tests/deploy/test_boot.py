@@ -239,6 +239,7 @@ def test_a_redis_with_a_password_is_used_and_the_password_is_changed(
     editor.chmod(0o755)
     machine.do(f"redis-server --port {free_port} --daemonize yes --dir /tmp --save '' --maxmemory-policy noeviction")
     cli = f"redis-cli -p {free_port}"
+    until(lambda: machine.do(f"{cli} ping 2>&1 || true") == "PONG", 60, "the Redis answers")
     rights = " ".join(words(RIGHTS, "## Least rights").split()).replace(">PASSWORD", ">OLD")
     machine.do(f"{cli} {rights.replace('>', chr(92) + '>').replace('|', chr(92) + '|').replace('&', chr(92) + '&')}")
     machine.do(f"printf OLD > password\n{words(PAGE, '## A Redis with a password')}")
