@@ -35,24 +35,27 @@ _EXTRAS = {
     "captum": "explain",
 }
 _BENCHMARKS = {
-    "crash": "The daemon is killed over and over. Example: gaze bench crash --kills 20",
-    "start": "How soon windows are back after a restart. Example: gaze bench start --symbols 1000",
-    "burst": "Every symbol closes at once. Example: gaze bench burst --symbols 1000",
-    "same-bits": "Live features held against training's, to the bit. Example: gaze bench same-bits --bars bars.parquet",
-    "same-windows": "Windows live, to the bit. Example: gaze bench same-windows winner_daily --bars bars.parquet",
-    "latency": "One bar at a time. Example: gaze bench latency --minutes 4",
-    "scale": "Bursts of more and more symbols. Example: gaze bench scale --symbols 10,1000",
-    "stages": "Where each microsecond of a burst goes. Example: gaze bench stages --symbols 1024",
-    "peers": "The burst in other pipelines. Example: gaze bench peers --symbols 1000",
-    "table": "The README's table, from benchmarks/results. Example: gaze bench table --write",
-    "train": "A training beside the obvious PyTorch loop and skorch. Example: gaze bench train --epochs 1",
-    "results": "Every recipe on real bars, into docs/results.md. Example: gaze bench results --only winner_daily",
-    "decode": "Frames a second and core, beside json. Example: gaze bench decode --frames 20000",
-    "sockets": "What a frame costs on its way in, by library. Example: gaze bench sockets --frames 50000",
-    "drift": "False alarms beside their promise, and planted drifts. Example: gaze bench drift --quarters 20",
-    "extras": "What each extra installs, and whether it works. Example: gaze bench extras --only cpu",
-    "features": "The feature kernels beside numpy and polars. Example: gaze bench features --symbols 1000",
+    "crash": ("crash.kills", "The daemon is killed over and over.", "--kills 20"),
+    "start": ("speed.start", "How soon windows are back after a restart.", "--symbols 1000"),
+    "burst": ("speed.burst", "Every symbol closes at once.", "--symbols 1000"),
+    "same-bits": ("same_bits.rows", "Live features held against training's, to the bit.", "--bars bars.parquet"),
+    "same-windows": ("same_bits.windows", "Windows live, to the bit.", "winner_daily --bars bars.parquet"),
+    "latency": ("speed.latency", "One bar at a time.", "--minutes 4"),
+    "scale": ("speed.scale", "Bursts of more and more symbols.", "--symbols 10,1000"),
+    "stages": ("speed.stages", "Where each microsecond of a burst goes.", "--symbols 1024"),
+    "peers": ("peers.burst", "The burst in other pipelines.", "--symbols 1000"),
+    "table": ("speed.table", "The README's table, from benchmarks/results.", "--write"),
+    "train": ("training.epochs", "A training beside the obvious PyTorch loop and skorch.", "--epochs 1"),
+    "results": ("scores.recipes", "Every recipe on real bars, into docs/results.md.", "--only winner_daily"),
+    "decode": ("frames.decode", "Frames a second and core, beside json.", "--frames 20000"),
+    "sockets": ("frames.sockets", "What a frame costs on its way in, by library.", "--frames 50000"),
+    "drift": ("drift.alarms", "False alarms beside their promise, and planted drifts.", "--quarters 20"),
+    "extras": ("install.extras", "What each extra installs, and whether it works.", "--only cpu"),
+    "engines": ("engines.forms", "Every family in every form.", "--families tcn"),
+    "gpu": ("engines.gpu", "Every way to run a model on a GPU.", "--family hourly_lstm"),
+    "features": ("features.kernels", "The feature kernels beside numpy and polars.", "--symbols 1000"),
 }
+"""By name: the program in benchmarks, what it is, and words that it may be given."""
 _MOST = 20_000
 _ROOMS = ("core", "training", "export", "daemon")
 
@@ -76,9 +79,10 @@ def _check_rooms() -> str | None:
 def _bench() -> typer.Typer:
     """The benchmarks, each a program of its own that is given what stands behind its name."""
     bench = typer.Typer(name="bench", help="Measure Gaze on this machine; from a checkout.", no_args_is_help=True)
-    for name, told in _BENCHMARKS.items():
+    for name, (_, told, words) in _BENCHMARKS.items():
         passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
-        bench.command(name, help=told, add_help_option=False, context_settings=passed_on)(_run_benchmark)
+        shown = f"{told} Example: gaze bench {name} {words}"
+        bench.command(name, help=shown, add_help_option=False, context_settings=passed_on)(_run_benchmark)
     return bench
 
 
@@ -86,8 +90,8 @@ def _run_benchmark(context: typer.Context) -> None:
     import subprocess  # noqa: PLC0415 - only needed here
 
     house = Path(__file__).resolve().parent
-    program = str(context.info_name).replace("-", "_")
-    if not (house / "benchmarks" / f"{program}.py").is_file():
+    program, _, _ = _BENCHMARKS[str(context.info_name)]
+    if not (house / "benchmarks").is_dir():
         raise UsageError(
             f"no benchmarks beside {house / 'gaze.py'}: they come with a checkout, not with the package. "
             "try: clone the repository and run gaze.py there"

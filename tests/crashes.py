@@ -12,7 +12,9 @@ import polars as pl
 from bundles import WINDOW, a_bundle, rewritten
 from watched import reference_of, said
 
-from benchmarks.crash import Blow, Counts, Scene, compare
+from benchmarks.crash.blows import Blow
+from benchmarks.crash.comparison import Counts, compare
+from benchmarks.crash.scene import Scene
 from core.bands import Margin
 from core.bundle import REFERENCE
 from core.reference import arrays

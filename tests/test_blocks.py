@@ -57,7 +57,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "- Attention": "what the command above printed",
     },
     "how-to/external.md": {"$ gaze replay": "tests/integration/test_replay.py"},
-    "how-to/gpu.md": {"": "needs a GPU; tests/training/test_gpu.py and benchmarks/gpu.py where there is one"},
+    "how-to/gpu.md": {"": "needs a GPU; tests/training/test_gpu.py and benchmarks/engines/gpu.py where there is one"},
     "how-to/kubernetes.md": {"kubectl": "no cluster here; tests/deploy/test_kubernetes.py"},
     "how-to/monitoring.md": {
         "cp -r deploy/prometheus": "tests/deploy/test_prometheus.py gives them to Prometheus",
@@ -89,7 +89,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "XGROUP": "tests/examples/test_consumer_node.py and tests/daemon/stores",
         "ACL": "tests/daemon/stores/test_rights.py",
     },
-    "results.md": {"": "hours; gaze bench results, tests/benchmarks/test_results_page.py"},
+    "results.md": {"": "hours; gaze bench results, tests/benchmarks/scores/test_page.py"},
     "runbooks": {"": BOOTED},
     "tutorial.md": {"": "tests/integration/test_tutorial.py"},
 }

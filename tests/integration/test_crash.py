@@ -11,9 +11,12 @@ import pytest
 from crashes import Stage, a_scene, clean, readiness
 from redis.asyncio import Redis
 
-from benchmarks.commands import Command, Record
-from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, Blow, Counts, compare, plan
-from benchmarks.crash_stores import KINDS
+from benchmarks.crash.blows import Blow, plan
+from benchmarks.crash.comparison import Counts, compare
+from benchmarks.crash.record import Record
+from benchmarks.crash.scene import NOTICED, RECOVERED, RUN, SPEED
+from benchmarks.crash.stores import KINDS
+from benchmarks.running.commands import Command
 from daemon.stores.embedded import EmbeddedServer
 
 MIXED = (

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from crashes import Stage, clean
 
-from benchmarks.commands import Command
-from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, compare
-from benchmarks.redises import Service, cluster, sentinels
+from benchmarks.crash.comparison import compare
+from benchmarks.crash.scene import NOTICED, RECOVERED, RUN, SPEED
+from benchmarks.running.commands import Command
+from benchmarks.running.redises import Service, cluster, sentinels
 from daemon.stores.keys import Keys
 
 LOST = "Redis had lost what it had taken; what is still in memory is written again"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.same_bits import measure, read
+from benchmarks.same_bits.rows import measure
+from benchmarks.same_bits.served import read
 
 PAST = 19 * 24
 """Hours that are there when the daemon starts."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.commands import GAZE
-from benchmarks.same_bits import read, serve
-from benchmarks.same_windows import RecipeMirror
+from benchmarks.house import GAZE
+from benchmarks.same_bits.served import read, serve
+from benchmarks.same_bits.windows import RecipeMirror
 from training import recipe
 from training.recipe import Recipe
 
@@ -67,7 +67,7 @@ async def test_windows_of_daily_stocks_are_trainings_over_weekends_and_holidays(
     table = stocks(shared_data, index="data.market=SP500" in changes)
     asked = recipe.read(name, None, changes)
     assert await served(tmp_path, table, asked, datetime(2016, 12, 30, tzinfo=UTC), CLOSED) == len(STOCKS) * SESSIONS
-    replay = (GAZE, "replay", "gaze.toml", "--bars", "bars.parquet", "--compare", "state", "--json")
+    replay = (*GAZE, "replay", "gaze.toml", "--bars", "bars.parquet", "--compare", "state", "--json")
     told = await asyncio.create_subprocess_exec(*replay, cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
     said, _ = await told.communicate()
     found = json.loads(said)["differences"]

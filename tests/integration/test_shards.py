@@ -11,8 +11,11 @@ from crashes import Stage, clean, readiness
 from kept import least_rights
 from redis.asyncio import Redis
 
-from benchmarks.commands import GAZE, Command, Record
-from benchmarks.crash import NOTICED, RECOVERED, RUN, SPEED, compare
+from benchmarks.crash.comparison import compare
+from benchmarks.crash.record import Record
+from benchmarks.crash.scene import NOTICED, RECOVERED, RUN, SPEED
+from benchmarks.house import GAZE
+from benchmarks.running.commands import Command
 from core.errors import StoreError
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
@@ -120,7 +123,7 @@ async def test_a_daemon_whose_user_lacks_a_right_does_not_start_and_says_which(
     async with stage.scene.exchange(f"refused-{right.partition('|')[0]}", SPEED) as place:
         done = await asyncio.to_thread(
             subprocess.run,
-            [GAZE, *RUN, "--store", guarded.least_url],
+            [*GAZE, *RUN, "--store", guarded.least_url],
             cwd=place,
             capture_output=True,
             text=True,

@@ -10,8 +10,10 @@ import pytest
 import redis.asyncio as redis
 from crashes import Stage, clean
 
-from benchmarks.commands import PATIENCE_S, Command, Record
-from benchmarks.crash import RUN, compare
+from benchmarks.crash.comparison import compare
+from benchmarks.crash.record import Record
+from benchmarks.crash.scene import RUN
+from benchmarks.running.commands import PATIENCE_S, Command
 from daemon.sharding import share
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys

@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack
 import pytest
 from crashes import Stage, clean, readiness
 
-from benchmarks.commands import Command
-from benchmarks.crash import RUN, SPEED, compare
+from benchmarks.crash.comparison import compare
+from benchmarks.crash.scene import RUN, SPEED
+from benchmarks.running.commands import Command
 from daemon.stores.embedded import EmbeddedServer
 
 WAITING = "waiting behind the daemon that leads"

@@ -13,7 +13,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_twenty_symbols_and_two_and_a_half_years_of_hours_train_within_a_few_hundred_mebibytes():
-    command = [sys.executable, "-m", "benchmarks.train", "--memory", "--json"]
+    command = [sys.executable, "-m", "benchmarks.training.epochs", "--memory", "--json"]
     done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=280, check=True)
     told = json.loads(done.stdout)["memory_mib"]
     assert told["beyond the libraries"] < 500

@@ -7,7 +7,7 @@ import polars as pl
 from typer.testing import CliRunner
 
 import gaze
-from benchmarks.same_bits import Mirror
+from benchmarks.same_bits.rows import Mirror
 from core import barfile
 
 

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio as redis
 from kept import Place
 
-from benchmarks.redises import cluster
+from benchmarks.running.redises import cluster
 from core.bars import Interval
 from daemon.ports import Entry
 from daemon.stores.embedded import EmbeddedServer

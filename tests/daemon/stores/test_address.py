@@ -10,7 +10,7 @@ import pytest
 from builders import HOUR
 from kept import KEYS
 
-from benchmarks.redises import Node, node
+from benchmarks.running.redises import Node, node
 from core.errors import ConfigError, StoreError
 from daemon.ports import Entry
 from daemon.stores.address import address

@@ -8,7 +8,7 @@ import pytest
 from builders import HOUR
 from kept import KEYS, bars_of, loaded
 
-from benchmarks.redises import Service, cluster, sentinels
+from benchmarks.running.redises import Service, cluster, sentinels
 from core.bars import Bar
 from core.errors import FencedError, StoreError
 from daemon.ports import Entry

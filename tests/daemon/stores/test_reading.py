@@ -10,7 +10,7 @@ from builders import HOUR, a_bar, a_message
 from kept import least_rights
 from redis.asyncio import Redis
 
-from benchmarks.redises import Service, cluster, sentinels
+from benchmarks.running.redises import Service, cluster, sentinels
 from core.errors import StoreError
 from core.prediction import Message, encode
 from daemon import doctor

@@ -1,0 +1,1 @@
+"""What a frame of a venue costs on its way in."""

@@ -1,0 +1,1 @@
+"""The same burst in pipelines that others would write, one file each."""

@@ -1,0 +1,1 @@
+"""What measurements and tests start beside them: commands of ours, programs, several Redis servers."""

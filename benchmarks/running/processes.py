@@ -1,0 +1,62 @@
+"""Programs side by side as users run them: started, asked what they used, and ended by their own ids."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.house import HOUSE, RESULTS
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running(command: list[str], folder: Path, log: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A process that first says in one line of JSON where it listens, ended by its own id."""
+    environment = os.environ | {"PYTHONPATH": str(HOUSE)}
+    with (folder / log).open("w") as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line.startswith("{"):
+            sys.exit((folder / log).read_text())
+        yield process, json.loads(line)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """What each process has used of all cores."""
+    stats = {name: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for name, pid in pids.items()}
+    return {name: (int(fields[11]) + int(fields[12])) / _TICKS for name, fields in stats.items()}
+
+
+def memory_mib(pid: int) -> float:
+    """The most that a process had in memory."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
+def child_of(pid: int) -> int:
+    """The server that the daemon started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0])
+
+
+def told(report: Any, name: str, *, as_json: bool, keep: bool) -> bool:
+    """Print a report as JSON if asked, and keep it in benchmarks/results; whether it was printed."""
+    text = json.dumps(report, indent=2)
+    if keep:
+        (RESULTS / f"{name}.json").write_text(text + "\n")
+    if as_json:
+        print(text)
+    return as_json

@@ -1,0 +1,1 @@
+"""Whether what is computed live has the bits of what training computed."""

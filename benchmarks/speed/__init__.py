@@ -1,0 +1,1 @@
+"""How soon predictions are there: bursts, single bars, starts, and where the time goes."""

@@ -1,0 +1,94 @@
+"""The README's table of speed and the capacity table, made from what the other benchmarks left in benchmarks/results.
+
+    gaze bench table [--write]
+
+`gaze bench burst --keep`, `latency --keep`, `scale --keep` and `peers --keep` leave it there.
+"""
+
+import argparse
+import json
+from typing import Any
+
+from benchmarks.house import HOUSE, RESULTS
+
+PAGES = {"speed": HOUSE / "README.md", "capacity": HOUSE / "docs" / "how-to" / "monitoring.md"}
+
+
+def read(name: str) -> Any:
+    """What a benchmark left; None where it has left nothing."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def where(report: dict[str, Any]) -> str:
+    """On what, when, which commit."""
+    return f"{report['machine']}, load {report['load_before'][0]} before, {report['date']}, {report['commit']}"
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """What was measured, what came out, and on what."""
+    told: list[tuple[str, str, str]] = []
+    for one in read("burst") or []:
+        graph = {"full": "whole windows", "stream": "windows run ahead"}.get(one.get("graph", "full"), "as is best")
+        what = f"{one['symbols']:,} symbols close at once, `{one['family']}` on `{one['features']}`, {graph}"
+        bare = f"{one['ratio']:.2f} x the bare model's {one['bare']['median_ms']:,.0f} ms"
+        told.append((what, f"last prediction after {one['ms']['last']:,.0f} ms, {bare}", where(one)))
+    if one := read("latency"):
+        bar, ratio = one["bar_ms"], one["ratio"]
+        bare = f"{ratio['p50']:.1f} x and {ratio['p99']:.1f} x a bare row and a round trip to Redis"
+        out = f"p50 {bar['p50']:.2f} ms, p99 {bar['p99']:.2f} ms: {bare}"
+        told.append(("one bar alone, from the venue's word to the subscriber", out, where(one)))
+    if many := read("scale"):
+        each = ", ".join(f"{one['symbols']:,}: {one['ms']['last'] * 1e3 / one['symbols']:.0f}" for one in many)
+        told.append(("microseconds a symbol, by how many close at once", each, where(many[-1])))
+    if one := read("peers"):
+        mine = one["last_ms"]["gaze, stream graph"]
+        others = {name: last for name, last in one["last_ms"].items() if not name.startswith("gaze")}
+        slower = sorted(others.items(), key=lambda other: other[1])
+        each = ", ".join(f"{name} takes {last / mine:.1f} x as long" for name, last in slower)
+        told.append((f"{one['symbols']:,} symbols in other pipelines", each, where(one)))
+    return told
+
+
+def page() -> str:
+    """The table of speed as Markdown."""
+    lines = ["| what | measured | on |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows())]) + "\n"
+
+
+def capacity() -> str:
+    """What so many symbols take, as Markdown."""
+    lines = [
+        "| symbols | graph | last prediction | CPU at a close, daemon + Redis | CPU between closes | daemon | Redis |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in read("burst") or []:
+        cpu, memory = one["cpu_ms"], one["memory_mib"]
+        lines.append(
+            f"| {one['symbols']:,} | {one['graph']} | {one['ms']['last']:,.0f} ms "
+            f"| {cpu['daemon']:,.0f} + {cpu['server']:,.0f} ms | {one['idle_cpu_ms']:,.0f} ms "
+            f"| {memory['daemon']:,.0f} MiB | {memory['server']:,.0f} MiB |"
+        )
+    told = [where(one) for one in read("burst") or []][-1:]
+    return "\n".join([*lines, "", f"{''.join(told)}."]) + "\n"
+
+
+def put(name: str, text: str) -> None:
+    """Write between the marks of this name in its page."""
+    path, begin, end = PAGES[name], f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + text + end + rest.split(end)[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the tables into the README and monitoring.md")
+    tables = {"speed": page(), "capacity": capacity()}
+    print("\n".join(tables.values()), end="")
+    if parser.parse_args().write:
+        for name, text in tables.items():
+            put(name, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a training costs, beside the same training written the plain way."""
