@@ -51,7 +51,7 @@ class Tab:
             await self._next()
 
     async def _next(self) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             message: dict[str, Any] = json.loads(await self._connection.recv())
         if "method" in message:
             self.told.append(message)
@@ -73,7 +73,7 @@ async def a_tab(folder: Path) -> AsyncIterator[Tab]:
     )
     assert process.stderr is not None
     browser = ""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         while not browser:
             line = (await process.stderr.readline()).decode()
             browser = line.partition("DevTools listening on ")[2].strip()

@@ -40,7 +40,7 @@ from daemon.stores.redis import RedisStore
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 AT_ONCE = Backoff(first_s=0.001, last_s=0.002)
-PATIENCE_S = 110.0
+PATIENCE_S = 250.0
 Row = tuple[float, ...]
 Place = tuple[str, int]
 """A bar's symbol and opening time."""

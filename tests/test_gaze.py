@@ -84,7 +84,7 @@ def typed(*words: str, **environment: str) -> str:
     """What the installed command prints, under these variables alone."""
     program = Path(sys.executable).with_name("gaze")
     told = {"PATH": os.environ["PATH"], **environment}
-    return subprocess.run([program, *words], env=told, capture_output=True, text=True, timeout=100, check=False).stdout
+    return subprocess.run([program, *words], env=told, capture_output=True, text=True, timeout=250, check=False).stdout
 
 
 def test_a_shell_completes_commands_and_their_commands():

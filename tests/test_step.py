@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 def step(project: Path, target: str = "test") -> subprocess.CompletedProcess[str]:
     assert shutil.which("make")
-    return subprocess.run([STEP, "60", target], cwd=project, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([STEP, "250", target], cwd=project, capture_output=True, text=True, timeout=280, check=False)
 
 
 def test_a_test_that_fails_once_is_named_and_forgiven(project: Path):

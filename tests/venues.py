@@ -22,7 +22,7 @@ from daemon.listening.seam import Seam
 
 HOUR = Interval.parse("1h")
 START_MS = HOUR.floor(1_700_000_000_000)
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 AT_ONCE = Backoff(first_s=0.001, last_s=0.002)
 
 

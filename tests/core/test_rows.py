@@ -74,7 +74,7 @@ def test_bars_of_other_times_are_no_followers_though_their_numbers_are_the_same(
     assert counting.made == SYMBOLS * COUNT
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.lists(st.integers(0, SYMBOLS - 1), max_size=5), st.integers(0, 7), st.booleans())))
 def test_remembered_rows_have_the_bits_of_rows_made_anew_whatever_came_before(
     asked: list[tuple[list[int], int, bool]],

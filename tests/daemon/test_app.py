@@ -84,7 +84,7 @@ async def test_sigterm_ends_a_start_that_waits_for_the_venue(config: Config):
         rest_url = f"http://127.0.0.1:{venue.sockets[0].getsockname()[1]}"
         feed = msgspec.structs.replace(config.feed, rest_url=rest_url)
         serving = asyncio.create_task(serve(msgspec.structs.replace(config, feed=feed), lambda _: None))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             await asked.wait()
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
@@ -111,7 +111,7 @@ async def test_a_private_server_that_dies_is_started_again(config: Config, venue
     feed = FeedConfig(("BTCUSDT",), websocket_url=venue.websocket_url, rest_url=venue.rest_url)
     started, folder = asyncio.Event(), Path(config.store.directory)
     serving = asyncio.create_task(serve(msgspec.structs.replace(config, feed=feed), lambda _: started.set()))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         await started.wait()
         first = process_of(folder)
         assert first is not None

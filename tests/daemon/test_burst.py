@@ -172,7 +172,7 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
         predicting = asyncio.create_task(predictor.predict_until_closed())
         async with redis.Redis.from_url(server.url) as client, client.pubsub() as channel:
             await channel.subscribe(Keys("demo").channel)
-            await channel.get_message(timeout=10)
+            await channel.get_message(timeout=100)
             for number in (NEEDED, NEEDED + 1):
                 if number > NEEDED and graph == "stream":
                     await all_run_ahead(ahead, ready)
@@ -181,7 +181,7 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
                 for bar in closing(symbols, number):
                     await inbox.put_closed(an_arrival(bar))
                 for _ in range(SYMBOLS):
-                    assert await channel.get_message(timeout=30)
+                    assert await channel.get_message(timeout=100)
         inbox.close()
         await predicting
         assert counted.encoded == SYMBOLS

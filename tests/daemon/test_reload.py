@@ -25,7 +25,7 @@ from daemon.stores.embedded import socket_in
 
 SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT")
 FIRST = 200
-PATIENCE_MS = 30_000
+PATIENCE_MS = 100_000
 STREAM, COMMANDS = "gaze:{0}:predictions:demo", "gaze:{0}:commands:demo"
 
 
@@ -105,7 +105,7 @@ async def a_market(venue: Venue, models: Path, state: Path) -> AsyncIterator[Mar
     )
     started = asyncio.Event()
     serving = asyncio.create_task(serve(config, lambda _: started.set()))
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(250):
         await started.wait()
         link = await venue.next_link()
         client = redis.asyncio.Redis(unix_socket_path=str(socket_in(state)))

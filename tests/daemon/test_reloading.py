@@ -15,7 +15,7 @@ from daemon.engines import OpenEngine, open_engine
 from daemon.models import promote
 from daemon.reloading import Loaded, Reloader, load
 
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 
 
 class Nothing:

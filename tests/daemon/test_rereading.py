@@ -14,7 +14,7 @@ from bundles import a_bundle
 from venues import Venue
 
 GAZE = Path(sys.executable).with_name("gaze")
-PATIENCE_S = 60
+PATIENCE_S = 100
 
 
 class Manager:

@@ -54,7 +54,7 @@ async def test_each_symbol_is_predicted_from_its_own_venue(span: Callable[[str],
     one = a_venue("binance", bars, {"BTCUSDT": "BTCUSDT", "ETHUSDT": "ETHUSDT"}, subscribers=2)
     other = a_venue("okx", bars, {"SOLUSDT": "SOL-USDT"})
     bundle = a_bundle(tmp_path / "bundle")
-    async with asyncio.timeout(90), one, other:
+    async with asyncio.timeout(100), one, other:
         config = Config(
             BundleConfig(str(bundle.folder)),
             feed=FeedConfig(

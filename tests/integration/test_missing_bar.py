@@ -54,7 +54,7 @@ def expected_bars(broken: str) -> list[tuple[str, int]]:
     ]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("broken", ["fill", "wait"])
 def test_a_bar_that_never_comes_is_held_flat_or_waited_for_and_a_replay_says_the_same(
     real_bundle: "Gaze", config_for: Callable[..., str], broken: str

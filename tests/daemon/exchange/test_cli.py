@@ -43,7 +43,7 @@ async def the_command(*arguments: str | Path) -> AsyncIterator[asyncio.subproces
         sys.executable, "gaze.py", "exchange", *map(str, arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             yield process
     finally:
         if process.returncode is None:

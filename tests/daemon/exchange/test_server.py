@@ -66,7 +66,7 @@ async def playing(exchange: Exchange) -> AsyncIterator[Exchange]:
             opened.set()
             await exchange.replay()
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(play())
         await opened.wait()
         yield exchange
@@ -106,7 +106,7 @@ async def test_a_week_of_real_bars_arrives_once_in_order_and_equal_to_the_file(w
 
 
 async def test_rest_history_agrees_with_the_file_and_with_the_venues_clock(week: BarFile):
-    async with asyncio.timeout(60), an_exchange(week, skipped_h=100) as exchange, aiohttp.ClientSession() as http:
+    async with asyncio.timeout(100), an_exchange(week, skipped_h=100) as exchange, aiohttp.ClientSession() as http:
         venue = a_feed(exchange)
 
         async def got(url: str) -> bytes:
@@ -149,7 +149,7 @@ async def test_the_clock_stands_until_enough_have_subscribed_and_both_get_everyt
 
 async def test_a_client_that_does_not_read_holds_the_leaping_clock(week: BarFile):
     exchange = an_exchange(week)
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
         replay = tasks.create_task(exchange.replay())
         url = f"{exchange.websocket_url}/stream?streams=btcusdt@kline_1h"
         async with http.ws_connect(url, autoping=False) as socket:
@@ -194,7 +194,7 @@ async def test_dropped_sockets_leave_holes_that_history_fills(week: BarFile):
                         live.update(bar for bar in venue.decode(frame) if bar.closed)
 
     exchange = an_exchange(week, faults=Faults(drop=0.1))
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
         venue = a_feed(exchange)
         listening = tasks.create_task(listen(venue))
         summary = await exchange.replay()
@@ -211,7 +211,7 @@ async def test_dropped_sockets_leave_holes_that_history_fills(week: BarFile):
 async def test_a_clients_ping_is_answered_and_the_venue_pings_too(week: BarFile):
     market = Market(week)
     side = BinanceDialect(SPOT, 0.001, 60.0, market)
-    async with asyncio.timeout(60), an_exchange(week, market=market, side=side) as exchange:
+    async with asyncio.timeout(100), an_exchange(week, market=market, side=side) as exchange:
         async with websockets.connect(f"{exchange.websocket_url}/ws") as connection:
             await (await connection.ping())
         async with (
@@ -228,7 +228,7 @@ async def test_a_client_that_owes_an_answer_to_a_ping_is_cut(week: BarFile):
     market = Market(week)
     side = BinanceDialect(SPOT, 0.001, 0.001, market)
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(100),
         an_exchange(week, market=market, side=side) as exchange,
         aiohttp.ClientSession() as http,
         http.ws_connect(f"{exchange.rest_url}/ws", autoping=False) as socket,
@@ -239,7 +239,7 @@ async def test_a_client_that_owes_an_answer_to_a_ping_is_cut(week: BarFile):
 
 
 async def test_what_the_venue_has_not_is_said_over_http(week: BarFile):
-    async with asyncio.timeout(60), an_exchange(week) as exchange, aiohttp.ClientSession() as http:
+    async with asyncio.timeout(100), an_exchange(week) as exchange, aiohttp.ClientSession() as http:
         async with http.get(f"{exchange.rest_url}/api/v3/klines?symbol=NOPE&interval=1h") as answer:
             assert (answer.status, await answer.json()) == (400, {"code": -1121, "msg": "Invalid symbol."})
         with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
@@ -253,7 +253,7 @@ async def test_a_running_clock_tells_the_same_as_a_leaping_one(week: BarFile):
 
 
 async def test_a_port_that_is_taken_is_said(week: BarFile):
-    async with asyncio.timeout(60), an_exchange(week) as first:
+    async with asyncio.timeout(100), an_exchange(week) as first:
         port = int(first.rest_url.rpartition(":")[2])
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port} .*try: --port 0"):
             await an_exchange(week, port=port).__aenter__()

@@ -195,7 +195,7 @@ async def test_a_week_of_real_bars_arrives_once_in_order_and_equal_to_the_file(n
             opened.set()
             await exchange.replay()
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(play())
         await opened.wait()
         venue = feed(name, exchange.websocket_url, exchange.rest_url)
@@ -221,7 +221,7 @@ async def test_history_agrees_with_the_file_and_never_shows_the_bar_still_formin
     hour = bars.interval
     now_ms = market.first_ms + 100 * hour.ms + hour.ms // 2
     exchange = Exchange(market, dialect(name, market), VenueClock(now_ms))
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as http:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as http:
         venue = feed(name, exchange.websocket_url, exchange.rest_url)
         told_ms = venue.decode_clock(await ask(http, venue.clock_request()))
         assert now_ms - 1_000 < told_ms <= now_ms
@@ -244,7 +244,7 @@ async def test_history_agrees_with_the_file_and_never_shows_the_bar_still_formin
 async def test_history_of_a_symbol_that_is_not_there_is_refused(name: str, span: Span):
     market = Market(span(name))
     exchange = Exchange(market, dialect(name, market), VenueClock(market.last_ms))
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as http:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as http:
         venue = feed(name, exchange.websocket_url, exchange.rest_url)
         request = venue.history_request("NOPE", market.interval, market.first_ms, market.last_ms)
         assert request is not None

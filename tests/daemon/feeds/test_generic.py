@@ -36,7 +36,7 @@ def test_it_has_no_address_of_its_own():
 
 
 async def test_without_an_address_for_history_there_is_none_and_our_clock_counts():
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(100), aiohttp.ClientSession() as session:
         history = History(feed("generic", "ws://127.0.0.1:1"), Rest(session), now=lambda: 10_000.5)
         assert await history.venue_time_ms() == 10_000_500
         assert await history.closed_until_ms(HOUR) == 2 * HOUR.ms

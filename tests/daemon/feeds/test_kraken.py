@@ -116,7 +116,7 @@ async def test_an_hour_without_a_trade_is_built_flat_once_it_is_certain(span: Ca
 
     async def found(now_ms: int) -> list[Bar]:
         exchange = Exchange(market, dialect("kraken", market), VenueClock(now_ms))
-        async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+        async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as session:
             history = History(feed("kraken", exchange.websocket_url, exchange.rest_url), Rest(session), spacing_s=0.0)
             return await history.bars("SHIBUSDT", HOUR, missing_ms, missing_ms + HOUR.ms)
 

@@ -100,7 +100,7 @@ async def test_bars_older_than_the_usual_history_has_are_there_too(shared_data: 
     part = bars.symbols["BTCUSDT"]
     market = Market(BarFile(bars.interval, {"BTCUSDT": part}, "cut"))
     exchange = Exchange(market, dialect("okx", market), VenueClock(market.first_ms + 1_700 * HOUR.ms))
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as session:
         history = History(feed("okx", exchange.websocket_url, exchange.rest_url), Rest(session), spacing_s=0.0)
         found = await history.bars("BTCUSDT", HOUR, market.first_ms, market.first_ms + 1_699 * HOUR.ms)
     assert [bar.row for bar in found] == [tuple(row) for row in part.rows[:1_699].tolist()]

@@ -23,7 +23,7 @@ async def fetch(*arguments: str | Path, out: Path) -> tuple[int | None, str, str
     command = (sys.executable, "gaze.py", "bars", "fetch", *map(str, arguments), "--out", str(out))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=pipe)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         told, complained = await process.communicate()
     return process.returncode, told.decode(), complained.decode()
 
@@ -61,7 +61,7 @@ async def test_interrupted_it_says_how_to_go_on(venue: Venue, tmp_path: Path):
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
     await venue.next_question()
     process.send_signal(signal.SIGINT)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         _, complained = await process.communicate()
     assert process.returncode == 130
     assert b"try: the same command, which goes on from there" in complained

@@ -42,7 +42,7 @@ async def test_what_is_fetched_equals_the_file_and_ends_before_the_bar_still_for
     length = bars.interval.ms
     now_ms = market.first_ms + 150 * length + length // 2
     exchange = Exchange(market, dialect(name, market), VenueClock(now_ms))
-    async with asyncio.timeout(60), exchange, aiohttp.ClientSession() as session:
+    async with asyncio.timeout(100), exchange, aiohttp.ClientSession() as session:
         venue = feed(name, exchange.websocket_url, exchange.rest_url)
         venue.history_limit = 40
         book = Book(tmp_path / "bars.parquet", name, bars.interval)

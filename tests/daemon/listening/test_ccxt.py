@@ -44,7 +44,7 @@ async def test_what_is_watched_and_what_is_fetched_are_the_file(venue: str, span
     start_ms = market.first_ms + 24 * HOUR.ms
     exchange = Exchange(market, dialect(venue, market), VenueClock(start_ms))
     expected = rows(bars, SYMBOLS)
-    async with asyncio.timeout(60), exchange:
+    async with asyncio.timeout(100), exchange:
         ours = feed(f"ccxt:{venue}", exchange.websocket_url, exchange.rest_url)
         way = way_to(ours, HOUR)
         async with way.rest() as rest:
@@ -86,7 +86,7 @@ async def test_a_symbol_that_the_venue_does_not_have_is_refused_and_the_others_a
     bars = spelled(span("bybit"), slash=False)
     market = Market(bars)
     exchange = Exchange(market, dialect("bybit", market), VenueClock(market.first_ms))
-    async with asyncio.timeout(60), exchange:
+    async with asyncio.timeout(100), exchange:
         ours = feed("ccxt:bybit", exchange.websocket_url, exchange.rest_url)
         way = way_to(ours, HOUR)
         async with way.rest() as rest, way.open("", pings=True) as connection:
@@ -106,7 +106,7 @@ async def test_a_symbol_that_the_venue_does_not_have_is_refused_and_the_others_a
 async def test_a_limit_is_told_with_its_end_and_a_venue_that_is_away_as_lost(span: Callable[[str], BarFile]):
     market = Market(spelled(span("bybit"), slash=False))
     exchange = Exchange(market, dialect("bybit", market), VenueClock(market.first_ms), Faults(limit=1.0))
-    async with asyncio.timeout(60), exchange:
+    async with asyncio.timeout(100), exchange:
         ours = feed("ccxt:bybit", exchange.websocket_url, exchange.rest_url)
         way = way_to(ours, HOUR)
         asked = ours.clock_request()
@@ -125,7 +125,7 @@ async def test_a_limit_is_told_with_its_end_and_a_venue_that_is_away_as_lost(spa
 async def test_a_venue_that_cannot_be_watched_has_no_live_word_and_is_not_taken_for_dead():
     ours = Ccxt("bitstamp", None, "http://127.0.0.1:1")
 
-    async with asyncio.timeout(60), ccxt.async_support.bitstamp() as exchange, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), ccxt.async_support.bitstamp() as exchange, asyncio.TaskGroup() as tasks:
         watch = Watch(exchange, tasks)
         for message in (*ours.sockets(["BTC/USD"], HOUR)[0].hello, "{}"):
             await watch.send(message)
@@ -155,7 +155,7 @@ def test_without_ccxt_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
 async def test_a_proxy_leads_to_the_venue(scheme: str, span: Callable[[str], BarFile]):
     market = Market(spelled(span("bybit"), slash=False))
     exchange = Exchange(market, dialect("bybit", market), VenueClock(market.first_ms))
-    async with asyncio.timeout(60), a_proxy(scheme) as proxy, exchange:
+    async with asyncio.timeout(100), a_proxy(scheme) as proxy, exchange:
         ours = feed("ccxt:bybit", exchange.websocket_url, exchange.rest_url)
         async with way_to(ours, HOUR, proxy.url).open("", pings=True) as connection:
             await connection.send(*ours.sockets(["BTC/USDT"], HOUR)[0].hello)

@@ -338,6 +338,6 @@ async def test_a_revision_that_was_told_while_no_socket_was_open_is_taken_from_h
             await link.tell(venue.bar(BTC, 11, closed=False), venue.bar(BTC, 11))
             assert await desk.take(1) == [(BTC, 11, "live")]
         venue.history_open.set()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             (revised,) = await desk.inbox.take(9)
         assert (revised.bar, revised.origin) == (venue.bar(BTC, 10, volume=4.0), Origin.BACKFILLED)

@@ -69,7 +69,7 @@ class Desk:
     async def listening(self) -> AsyncIterator[None]:
         task = asyncio.create_task(self.source.listen_forever())
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(100):
                 yield
         finally:
             task.cancel()

@@ -50,7 +50,7 @@ class Slow:
 
     def prefix(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
         self._loop.call_soon_threadsafe(self.begun.set)
-        asyncio.run_coroutine_threadsafe(self.go_on.wait(), self._loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(self.go_on.wait(), self._loop).result(timeout=100)
         return self._stream.prefix(inputs)
 
     def step(self, states: dict[str, Float32s], newest: dict[str, Float32s]) -> dict[str, Float32s]:
@@ -101,7 +101,7 @@ class Bench:
 
     async def idle(self, ready: int = len(SYMBOLS)) -> None:
         """Wait until the next windows of so many symbols are run ahead."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             making = asyncio.create_task(self.ahead.make_forever())
             while await self.told.get() != ready or self.ahead.ready != ready:
                 pass

@@ -73,7 +73,7 @@ class Bench:
 
     async def work(self) -> list[Message]:
         working = asyncio.create_task(self.challenger.predict_forever())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             await self.record.whole.wait()
         working.cancel()
         return self.record.messages

@@ -235,7 +235,7 @@ def garbage(draw: st.DrawFn) -> list[Bar]:
     return made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(noise=st.lists(garbage(), min_size=6, max_size=6), fill=st.booleans(), broken=st.booleans())
 def test_no_bar_of_one_symbol_ever_changes_what_is_said_of_another(noise: list[list[Bar]], *, fill: bool, broken: bool):
     def lived(beside: list[list[Bar]]) -> list[tuple[tuple[str, int, int, int], bytes]]:

@@ -75,7 +75,7 @@ def kill(server: EmbeddedServer):
 
 
 async def soon(event: asyncio.Event):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await event.wait()
 
 
@@ -85,7 +85,7 @@ async def test_a_server_of_our_own_that_was_killed_is_brought_back_and_has_the_b
     caplog.set_level(logging.INFO)
     keeper = a_keeper(store, told, server.start)
     kill(server)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         assert await keeper.commit([ENTRY]) == [True]
     assert told.error == ""
     assert [record.getMessage() for record in caplog.records if record.name == "gaze.store"] == [
@@ -115,7 +115,7 @@ async def test_a_server_that_is_not_ours_is_waited_for(server: EmbeddedServer, s
     await soon(told.failed)
     assert "try: see that the server runs" in told.error
     await server.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         assert await committing == [True]
     assert told.error == ""
 
@@ -130,7 +130,7 @@ async def test_a_full_server_is_waited_for_and_the_reason_stays_until_the_batch_
         await soon(told.failed)
         assert "try: raise maxmemory" in told.error
         await client.config_set("maxmemory", 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             assert await committing == [True]
         assert told.error == ""
 
@@ -151,14 +151,14 @@ async def test_what_keeps_a_batch_out_is_not_over_when_a_look_succeeds(
                 assert "foreign key" in told.error
         looking.cancel()
         await client.delete(KEYS.stream)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             assert await committing == [True]
 
 
 async def test_an_idle_daemon_that_was_fenced_ends(server: EmbeddedServer, store: RedisStore, told: Told):
     newer = RedisStore(server.url, KEYS, HOUR, 5)
     await newer.open()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         with pytest.raises(FencedError, match="another daemon took over"):
             await a_keeper(store, told).look_forever()
         with pytest.raises(FencedError):
@@ -175,5 +175,5 @@ async def test_a_server_that_cannot_be_brought_back_is_tried_again(
         await server.start()
 
     kill(server)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         assert await a_keeper(store, told, revive).commit([ENTRY]) == [True]

@@ -80,7 +80,7 @@ class Desk:
 
     async def check(self) -> tuple[int, int]:
         """What was compared and what differed, once what was offered is checked."""
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
             checking = tasks.create_task(self.parity.check_forever())
             await self.told.heard.wait()
             checking.cancel()

@@ -96,7 +96,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 
 async def test_it_waits_while_another_leads_and_then_has_what_the_store_lacks(pair: Pair):
     waiting = asyncio.create_task(pair.standby.until_leading())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await pair.told.waits.wait()
         await pair.kept(0, 1)
         await pair.hears(0, 1, 2, 3)
@@ -118,7 +118,7 @@ async def test_it_waits_while_another_leads_and_then_has_what_the_store_lacks(pa
 
 async def test_its_windows_are_full_while_it_waits(pair: Pair):
     waiting = asyncio.create_task(pair.standby.until_leading())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await pair.hears(0, 1, 2)
         while 1 not in pair.told.full:
             pair.told.waits.clear()
@@ -130,7 +130,7 @@ async def test_its_windows_are_full_while_it_waits(pair: Pair):
 async def test_a_store_that_is_away_is_waited_for(pair: Pair):
     await pair.server.stop()
     waiting = asyncio.create_task(pair.standby.until_leading())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         await pair.told.failed.wait()
         await pair.server.start()
         await pair.told.waits.wait()
@@ -143,7 +143,7 @@ async def test_a_revision_that_only_it_heard_is_handed_on(pair: Pair):
     await pair.kept(0, 1)
     await pair.store.load(pair.windows)
     waiting = asyncio.create_task(pair.standby.until_leading())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await pair.told.waits.wait()
         await pair.inbox.put_closed(an_arrival(a_bar(FIRST + 1, "BTCUSDT", volume=99.0)))
         await pair.hears()
@@ -158,6 +158,6 @@ async def test_a_daemon_that_is_told_to_end_while_it_waits_takes_no_lease(pair: 
     waiting = asyncio.create_task(pair.standby.until_leading())
     await pair.told.waits.wait()
     pair.inbox.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         assert await waiting is None
     await pair.kept(0)

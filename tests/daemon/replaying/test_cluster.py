@@ -34,7 +34,7 @@ def bars(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_table_is_that_of_one_process_in_the_order_of_time(bars: Path, tmp_path: Path):
     bundle = a_bundle(tmp_path / "bundle")
     config = Config(BundleConfig(str(bundle.folder), "onnxruntime"), FeedConfig(SYMBOLS))

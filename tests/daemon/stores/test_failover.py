@@ -16,7 +16,7 @@ from daemon.predicting.keeper import Keeper
 from daemon.stores.recovery import Loss
 from daemon.stores.redis import RedisStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 AnEntry = Callable[..., Entry]
 

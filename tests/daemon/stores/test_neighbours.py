@@ -120,7 +120,7 @@ async def test_a_shard_waits_until_the_one_that_has_its_symbols_lets_go(
     store = await alone(a_shard)
     new, beside = await a_shard("1", 2)
     settling = asyncio.create_task(beside.settle(new, MOVED))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await heard.event.wait()
         assert not settling.done()
         await store.commit([an_entry(5, symbol=symbol) for symbol in SYMBOLS])
@@ -134,7 +134,7 @@ async def test_a_shard_waits_until_the_one_that_has_its_symbols_shares_out_as_it
     await alone(a_shard)
     new, of_new = await a_shard("1", 2)
     settling = asyncio.create_task(of_new.settle(new, MOVED))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await heard.event.wait()
         again, beside = await a_shard("0", 2)
         await beside.settle(again, STAYED)
@@ -149,7 +149,7 @@ async def test_a_shard_that_is_waited_for_in_vain_does_not_begin_either(a_shard:
     await beside.settle(new, MOVED)
     former, beside = await a_shard("0", 1)
     settling = asyncio.create_task(beside.settle(former, SYMBOLS))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await heard.event.wait()
         assert heard.shards == ["1"]
         await new.release()

@@ -76,7 +76,7 @@ async def test_the_documented_rights_of_the_daemon_and_of_who_only_reads_suffice
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_in_a_cluster_they_suffice_with_the_right_to_ask_who_has_a_slot(tmp_path: Path):
     async with cluster(tmp_path, KEYS.lease) as service:
         for place in service.url.partition("://")[2].split(","):
@@ -95,13 +95,13 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_all_find_a_store_behind_sentinels_and_in_a_cluster(service: Service):
     await find_all(service.url)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_watch_goes_on_with_the_server_that_takes_over(service: Service):
     async with AsyncExitStack() as stack:
         store = RedisStore(service.url, KEYS, HOUR, 5)

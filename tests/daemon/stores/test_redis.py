@@ -26,10 +26,10 @@ async def test_a_bar_is_kept_and_its_message_is_in_the_stream_and_the_latest(
 async def test_a_message_goes_out_once_on_the_channel(store: RedisStore, client: "redis.Redis", an_entry: AnEntry):
     async with client.pubsub() as heard:
         await heard.subscribe(KEYS.channel)
-        assert (await heard.get_message(timeout=5))["type"] == "subscribe"
+        assert (await heard.get_message(timeout=100))["type"] == "subscribe"
         await store.commit([an_entry(0)])
         await store.commit([an_entry(0), an_entry(1)])
-        told = [(await heard.get_message(timeout=5))["data"] for _ in range(2)]
+        told = [(await heard.get_message(timeout=100))["data"] for _ in range(2)]
         assert told == [b"BTCUSDT 0 0", b"BTCUSDT 1 0"]
         assert await heard.get_message(timeout=0) is None
 

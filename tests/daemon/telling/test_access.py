@@ -93,7 +93,7 @@ def pair(folder: Path, name: str) -> Path:
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     files = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
     subject = ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*words, *subject, *files], check=True, capture_output=True, timeout=30)
+    subprocess.run([*words, *subject, *files], check=True, capture_output=True, timeout=100)
     trusted = folder / f"{name}.crt"
     trusted.write_bytes((folder / "tls.crt").read_bytes())
     return trusted

@@ -13,7 +13,7 @@ from daemon.telling import http
 from daemon.telling.health import Condition
 from daemon.telling.metrics import Metrics
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 # Changes the page by hand, and waits until it is as the daemon tells it again.
 REFRESHED = """new Promise(done => {

@@ -65,7 +65,7 @@ async def publish(store: RedisStore, *messages: Message) -> None:
 
 async def watching(server: EmbeddedServer, until: Until, model: str | None = "demo") -> Heard:
     heard = Heard()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await watch(server.url, model, "0", until, heard)
     return heard
 
@@ -84,7 +84,7 @@ async def test_once_shows_the_newest_of_every_symbol_and_ends(server: EmbeddedSe
 async def test_what_comes_while_watching_is_shown_once_and_counted(server: EmbeddedServer, store: RedisStore):
     await publish(store, a_message(1))
     heard = Heard()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(watch(server.url, "demo", "0", Until(count=3), heard))
         await heard.shown.wait()
         await publish(store, a_message(2))
@@ -99,7 +99,7 @@ async def test_what_comes_while_watching_is_shown_once_and_counted(server: Embed
 
 async def test_a_filled_gap_is_shown_but_does_not_replace_the_newest(server: EmbeddedServer, store: RedisStore):
     heard = Heard()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(watch(server.url, "demo", "0", Until(count=2), heard))
         await heard.shown.wait()
         await publish(store, a_message(5))
@@ -114,7 +114,7 @@ async def test_a_reader_that_falls_behind_skips_to_the_newest_and_repeats_nothin
     monkeypatch.setattr("daemon.telling.watch._BEHIND", 3)
     await publish(store, a_message(1, "BTCUSDT"), a_message(1, "ETHUSDT"))
     heard = Heard()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(watch(server.url, "demo", "0", Until(count=2), heard))
         await heard.shown.wait()
         await publish(store, *(a_message(number, "BTCUSDT") for number in (2, 3, 4)), a_message(1, "SOLUSDT"))
@@ -124,7 +124,7 @@ async def test_a_reader_that_falls_behind_skips_to_the_newest_and_repeats_nothin
 
 async def test_the_only_model_need_not_be_named_and_may_be_still_to_come(server: EmbeddedServer, store: RedisStore):
     heard = Heard()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         tasks.create_task(watch(server.url, None, "0", Until(count=1), heard))
         await asyncio.sleep(0)
         await publish(store, a_message(1))
@@ -161,7 +161,7 @@ async def test_a_redis_that_is_not_there_is_named_without_its_password(tmp_path:
 
 
 async def test_a_store_that_is_just_starting_is_waited_for(tmp_path: Path):
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         url = EmbeddedServer(tmp_path / "state").url
         watched = tasks.create_task(watch(url, "demo", "0", Until(once=True, store_s=20), Heard()))
         await asyncio.sleep(0)

@@ -82,7 +82,7 @@ def test_a_daemon_that_was_away_for_days_publishes_symbol_by_symbol_and_a_second
     assert settled(found) == [(number, ["A", "B"]) for number in range(1, 90)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_whatever_the_order_of_the_stream_the_same_closes_are_settled_in_the_end(data: st.DataObject):
     hours, symbols = 60, "ABC"

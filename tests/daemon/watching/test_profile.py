@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.drift.distances import jensen_shannon
@@ -17,7 +17,6 @@ def test_before_anything_was_seen_there_is_no_drift():
     assert RunningProfile(REFERENCE).distance() == 0.0
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 40), max_size=5))
 def test_the_mean_has_the_same_bits_however_predictions_are_batched(cuts: list[int]):
     seen_NT = profiles(40)

@@ -45,13 +45,13 @@ class Notebook:
         task.add_done_callback(self._tasks.discard)
 
     async def until(self, closes: int) -> Watch:
-        async with asyncio.timeout(60), self._more:
+        async with asyncio.timeout(100), self._more:
             await self._more.wait_for(lambda: self.watch is not None and self.watch.closes == closes)
         assert self.watch
         return self.watch
 
     async def until_none_is_late(self, closes: int) -> Watch:
-        async with asyncio.timeout(60), self._more:
+        async with asyncio.timeout(100), self._more:
             await self._more.wait_for(
                 lambda: self.watch is not None and not self.watch.late and self.watch.closes == closes
             )

@@ -11,7 +11,7 @@ from training.data.panel import panel
 from training.data.split import split
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     length=st.integers(2, 20),
     horizon=st.integers(1, 12),
@@ -79,7 +79,7 @@ def test_a_purge_of_labels_leaves_out_no_more_than_their_horizon():
         assert later.span[0] < earlier.span[1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     folds=st.integers(1, 4),
     training=st.sampled_from(["expanding", "rolling"]),

@@ -50,7 +50,7 @@ def drawn(of: Explained) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_explained_from_its_run_and_alike_from_its_bundle(family: str, bars_path: Path, tmp_path: Path):
     run = trained(family, bars_path, tmp_path / "run")

@@ -46,7 +46,7 @@ def bars(folder: Path, hours: int) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_all_predictions_of_a_month_are_analysed_within_memory_while_progress_is_told(
     run_subject: Subject, tmp_path: Path
 ):

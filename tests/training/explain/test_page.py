@@ -10,7 +10,7 @@ from looks import silent
 from training.explain import write
 from training.explain.explaining import Explained
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 DRAWN = "[...document.querySelectorAll('.js-plotly-plot')].filter(one => one.querySelector('.main-svg')).length"
 

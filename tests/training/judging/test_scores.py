@@ -23,7 +23,7 @@ def test_errors_are_means_over_samples():
 numbers = arrays(float, 20, elements=st.floats(-1e-2, 1e-2).map(lambda x: round(x, 6)), unique=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(numbers, numbers)
 def test_correlation_is_that_of_numpy(predicted: npt.ArrayLike, actual: npt.ArrayLike):
     expected = np.corrcoef(predicted, actual)[0, 1]
@@ -75,7 +75,7 @@ chances = arrays(float, 60, elements=st.floats(0, 1).map(lambda x: round(x, 3)))
 events = arrays(np.int64, 60, elements=st.integers(0, 1))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(chances, events)
 def test_the_area_under_the_curve_is_the_chance_of_ranking_an_event_above_no_event(
     predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.int64]

@@ -84,7 +84,7 @@ def test_nothing_a_member_was_trained_or_chosen_on_is_judged(joined: Run, member
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_an_ensemble_exports_as_any_run_does(joined: Run, tmp_path: Path):
     """Its golden outputs are reproduced by ONNX Runtime, streaming graphs too, or the export would be refused."""
     out = tmp_path / "bundle"

@@ -1,11 +1,10 @@
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from cutting import cut_off_at
 from runs import a_recipe, cut_parquet, some_bars, write_parquet
 from typer.testing import CliRunner
 
@@ -63,11 +62,7 @@ def test_a_sweep_that_was_cut_off_goes_on_with_the_trials_it_would_have_had(
     assert read_space(space) == SPACE
     words = ["sweep", "demo", "--space", space, "--bars", bars_path, "--out", tmp_path / "s", "--trials", 4]
     words += [word for change in TINY for word in ("--set", change)]
-    command = [sys.executable, "-c", "import gaze; gaze.main()", *(str(word) for word in words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert any(line.startswith("trial   2") for line in process.stdout)
-        process.kill()
+    cut_off_at("trial   2", *words)
     told: list[Tried] = []
     again = a_sweep(bars_path, tmp_path / "s").trials(4, told.append)
     assert [one.number for one in told] == [3, 4][-len(told) :]

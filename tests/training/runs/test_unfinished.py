@@ -1,10 +1,9 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
+from cutting import cut_off_at
 from runs import a_recipe, a_run
 from typer.testing import CliRunner
 
@@ -94,22 +93,14 @@ def test_a_damaged_file_is_named(tmp_path: Path):
 
 
 def test_a_training_killed_at_any_point_gives_the_weights_of_one_that_was_not(bars_path: Path, tmp_path: Path):
-    """SIGKILL once after the second epoch's line and once while a later one is at work; the third start ends."""
+    """Once behind the second epoch's line and once while a later one is at work; the third start ends."""
     changes = ("window.length=8", "model.options.hidden=8", "optimiser.batch=64", *LONG)
     settings = [word for change in changes for word in ("--set", change)]
 
-    def command(out: str) -> list[str]:
-        words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / out), *settings]
-        return [sys.executable, "-c", "import gaze; gaze.main()", *words]
-
-    for until in ("epoch   2", "epoch   4"):
-        with subprocess.Popen(command("killed"), stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(until):
-                    break
-            process.kill()
-    last = subprocess.run(command("killed"), capture_output=True, text=True, timeout=100, check=True).stdout
+    words = ["train", "demo", "--bars", str(bars_path), "--out", str(tmp_path / "killed"), *settings]
+    for line in ("epoch   2", "epoch   4"):
+        cut_off_at(line, *words)
+    last = CliRunner().invoke(app, words, catch_exceptions=False).output
     assert "going on with the training that was cut off" in last
     a_run(a_recipe(*LONG), bars_path, tmp_path / "whole")
     assert same(tmp_path / "killed", tmp_path / "whole")
