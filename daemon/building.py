@@ -203,6 +203,8 @@ async def build(
         "watch": watcher.watch_forever,
         "reload": reloads.look_forever,
         "reread": Rereader(config, read, reread, reloads.look, notifier).reread_forever,
+        # A server of our own has nobody beside us.
+        **({"shards": partial(neighbours.stay_known_forever, store)} if config.store.url else {}),
         **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
         **challengers_watched(config, beside, lambda: watcher.watch, store, metrics, predictor, stack),
     }

@@ -64,6 +64,11 @@ class Keys(msgspec.Struct, frozen=True):
         """Per shard, how many it took there to be when it last began to lead."""
         return f"gaze:{{{COUNTS}}}:counts:{self.model}"
 
+    @property
+    def gathered(self) -> str:
+        """There once all that live have had the time to say so; it goes where that goes."""
+        return f"gaze:{{{COUNTS}}}:gathered:{self.model}"
+
     def since(self, interval: str) -> str:
         """Per symbol, the opening time of the first bar that was to be predicted."""
         return f"gaze:{{{self.shard}}}:since:{self.model}:{interval}"

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
-from typing import Any, Final
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final, NoReturn
 
 from core.bars import Interval
+from core.errors import StoreError
 from daemon.sharding import owner
 from daemon.stores.address import address
 from daemon.stores.keys import COUNTS, Keys
@@ -16,21 +17,24 @@ from daemon.stores.wire import Wire, command
 log = logging.getLogger("gaze.shards")
 
 _ANSWER_S: Final = 10.0
+_LOOKS: Final = 6
 _SYMBOLS_A_CALL: Final = 1_000
 
 
 class Neighbours:
     """The shards beside `keys.shard`, by the store that all of them share; each says how many it takes there to be.
 
-    `look_s`: between two looks whether a shard that still has symbols of ours has let go of them.
+    `lease_s`: a shard that has given no sign for so long does not live. It looks every sixth of it whether one that
+    still has symbols of ours has let go of them, and every third whether the server still knows of it.
     """
 
-    def __init__(self, url: str, keys: Keys, shards: int, interval: Interval, look_s: float) -> None:
+    def __init__(self, url: str, keys: Keys, shards: int, interval: Interval, lease_s: float) -> None:
         self._url = url
         self._keys = keys
         self._shards = shards
         self._interval = interval
-        self._look_s = look_s
+        self._lease_s = lease_s
+        self._look_s = lease_s / _LOOKS
 
     async def settle(self, store: RedisStore, symbols: Sequence[str]) -> None:
         """Wait until no other living daemon serves these symbols, then have `store` go on behind what those published.
@@ -43,6 +47,8 @@ class Neighbours:
             others = await self._others(counts, said)
             if self._shards == 1 and all(count == 1 for count in others.values()):
                 return  # nothing is shared out: what each serves, its settings name
+            if await self._await_words(counts, store):
+                others = await self._others(counts, [])
             wires = {shard: self._wire(shard, stack) for shard in others}
             told: list[str] = []
             while holding := await self._holding(others, wires, symbols):
@@ -57,6 +63,28 @@ class Neighbours:
                 others = await self._others(counts, [])
                 wires |= {shard: self._wire(shard, stack) for shard in others.keys() - wires.keys()}
             await self._go_on(store, symbols, list(wires.items()))
+
+    async def stay_known_forever(self, store: RedisStore) -> NoReturn:
+        """Say how many shards there are again wherever the server has lost it. Ends only by cancellation."""
+        async with AsyncExitStack() as stack:
+            counts = self._wire(COUNTS, stack)
+            while True:
+                await asyncio.sleep(self._lease_s / 3)
+                if store.leads:
+                    with suppress(StoreError):  # of a server that is away the keeper tells
+                        # Not over what a daemon has said that leads since: this one may have been fenced out.
+                        await counts.demand([command("HSETNX", self._keys.counts, self._keys.shard, self._shards)])
+
+    async def _await_words(self, counts: Wire, store: RedisStore) -> bool:
+        """Give all that live the time to be known to a server that is new or was emptied; whether it was needed."""
+        [known] = await counts.demand([command("GET", self._keys.gathered)])
+        if known:
+            return False
+        for _ in range(_LOOKS):
+            await store.beat()
+            await asyncio.sleep(self._look_s)
+        await counts.demand([command("SET", self._keys.gathered, 1)])
+        return True
 
     def _wire(self, shard: str, stack: AsyncExitStack) -> Wire:
         wire = Wire(address(self._url, Keys(self._keys.model, shard).lease), _ANSWER_S)

@@ -47,7 +47,7 @@ async def opened(
         )
         stack.push_async_callback(_leave, store)
         await (store.connect() if config.standby else store.open())
-        yield store, revive, Neighbours(url, keys, config.shards, interval, config.lease_s / 6)
+        yield store, revive, Neighbours(url, keys, config.shards, interval, config.lease_s)
 
 
 async def _leave(store: RedisStore) -> None:

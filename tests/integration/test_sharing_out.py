@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPEED = "7200"
 """Two hours a second: bars go on coming while daemons end and start."""
+WAITING = "waiting for shards that serve symbols of this one"
 
 
 class Shards:
@@ -29,7 +30,7 @@ class Shards:
 
     def __init__(self, stage: Stage, place: Path, url: str, stack: AsyncExitStack, count: int) -> None:
         self._place = place
-        self._url = url
+        self.url = url
         self._stack = stack
         self.scene = stage.scene
         self.model = stage.scene.bundle.manifest.name
@@ -38,10 +39,14 @@ class Shards:
             self.records.append(Record(url, Keys(self.model, str(shard)).stream, stage.scene.until_ms))
             stack.push_async_callback(self.records[-1].close)
 
+    def log(self) -> str:
+        """What all of them said: who waits has not started yet."""
+        return (self._place / "run.log").read_text()
+
     def serving(self, shard: int, shards: int):
         told = (f"store.shard={shard}", f"store.shards={shards}")
         words = [word for one in told for word in ("--set", one)]
-        return Command.serving(self._place, *RUN, "--store", self._url, *words)
+        return Command.serving(self._place, *RUN, "--store", self.url, *words)
 
     async def started(self, shard: int, shards: int) -> Command:
         return await self._stack.enter_async_context(self.serving(shard, shards))
@@ -82,8 +87,8 @@ class Shards:
 
 
 @asynccontextmanager
-async def shards_of(stage: Stage, name: str, count: int) -> AsyncIterator[Shards]:
-    async with stage.scene.exchange(name, SPEED) as place, AsyncExitStack() as stack:
+async def shards_of(stage: Stage, name: str, count: int, subscribers: int = 1) -> AsyncIterator[Shards]:
+    async with stage.scene.exchange(name, SPEED, subscribers=subscribers) as place, AsyncExitStack() as stack:
         server = await stack.enter_async_context(EmbeddedServer(place / "redis"))
         yield Shards(stage, place, server.url, stack, count)
 
@@ -105,29 +110,46 @@ async def test_a_shard_that_is_killed_during_a_burst_leaves_no_hole_and_no_doubl
 
 
 async def test_a_shard_that_is_added_takes_its_share_where_the_others_left_it(stage: Stage):
-    async with shards_of(stage, "a third shard", 3) as shards, redis.Redis.from_url(shards._url) as client:
+    async with shards_of(stage, "a third shard", 3) as shards:
         await shards.begun_as_one()
-        first, second = await shards.started(0, 2), await shards.started(1, 2)
+        two = [await shards.started(0, 2), await shards.started(1, 2)]
         assert await shards.records[1].grow_to(100)
-        ended = asyncio.Event()
+        await is_added_to(two, shards, stage)
 
-        async def third() -> None:
-            async with shards.serving(2, 3) as daemon:
-                await daemon.said("going on with symbols that other shards served")
-                await ended.wait()
 
-        adding = asyncio.create_task(third())
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while await client.hget(Keys(shards.model).counts, "2") != b"3":
-                    await shards.records[0].grow_to(len(shards.records[0].bars) + 1, within_s=0.2)
-            for number, former in enumerate((first, second)):
-                former.kill(signal.SIGTERM)
-                assert await former.ended() == 0
-                await shards.started(number, 3)
-            await shards.all_there()
-        finally:
-            ended.set()
-            await adding
-        assert compare(stage.undisturbed, [], await shards.told(), shards.scene.until_ms) == clean(stage)
-        assert {symbol for symbol, _ in shards.records[2].bars} == set(share(shards.scene.symbols, 2, 3))
+async def test_a_shard_is_added_after_redis_came_back_empty(stage: Stage):
+    async with shards_of(stage, "an emptied Redis", 3, subscribers=2) as shards:
+        async with asyncio.TaskGroup() as both:
+            starts = [both.create_task(shards.started(number, 2)) for number in range(2)]
+        two = [start.result() for start in starts]
+        for record in shards.records[:2]:
+            assert await record.grow_to(100)
+        async with redis.Redis.from_url(shards.url) as client:
+            await client.flushall()
+        await is_added_to(two, shards, stage)
+
+
+async def is_added_to(two: list[Command], shards: Shards, stage: Stage) -> None:
+    """A third shard waits until both of two share out as it does; what all three published is whole."""
+    ended = asyncio.Event()
+
+    async def third() -> None:
+        async with shards.serving(2, 3) as daemon:
+            await daemon.said("going on with symbols that other shards served")
+            await ended.wait()
+
+    adding = asyncio.create_task(third())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while WAITING not in shards.log():
+                await shards.records[0].grow_to(len(shards.records[0].bars) + 1, within_s=0.2)
+        for number, former in enumerate(two):
+            former.kill(signal.SIGTERM)
+            assert await former.ended() == 0
+            await shards.started(number, 3)
+        await shards.all_there()
+    finally:
+        ended.set()
+        await adding
+    assert compare(stage.undisturbed, [], await shards.told(), shards.scene.until_ms) == clean(stage)
+    assert {symbol for symbol, _ in shards.records[2].bars} == set(share(shards.scene.symbols, 2, 3))

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+import redis.asyncio as redis
 from builders import HOUR
 from kept import Place
 
 from daemon.ports import Entry
 from daemon.sharding import owner, share
+from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.neighbours import Neighbours
 from daemon.stores.redis import RedisStore
@@ -33,12 +35,12 @@ async def a_shard(place: Place) -> AsyncIterator[AShard]:
     model = next(MODELS)
     async with AsyncExitStack() as stack:
 
-        async def opened(shard: str, shards: int) -> Shard:
+        async def opened(shard: str, shards: int, lease_s: float = 0.006) -> Shard:
             keys = Keys(model, shard)
             store = RedisStore(place.url, keys, HOUR, 5, lease_s=600)
             stack.push_async_callback(store.close)
             await store.open()
-            return store, Neighbours(place.url, keys, shards, HOUR, look_s=0.001)
+            return store, Neighbours(place.url, keys, shards, HOUR, lease_s)
 
         yield opened
 
@@ -165,6 +167,52 @@ async def test_shards_whose_settings_name_their_symbols_do_not_look_at_each_othe
         await store.commit([an_entry(0, symbol=symbol) for symbol in SYMBOLS])
         assert await store.follow(SYMBOLS, BEGIN_MS) == dict.fromkeys(SYMBOLS, BEGIN_MS)
     assert not heard.shards
+
+
+async def test_a_shard_that_starts_on_an_emptied_server_waits_for_who_is_alive(
+    a_shard: AShard, server: EmbeddedServer, heard: Heard, an_entry: AnEntry
+):
+    """Nobody is known there: who lives is given a lease's time to say so, a hundred times what it takes."""
+    store, beside = await a_shard("0", 1)
+    await beside.settle(store, SYMBOLS)
+    async with redis.Redis.from_url(server.url) as client:
+        await client.flushall()
+    await store.beat()
+    new, of_new = await a_shard("1", 2, lease_s=0.6)
+    alive = asyncio.create_task(beside.stay_known_forever(store))
+    settling = asyncio.create_task(of_new.settle(new, MOVED))
+    async with asyncio.timeout(20):
+        await heard.event.wait()
+        await store.commit([an_entry(5, symbol=symbol) for symbol in SYMBOLS])
+        await store.release()
+        await settling
+    alive.cancel()
+    assert heard.shards == ["0"]
+    assert await new.follow(MOVED, BEGIN_MS) == dict.fromkeys(MOVED, an_entry(6).opened_at_ms)
+
+
+async def test_what_a_shard_said_is_said_again_and_not_over_what_was_said_since(
+    a_shard: AShard, server: EmbeddedServer
+):
+    async with redis.Redis.from_url(server.url) as client, asyncio.timeout(20):
+        await client.flushall()
+        former, beside = await a_shard("0", 2)
+        await beside.settle(former, STAYED)
+        new, of_new = await a_shard("0", 3)
+        await of_new.settle(new, STAYED)
+        [counts] = await client.keys("gaze:{shards}:counts:*")
+        alive = asyncio.create_task(beside.stay_known_forever(former))
+        said = await times_said(client)
+        while await times_said(client) < said + 2:
+            assert await client.hgetall(counts) == {b"0": b"3"}
+        await client.delete(counts)
+        while await client.hgetall(counts) != {b"0": b"2"}:
+            pass
+        alive.cancel()
+
+
+async def times_said(client: "redis.Redis") -> int:
+    return (await client.info("commandstats")).get("cmdstat_hsetnx", {"calls": 0})["calls"]
 
 
 def test_owners_are_told_as_shards_are_named():

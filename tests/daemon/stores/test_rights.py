@@ -49,7 +49,7 @@ async def everything(url: str, client: "redis.Redis", new_store: NewStore, an_en
     await tried(store.commit([an_entry(0)]))
     await tried(loaded(store))
     store.guard(mirror())
-    await tried(Neighbours(url, Keys("btc"), 1, HOUR, look_s=1).settle(store, ["BTCUSDT"]))
+    await tried(Neighbours(url, Keys("btc"), 2, HOUR, lease_s=0.006).settle(store, ["BTCUSDT"]))
     record, commands = store.record(), store.commands()
     for doing in (record.read(5), record.whole(), commands.next(), store.beat()):
         await tried(doing)
