@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core import disk
 from core.errors import GazeError, UsageError
 
 if TYPE_CHECKING:
@@ -239,6 +240,12 @@ def main() -> None:
     except GazeError as error:
         print(f"gaze: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        refused = disk.refusal(error)
+        if refused is None:
+            raise
+        print(f"gaze: {refused}", file=sys.stderr)
+        sys.exit(refused.exit_code)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -4,6 +4,7 @@
 |----------------|----------------------------|-----------------------------------------|------|
 | UsageError     | command line               | (before it starts)                      | 64   |
 | DataError      | bars and files             | (training and tools only)               | 65   |
+| DiskError      | whatever writes a file     | (training and tools only)               | 74   |
 | ConfigError    | config, recipe             | does not start                          | 78   |
 | BundleError    | bundle, golden check       | does not start; at reload keeps the old | 78   |
 | EngineError    | engines                    | does not start                          | 78   |
@@ -37,6 +38,12 @@ class DataError(GazeError):
     """Bars or a file of bars are not what they must be."""
 
     exit_code = 65
+
+
+class DiskError(GazeError):
+    """A disk refuses: it is full, may not be written, or something else is in the way."""
+
+    exit_code = 74
 
 
 class StoreError(GazeError):

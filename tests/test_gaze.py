@@ -96,3 +96,30 @@ def test_colours_obey_no_color():
     assert "\x1b[" in typed("--help", FORCE_COLOR="1", COLUMNS="80")
     for words in (["--help"], ["doctor"]):
         assert "\x1b[3" not in typed(*words, FORCE_COLOR="1", NO_COLOR="1", COLUMNS="80")
+
+
+def refused(*words: str) -> tuple[int, str]:
+    """The status and last words of the installed command where no file may grow beyond 8 KiB."""
+    program = Path(sys.executable).with_name("gaze")
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "limited", program, *words]
+    told = subprocess.run(limited, capture_output=True, text=True, timeout=100, check=False)
+    return told.returncode, told.stderr
+
+
+def test_a_file_that_cannot_grow_ends_in_one_line_and_leaves_nothing(tmp_path: Path):
+    """A disk without room is a person's business, not a bug: no traceback."""
+    status, said = refused("bars", "simulate", "--out", str(tmp_path / "bars.parquet"))
+    assert (status, said) == (
+        74,
+        f"gaze: {tmp_path / 'bars.parquet'}: File too large; try: free some space, or write elsewhere\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_a_folder_ends_in_one_line(tmp_path: Path):
+    (tmp_path / "taken").touch()
+    status, said = refused("init", str(tmp_path / "taken" / "first"))
+    assert status == 74
+    assert said.startswith("gaze: ")
+    assert said.endswith("; try: another name\n")
+    assert said.count("\n") == 1

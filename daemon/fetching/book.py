@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from core import disk
 from core.bars import COLUMNS, Bar, Interval
 from core.errors import DataError, UsageError
 from daemon.fetching.spans import Span, merged
@@ -105,5 +106,6 @@ def _table(bars: Sequence[Bar]) -> "pl.DataFrame":
 
 def _write(table: "pl.DataFrame", path: Path, told: Fetched) -> None:
     unfinished = path.with_name(f".{path.name}.writing")
-    table.write_parquet(unfinished, metadata={_KEY: msgspec.json.encode(told).decode()})
+    with disk.told(path):
+        table.write_parquet(unfinished, metadata={_KEY: msgspec.json.encode(told).decode()})
     unfinished.replace(path)

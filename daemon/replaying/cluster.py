@@ -19,7 +19,7 @@ import polars as pl
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from core import barfile
+from core import barfile, disk
 from core import bundle as bundles
 from core.errors import ConfigError, DataError, GazeError
 from daemon.config import Config
@@ -131,7 +131,8 @@ def _write(tables: Sequence[bytes], out: Path) -> None:
     for table in tables[1:]:
         merged = merged.merge_sorted(pl.scan_parquet(io.BytesIO(table)), key="ts")
     beside = out.absolute().with_name(f".{out.name}.writing")
-    merged.sink_parquet(beside)
+    with disk.told(out):
+        merged.sink_parquet(beside)
     beside.replace(out)
 
 

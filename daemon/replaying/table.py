@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from core import disk
 from core.bands import Margin
 from core.bundle import Manifest
 from core.prediction import Gaze, Prediction
@@ -55,7 +56,8 @@ class PredictionTable:
             self._write_part()
 
     def _write_part(self) -> None:
-        self._frame(self._waiting).write_parquet(self._beside / f"{self._parts:06}.parquet")
+        with disk.told(self._path):
+            self._frame(self._waiting).write_parquet(self._beside / f"{self._parts:06}.parquet")
         self._parts += 1
         self._waiting = []
 
@@ -65,7 +67,8 @@ class PredictionTable:
         if self._waiting or not self._parts:
             self._write_part()
         whole = self._beside / "whole"
-        pl.scan_parquet(sorted(self._beside.glob("*.parquet"))).sink_parquet(whole)
+        with disk.told(self._path):
+            pl.scan_parquet(sorted(self._beside.glob("*.parquet"))).sink_parquet(whole)
         whole.replace(self._path)
 
     def _frame(self, rows: Sequence[Prediction]) -> "pl.DataFrame":

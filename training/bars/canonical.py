@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from core import disk
 from core.bars import COLUMNS
 
 
@@ -18,7 +19,8 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        table.write_parquet(unfinished, compression="zstd")
+        with disk.told(path):
+            table.write_parquet(unfinished, compression="zstd")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
