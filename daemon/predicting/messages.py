@@ -18,7 +18,7 @@ from core.prediction import Context, Doubt, Gaze, Message, Prediction, encode, p
 from daemon.ports import Entry, Float32s, Standing
 from daemon.predicting.batch import Batch, key_of
 from daemon.predicting.behind import Stored
-from daemon.predicting.gazing import gazes
+from daemon.predicting.gazing import bytes_of, gazes
 from daemon.predicting.trust import Trust
 
 
@@ -153,5 +153,4 @@ def _newest(batch: Batch) -> list[bytes]:
     """Of each prediction, the newest row of every input."""
     if not batch.predicted:
         return []
-    rows_NF = np.concatenate([values[:, -1] for values in batch.given.values()], axis=1).astype("<f4")
-    return [row_F.tobytes() for row_F in rows_NF]
+    return bytes_of(np.concatenate([values[:, -1] for values in batch.given.values()], axis=1).astype("<f4"))
