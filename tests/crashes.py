@@ -1,10 +1,12 @@
 """Scenes on real bars in which daemons and their Redis come to harm, and the record of a run without."""
 
+import asyncio
 import io
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from core.reference import arrays
 from export.bundle import npz
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
+PATIENCE_S = 250.0
 
 
 class Stage:
@@ -58,10 +61,19 @@ def clean(stage: Stage) -> Counts:
     return Counts(stage.scene.expected, lost=0, unknown=0, doubled=0, different=0, vanished=0, unlike=0)
 
 
+async def until_unready(url: str, *reasons: str) -> None:
+    """Ask until the daemon is not ready, and says all of this; the first it says of a trouble may be something else."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            status, said = await asyncio.to_thread(readiness, url)
+            if status == HTTPStatus.SERVICE_UNAVAILABLE and all(one in said.lower() for one in reasons):
+                return
+
+
 def readiness(url: str) -> tuple[int, str]:
     """What a daemon answers on /readyz."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read().decode()

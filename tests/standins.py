@@ -143,7 +143,7 @@ class House:
             venue.openings = None
             venue.silence_s = 1.0 if self.exchange.clock.speed is None else 5.0
             way = way_to(venue, interval, ca_file=str(CERTIFICATES / "authority.pem"), library=self._library)
-            store = RedisStore(self._server.url, self._keys, interval, self.windows.capacity)
+            store = RedisStore(self._server.url, self._keys, interval, self.windows.capacity, answer_s=60)
             await store.open()
             async with way.rest() as rest:
                 history = History(
@@ -184,7 +184,7 @@ class House:
 
     async def _stored(self) -> dict[Place, Row]:
         windows = Windows(self.bars.interval, self.symbols, self.windows.capacity)
-        store = RedisStore(self._server.url, self._keys, self.bars.interval, windows.capacity)
+        store = RedisStore(self._server.url, self._keys, self.bars.interval, windows.capacity, answer_s=60)
         await store.open()
         await store.load(windows)
         await store.close()

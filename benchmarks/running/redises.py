@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,29 +18,15 @@ from redis.backoff import ConstantBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from benchmarks.running.ports import free_port
 from core.errors import StoreError
 
 PROGRAM = shutil.which("redis-server") or ""
-PATIENCE_S = 30.0
+PATIENCE_S = 200.0
 _LOOK_S = 0.05
-_SILENT_MS = 800
-"""So long a server says nothing before the others count it as gone."""
+_SILENT_MS = 3_000
+"""So long a server says nothing before the others count it as gone; one that only waits for its turn is not."""
 _SLOTS = 16_384
-
-
-def free_port() -> int:
-    """A port that nobody has, nor the one 10,000 above it, on which nodes of a cluster talk."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            if port + 10_000 > 65_535:
-                continue
-            try:
-                other.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-            return port
 
 
 class Node:
@@ -133,6 +118,11 @@ class Service:
         self.primary = primary
         self.replica = replica
 
+    async def caught_up(self) -> None:
+        """Wait until the replica has all that the primary has now."""
+        written = (await self.primary.client.info("replication"))["master_repl_offset"]
+        await self.replica.until(lambda: _has(self.replica, written))
+
     async def fails_over(self) -> None:
         """Kill the primary, and wait until the replica leads."""
         self.primary.kill()
@@ -160,6 +150,10 @@ class Service:
         await self.replica.until(self.replica.leads)
 
 
+async def _has(replica: Node, written: int) -> bool:
+    return int((await replica.client.info("replication"))["slave_repl_offset"]) >= written
+
+
 @asynccontextmanager
 async def sentinels(folder: Path, count: int = 3) -> AsyncIterator[Service]:
     """A primary and a replica, watched by Sentinels."""
@@ -170,7 +164,7 @@ async def sentinels(folder: Path, count: int = 3) -> AsyncIterator[Service]:
         config = (
             f"sentinel monitor gaze 127.0.0.1 {primary.port} {count // 2 + 1}\n"
             f"sentinel down-after-milliseconds gaze {_SILENT_MS}\n"
-            "sentinel failover-timeout gaze 3000\n"
+            "sentinel failover-timeout gaze 6000\n"
         )
         watchers = [await stack.enter_async_context(node(folder, config=config)) for _ in range(count)]
         for watcher in watchers:

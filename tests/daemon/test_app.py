@@ -47,7 +47,7 @@ def config(bundle: Bundle, tmp_path: Path) -> Config:
 async def leading(bundle: Bundle, tmp_path: Path) -> AsyncIterator[tuple[str, RedisStore]]:
     """A server, and the store of a daemon that holds the lease there."""
     async with EmbeddedServer(tmp_path / "shared") as server:
-        store = RedisStore(server.url, Keys(bundle.manifest.name), Interval.parse("1h"), 200)
+        store = RedisStore(server.url, Keys(bundle.manifest.name), Interval.parse("1h"), 200, answer_s=60)
         await store.open()
         yield server.url, store
         await store.close()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.running.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+PATIENCE_S = 240
+"""What takes longer hangs."""
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +34,7 @@ def deploy() -> Path:
 def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a program of the system to its end; the test is skipped where it is not installed."""
 
-    def run(name: str, *arguments: str | Path, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(name: str, *arguments: str | Path, seconds: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         found = shutil.which(name)
         if found is None:
             pytest.skip(f"{name} is not installed")
@@ -57,24 +60,24 @@ SYMBOLS = ("SIM01USDT", "SIM02USDT", "SIM03USDT")
 GAZE = Path(sys.executable).with_name("gaze")
 
 
-def until(met: Callable[[], bool], seconds: float, what: str) -> None:
+def until(met: Callable[[], bool], what: str | Callable[[], str]) -> None:
     """Ask again until it is so. Other programs' readiness can only be asked for."""
-    pause, deadline = threading.Event(), time.monotonic() + seconds
+    pause, deadline = threading.Event(), time.monotonic() + PATIENCE_S
     while not met():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what if isinstance(what, str) else what()}"
         pause.wait(0.2)
 
 
 def answer(url: str) -> Any:
     """JSON over HTTP."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return json.load(response)
 
 
 def answers(url: str) -> bool:
     """Whether there is a good answer."""
     try:
-        with urllib.request.urlopen(url, timeout=10):
+        with urllib.request.urlopen(url, timeout=60):
             return True
     except OSError:
         return False
@@ -89,7 +92,7 @@ def running(folder: Path, *command: str | Path) -> Iterator[subprocess.Popen[str
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_S)
         assert process.stdout is not None
         process.stdout.close()
 
@@ -163,18 +166,9 @@ def served(exchange: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     (folder / "gaze.toml").write_text("".join(lines))
     with running(folder, GAZE, "run", "gaze.toml", "--json") as process:
         url = where(process)["http"]
-        until(lambda: answers(f"{url}/readyz"), 60, "the daemon is ready")
-        until(lambda: bool(answer(f"{url}/predictions.json")["predictions"]), 30, "a prediction is out")
+        until(lambda: answers(f"{url}/readyz"), "the daemon is ready")
+        until(lambda: bool(answer(f"{url}/predictions.json")["predictions"]), "a prediction is out")
         yield url
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 class Prometheus:
@@ -205,17 +199,13 @@ def scraped(served: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     (folder / "prometheus.yml").write_text(config)
     target = [{"targets": [served.removeprefix("http://")], "labels": {"clock": "replayed"}}]
     (folder / "targets" / "gaze.yml").write_text(yaml.safe_dump(target))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     storage = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}")
     with running(folder, binary, *storage):
         prometheus = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: answers(f"{prometheus.url}/-/ready"), 30, "Prometheus is ready")
-        until(
-            lambda: bool(prometheus.ask("rate(gaze_predictions_total[1m]) > 0")), 60, "predictions were scraped twice"
-        )
-        until(lambda: bool(prometheus.ask("gaze_challenger_closes > 1")), 60, "a challenger was compared")
+        until(lambda: answers(f"{prometheus.url}/-/ready"), "Prometheus is ready")
+        until(lambda: bool(prometheus.ask("rate(gaze_predictions_total[1m]) > 0")), "predictions were scraped twice")
+        until(lambda: bool(prometheus.ask("gaze_challenger_closes > 1")), "a challenger was compared")
         # Everything is a rate of something: two turns of the rules after that.
-        until(lambda: bool(prometheus.ask("gaze:attention_share_ratio:mean_2h >= 0")), 30, "the rules ran")
+        until(lambda: bool(prometheus.ask("gaze:attention_share_ratio:mean_2h >= 0")), "the rules ran")
         yield prometheus

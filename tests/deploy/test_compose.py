@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.running.ports import free_port
 from daemon.stores.embedded import server_binary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,13 +66,6 @@ def test_every_image_has_a_version(services: dict[str, Any]):
     assert all(":" in service["image"] and not service["image"].endswith(":latest") for service in services.values())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_services_commands_run_together_as_processes(
@@ -101,11 +94,11 @@ def test_the_services_commands_run_together_as_processes(
     changes = [word for key, value in where.items() for word in ("--set", f"{key}={value}")]
     store = [server_binary(), *services["redis"]["command"][1:], "--port", str(redis_port), "--dir", tmp_path]
     with running(tmp_path, GAZE, *exchange), running(tmp_path, *store):
-        until(lambda: answers(f"http://127.0.0.1:{venue_port}/api/v3/time"), 30, "the exchange is healthy")
+        until(lambda: answers(f"http://127.0.0.1:{venue_port}/api/v3/time"), "the exchange is healthy")
         with running(tmp_path, GAZE, "run", "gaze.toml", *changes) as daemon:
-            until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "the daemon is ready")
+            until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the daemon is ready")
             with watching(tmp_path, services, port, running, until, answers) as prometheus:
-                until(lambda: up(prometheus) == {"127.0.0.1", "localhost"}, 60, "the daemon is scraped")
+                until(lambda: up(prometheus) == {"127.0.0.1", "localhost"}, "the daemon is scraped")
         assert daemon.returncode == 0
 
 
@@ -152,12 +145,12 @@ def watching(
         running(folder, *command("alertmanager", alertmanager, alert_port), quiet),
         running(folder, *command("prometheus", prometheus, watch_port)),
     ):
-        until(lambda: answers(f"{alerts}/-/ready") and answers(f"{url}/-/ready"), 30, "both are ready")
-        until(lambda: answer(f"{url}/api/v1/alertmanagers")["data"]["activeAlertmanagers"], 30, "one finds the other")
+        until(lambda: answers(f"{alerts}/-/ready") and answers(f"{url}/-/ready"), "both are ready")
+        until(lambda: answer(f"{url}/api/v1/alertmanagers")["data"]["activeAlertmanagers"], "one finds the other")
         yield url
 
 
 def answer(url: str) -> Any:
     """JSON over HTTP."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return json.load(response)

@@ -38,7 +38,7 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 
 @pytest.fixture
 async def store(server: EmbeddedServer) -> AsyncIterator[RedisStore]:
-    opened = RedisStore(server.url, Keys("btc"), HOUR, 8, stream_maxlen=100)
+    opened = RedisStore(server.url, Keys("btc"), HOUR, 8, stream_maxlen=100, answer_s=60)
     await opened.open()
     yield opened
     await opened.close()

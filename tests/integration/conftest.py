@@ -46,7 +46,7 @@ class Gaze:
         finally:
             if process.poll() is None:
                 process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=100)
             process.stdout.close()
 
 
@@ -64,7 +64,7 @@ class Serving:
     def stop(self) -> int:
         """Its exit status after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=200)
 
 
 def _config(listens: dict[str, str], symbols: Sequence[str], **store: str) -> str:

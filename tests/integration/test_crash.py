@@ -1,6 +1,5 @@
 """The daemon is killed, its Redis killed and paused; afterwards its record is that of a run that nothing disturbed."""
 
-import asyncio
 import json
 import signal
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from crashes import Stage, a_scene, clean, readiness
+from crashes import Stage, a_scene, clean, until_unready
 from redis.asyncio import Redis
 
 from benchmarks.crash.blows import Blow, plan
@@ -62,15 +61,6 @@ async def test_forty_blows_by_chance_leave_the_record_of_a_run_without(tmp_path:
     assert await stage.played(plan(40, scene.expected, seed=2), kind=kind) == clean(stage)
 
 
-async def unready(url: str, reason: str):
-    """Ask until the daemon is not ready for this reason; the first of a trouble may be a broken connection."""
-    said = ""
-    async with asyncio.timeout(60):
-        while reason not in said:
-            status, said = await asyncio.to_thread(readiness, url)
-            assert status == 503
-
-
 @pytest.mark.timeout(600)
 async def test_a_redis_that_is_emptied_full_read_only_or_locked_costs_nothing_but_time(stage: Stage):
     scene = stage.scene
@@ -99,14 +89,16 @@ async def troubled(
     daemon: Command, client: "Redis", record: Record, troubles: Sequence[tuple[Sequence[str], str, str]]
 ):
     """In each trouble the daemon says on /readyz what it is, keeps its sockets, and goes on by itself after it."""
-    for number, (trouble, relief, reason) in enumerate(troubles, 1):
+    for trouble, relief, reason in troubles:
         assert await record.grow_to(len(record.bars) + 100)
+        noticed = daemon.count(NOTICED)
         for command in trouble:
             await client.execute_command(*command.split())
-        await daemon.said(NOTICED, number)
-        await unready(daemon.listens["http"], reason)
+        await daemon.said(NOTICED, noticed + 1)
+        await until_unready(daemon.listens["http"], reason)
+        recovered = daemon.count(RECOVERED)
         await client.execute_command(*relief.split())
-        await daemon.said(RECOVERED, number)
+        await daemon.said(RECOVERED, recovered + 1)
     assert daemon.count(LOST_SOCKET) == 0
 
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 STREAM = "gaze:{0}:predictions:real"
-PATIENCE_MS = 45_000
+PATIENCE_MS = 200_000
 HOURS = 40
 
 

@@ -25,7 +25,7 @@ WAIT_S = 6
 BEHIND = 71
 """Later bars whose window reaches back to the missing one."""
 STREAM = "gaze:{0}:predictions:real"
-PATIENCE_MS = 45_000
+PATIENCE_MS = 200_000
 
 
 def until_published(client: redis.Redis, count: int) -> list[Message]:

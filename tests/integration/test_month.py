@@ -23,7 +23,7 @@ START = datetime(2025, 6, 1, tzinfo=UTC)
 RECOMPUTE = Path(__file__).resolve().parents[2] / "examples" / "recompute.py"
 STREAM = "gaze:{0}:predictions:real"
 HOUR_MS = 3_600_000
-PATIENCE_MS = 45_000
+PATIENCE_MS = 200_000
 
 
 def until_published(client: redis.Redis, count: int) -> list[Message]:

@@ -62,7 +62,7 @@ def test_a_daemon_serves_from_the_readmes_settings(real_bundle: "Gaze"):
         with real_bundle.serving(*words) as daemon:
             server = str(real_bundle.folder / "readme" / "redis.sock")
             with redis.Redis(unix_socket_path=server, socket_timeout=None) as client:
-                assert client.xread({"gaze:{0}:predictions:real": "0"}, count=1, block=60_000)
+                assert client.xread({"gaze:{0}:predictions:real": "0"}, count=1, block=200_000)
             watched = real_bundle.run("watch", "--embedded", "readme", "--once")
             assert re.match(r"BTCUSDT 2025-\S+ return_1=\S+bp entropy=[01]\.\d+ attention=\S{24} drift=0\.\d+", watched)
             assert daemon.stop() == 0

@@ -20,7 +20,7 @@ SYMBOLS = ("ADAUSDT", "BTCUSDT", "ETHUSDT", "SOLUSDT")
 FIRST, LAST = "2025-06-24T00:00", "2025-06-30T23:00"
 BARS = len(SYMBOLS) * 7 * 24
 STREAM = "gaze:{0}:predictions:rich"
-PATIENCE_MS = 45_000
+PATIENCE_MS = 200_000
 
 
 def until_published(client: redis.Redis, count: int) -> int:
@@ -57,7 +57,7 @@ def recorded(real_bundle: "Gaze", config_for: Callable[..., str]) -> "Gaze":
             socket = gaze.folder / "rich-state" / "redis.sock"
             with redis.Redis(unix_socket_path=str(socket), socket_timeout=None) as client:
                 assert until_published(client, BARS) == BARS
-            with urllib.request.urlopen(f"{daemon.listens['http']}/metrics", timeout=30) as answer:
+            with urllib.request.urlopen(f"{daemon.listens['http']}/metrics", timeout=100) as answer:
                 (gaze.folder / "rich.metrics").write_bytes(answer.read())
             assert daemon.stop() == 0
     return gaze

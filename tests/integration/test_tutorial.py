@@ -2,12 +2,13 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.running.ports import free_port
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 TAKEN = ("9001", "9464")
@@ -19,17 +20,11 @@ def script() -> str:
     return "\n".join(["set -eumo pipefail", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT", *blocks])
 
 
-def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_block_of_the_tutorial_runs(tmp_path: Path):
     told = script()
-    port = {taken: free_port() for taken in TAKEN}
+    port = {taken: str(free_port()) for taken in TAKEN}
     for taken, free in port.items():
         told = told.replace(taken, free)
     # The ports of a new project's settings are those of the page.

@@ -49,7 +49,7 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 
 @pytest.fixture
 async def store(server: EmbeddedServer) -> AsyncIterator[RedisStore]:
-    store = RedisStore(server.url, KEYS, HOUR, 5)
+    store = RedisStore(server.url, KEYS, HOUR, 5, answer_s=60)
     await store.open()
     yield store
     await store.close()
@@ -156,7 +156,7 @@ async def test_what_keeps_a_batch_out_is_not_over_when_a_look_succeeds(
 
 
 async def test_an_idle_daemon_that_was_fenced_ends(server: EmbeddedServer, store: RedisStore, told: Told):
-    newer = RedisStore(server.url, KEYS, HOUR, 5)
+    newer = RedisStore(server.url, KEYS, HOUR, 5, answer_s=60)
     await newer.open()
     async with asyncio.timeout(100):
         with pytest.raises(FencedError, match="another daemon took over"):

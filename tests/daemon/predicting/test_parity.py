@@ -56,7 +56,7 @@ class Desk:
         self.now_s = 0.0
         self.windows = Windows(HOUR, ("BTCUSDT", "ETHUSDT"), CAPACITY)
         self.pipeline = Pipeline(manifest, "digest", publish_late=True, top=2, records=known)
-        self.store = RedisStore(url, Keys("demo"), HOUR, CAPACITY)
+        self.store = RedisStore(url, Keys("demo"), HOUR, CAPACITY, answer_s=60)
         self.told = Told()
         self.parity = Parity(
             manifest.inputs,

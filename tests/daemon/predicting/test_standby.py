@@ -52,8 +52,8 @@ class Pair:
 
     def __init__(self, server: EmbeddedServer) -> None:
         self.server = server
-        self.leading = RedisStore(server.url, KEYS, HOUR, 5)
-        self.store = RedisStore(server.url, KEYS, HOUR, 5)
+        self.leading = RedisStore(server.url, KEYS, HOUR, 5, lease_s=600)
+        self.store = RedisStore(server.url, KEYS, HOUR, 5, lease_s=600)
         self.windows = Windows(HOUR, ("BTCUSDT", "ETHUSDT"), 5)
         self.inbox = Inbox(100)
         self.told = Told()

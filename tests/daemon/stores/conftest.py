@@ -97,7 +97,7 @@ async def new_store(
     stores: list[RedisStore] = []
 
     async def opened(url: str = place.url, capacity: int = 5, *, waits: bool = False, **more: Any) -> RedisStore:
-        told = {"answer_s": 60.0, "stream_maxlen": 1_000} | more
+        told = {"answer_s": 60.0, "lease_s": 600.0, "stream_maxlen": 1_000} | more
         store = RedisStore(url, Keys("btc"), Interval.parse("1h"), capacity, **told)
         stores.append(store)
         await (store.connect() if waits else store.open())

@@ -95,7 +95,7 @@ class Daemon:
 
     def __init__(self, url: str, an_entry: AnEntry) -> None:
         self.losses: list[Loss] = []
-        self.store = RedisStore(url, KEYS, HOUR, 5, lost=self.losses.append)
+        self.store = RedisStore(url, KEYS, HOUR, 5, lost=self.losses.append, answer_s=60)
         self._keeper = Keeper(self.store, Told(), leave_it, retry_s=0.0)
         self._windows = Windows(HOUR, ["BTCUSDT"], 5)
         self._an_entry = an_entry

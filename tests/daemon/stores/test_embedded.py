@@ -90,7 +90,7 @@ async def test_a_killed_server_is_started_again_with_all_that_was_answered(
     tmp_path: Path, binary: Path | None, an_entry: AnEntry
 ):
     async with EmbeddedServer(tmp_path, binary=binary) as server:
-        store = RedisStore(server.url, Keys("btc"), HOUR, 48)
+        store = RedisStore(server.url, Keys("btc"), HOUR, 48, answer_s=60)
         await store.open()
         for hour in range(40):
             await store.commit([an_entry(hour, symbol=f"S{number}") for number in range(20)])
@@ -138,7 +138,7 @@ async def test_a_torn_last_write_is_removed_and_said(
 async def test_a_torn_commit_is_removed_whole(tmp_path: Path, binary: Path | None, an_entry: AnEntry):
     keys = Keys("btc")
     async with EmbeddedServer(tmp_path, binary=binary) as server:
-        store = RedisStore(server.url, keys, HOUR, 5)
+        store = RedisStore(server.url, keys, HOUR, 5, answer_s=60)
         await store.open()
         await store.commit([an_entry(0)])
         written = write_log(tmp_path)
@@ -149,7 +149,7 @@ async def test_a_torn_commit_is_removed_whole(tmp_path: Path, binary: Path | Non
     with written.open("r+b") as file:
         file.truncate((before + written.stat().st_size) // 2)
     async with EmbeddedServer(tmp_path, binary=binary) as server:
-        store = RedisStore(server.url, keys, HOUR, 5)
+        store = RedisStore(server.url, keys, HOUR, 5, answer_s=60)
         await store.open()
         assert await store.load(Windows(HOUR, ["BTCUSDT", "ETHUSDT"], 5)) == 1
         assert await store.commit([an_entry(0), an_entry(1), an_entry(1, symbol="ETHUSDT")]) == [False, True, True]

@@ -68,7 +68,7 @@ async def test_a_killed_primary_is_waited_for_and_the_new_one_goes_on_where_it_w
     told = Told()
     keeper = Keeper(store, told, leave_it, retry_s=0.1)
     assert await keeper.commit([an_entry(0)]) == [True]
-    await service.primary.client.wait(1, 5_000)
+    await service.caught_up()
     service.primary.kill()
     assert await keeper.commit([an_entry(1)]) == [True]
     assert await stream_of(service) == ["BTCUSDT 0 0", "BTCUSDT 1 0"]
@@ -84,7 +84,7 @@ async def test_what_the_new_primary_lacks_is_published_again_and_nothing_twice(
     windows = await loaded(store)
     store.guard(windows)
     await keeper.commit([an_entry(0)])
-    await service.primary.client.wait(1, 5_000)
+    await service.caught_up()
     async with service.lagging():
         for hour in range(1, 4):
             entry = an_entry(hour)

@@ -52,7 +52,7 @@ async def test_closing_does_not_let_a_former_daemon_write_again(
 
 async def test_models_and_shards_have_leases_of_their_own(place: Place, store: RedisStore, an_entry: AnEntry):
     for keys in (Keys("other"), Keys("btc", "1")):
-        beside = RedisStore(place.url, keys, HOUR, 5)
+        beside = RedisStore(place.url, keys, HOUR, 5, answer_s=60)
         await beside.open()
         assert await beside.commit([an_entry(0)]) == [True]
         await beside.close()

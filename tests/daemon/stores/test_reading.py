@@ -46,7 +46,7 @@ async def publish(store: RedisStore, number: int, symbol: str = "BTCUSDT") -> st
 async def find_all(url: str, daemons_url: str = "") -> None:
     """What each reader finds there."""
     async with AsyncExitStack() as stack:
-        store = RedisStore(daemons_url or url, KEYS, HOUR, 5)
+        store = RedisStore(daemons_url or url, KEYS, HOUR, 5, answer_s=60)
         stack.push_async_callback(store.close)
         await store.open()
         asked = await publish(store, 480_000)
@@ -113,7 +113,7 @@ async def test_a_watch_goes_on_with_the_server_that_takes_over(service: Service)
         async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(service.url, "demo", KEYS.shard, until, seen))
             await seen.first.wait()
-            await service.primary.client.wait(1, 5_000)
+            await service.caught_up()
             await service.fails_over()
             await service.replica.until(lambda: again(store))
             await publish(store, 480_001, "ETHUSDT")

@@ -48,7 +48,7 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 
 @pytest.fixture
 async def store(server: EmbeddedServer) -> AsyncIterator[RedisStore]:
-    opened = RedisStore(server.url, Keys("demo"), HOUR, 8, stream_maxlen=100_000)
+    opened = RedisStore(server.url, Keys("demo"), HOUR, 8, stream_maxlen=100_000, answer_s=60)
     await opened.open()
     yield opened
     await opened.close()
@@ -139,7 +139,7 @@ async def test_once_does_not_wait_for_a_model_that_has_not_published(server: Emb
 
 
 async def test_of_several_models_one_must_be_named(server: EmbeddedServer, store: RedisStore):
-    other = RedisStore(server.url, Keys("weekly"), HOUR, 8, stream_maxlen=100)
+    other = RedisStore(server.url, Keys("weekly"), HOUR, 8, stream_maxlen=100, answer_s=60)
     await other.open()
     await publish(store, a_message(1))
     await publish(other, a_message(1))
