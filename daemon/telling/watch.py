@@ -148,6 +148,7 @@ async def _only_model(client: "Redis", shard: str, *, wait: bool) -> str:
             )
         while not models:
             heard = await announced.get_message(ignore_subscribe_messages=True, timeout=_BLOCK_MS / 1_000)
-            if heard is not None:
-                models = [str(heard["channel"], "ascii").removeprefix(channel)]
+            said = str(heard["channel"], "ascii").removeprefix(channel) if heard is not None else ":"
+            # Beside the channels of models lie those on which a daemon tries whether it may publish.
+            models = [said] if ":" not in said else []
     return str(models[0])

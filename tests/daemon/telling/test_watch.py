@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from builders import HOUR, a_bar, a_gaze, a_message
+from redis.asyncio import Redis
 from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
@@ -146,6 +147,22 @@ async def test_of_several_models_one_must_be_named(server: EmbeddedServer, store
     with pytest.raises(UsageError, match=r"several models publish here: demo, weekly; try: --model demo"):
         await watching(server, Until(once=True), model=None)
     await other.close()
+
+
+async def test_a_watch_without_a_model_takes_no_trial_of_a_write_for_one(server: EmbeddedServer, store: RedisStore):
+    """A daemon says nothing on a channel beside the model's to see that it may, before its first message and after."""
+    heard = Heard()
+    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks, Redis(unix_socket_path=str(server.socket)) as client:
+        async with client.monitor() as commands:
+            tasks.create_task(watch(server.url, None, "0", Until(count=1), heard))
+            asked = {"PSUBSCRIBE", "SCAN"}
+            while asked:
+                asked.discard((await commands.next_command())["command"].partition(" ")[0])
+        await store.beat()
+        await publish(store, a_message(1))
+        await heard.shown.wait()
+        await publish(store, a_message(2))
+    assert {one.prediction.symbol for one in heard.new} == {"BTCUSDT"}
 
 
 async def test_time_ends_a_watch_to_which_nothing_comes(server: EmbeddedServer):
