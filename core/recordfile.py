@@ -13,9 +13,9 @@ Polars is imported only where a Parquet file is read: the daemon serves JSON wit
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import numpy as np
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 _NEVER: Final = -1
-Time = int | datetime
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_MOST_MS: Final = 1 << 62
+Milliseconds = Annotated[int, msgspec.Meta(ge=-_MOST_MS, le=_MOST_MS)]
+Time = Milliseconds | datetime
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +69,7 @@ def _lines(path: Path) -> list[Record]:
     decoder = msgspec.json.Decoder(Record)
     try:
         return [decoder.decode(line) for line in whole.splitlines() if line.strip()]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise DataError(
             f'{path} has a line that is no record ({error}); try: {{"name": "mood", "known_at": 1735689600000, '
             '"value": 0.3}'
@@ -109,4 +113,5 @@ def _ms(at: Time) -> int:
     if isinstance(at, int):
         return at
     told = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(told.timestamp() * 1_000)
+    # Whole numbers all the way: a float of seconds would now and then be a millisecond early.
+    return (told - _EPOCH) // _MILLISECOND

@@ -101,7 +101,8 @@ class Windows:
     def _judge_place(self, position: int, bar: Bar) -> Fate:
         newest = int(self.newest_ms_S[position])
         if newest == EMPTY:
-            return Fate.FIRST
+            # Before all times there is none that a slot could hold.
+            return Fate.FIRST if bar.opened_at_ms >= 0 else Fate.STALE
         if bar.opened_at_ms > newest:
             return Fate.FRESH if bar.opened_at_ms == self.interval.after(newest) else Fate.EARLY
         if bar.opened_at_ms <= newest - self.capacity * self.interval.ms:
@@ -113,7 +114,11 @@ class Windows:
 
     def put_fresh(self, bars: Sequence[Bar], now_ms: int | None = None) -> npt.NDArray[np.bool_]:
         """Of bars of different symbols store those whose fate is FRESH, all at once; (N,): which."""
-        opened_N = np.array([bar.opened_at_ms for bar in bars], np.int64)
+        try:
+            opened_N = np.array([bar.opened_at_ms for bar in bars], np.int64)
+        except OverflowError:
+            # One of them tells a time beyond all times: each is judged alone.
+            return np.zeros(len(bars), np.bool_)
         rows_N5 = np.array([bar.row for bar in bars])
         positions_N = np.array([self.index.get(bar.symbol, -1) for bar in bars], np.int64)
         newest_N = self.newest_ms_S[positions_N]

@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from core.bars import Bar, Interval
+from core.bars import Bar, Interval, inconsistency
 
 
 def whole(bars: Sequence[Bar], interval: Interval) -> Bar:
     """One bar of the longer interval from the shorter bars in it, oldest first; it is told as still forming.
 
-    Volumes are added as the decimals they were told in: the sum is the venue's own to the last bit.
+    Volumes are added as the decimals they were told in: the sum is the venue's own to the last bit. What cannot be
+    true of a part is told of the whole, which is then refused as that would be.
     """
     first = bars[0]
+    for bar in bars:
+        if inconsistency(bar) is not None:
+            return Bar(first.symbol, interval.floor(first.opened_at_ms), *bar.row, closed=False)
     return Bar(
         first.symbol,
         interval.floor(first.opened_at_ms),

@@ -69,7 +69,8 @@ class Wire(msgspec.Struct, frozen=True):
             "ssl": (self.tls or True) if url.startswith("wss://") else None,
         }
         if self.library == "websockets":
-            return connect(url, **settings)
+            # The proxy finds the venue's address, as it does for REST: who needs one may not be able to.
+            return connect(url, **settings | {"proxy": (self.proxy or "").replace("socks5://", "socks5h://") or True})
         from daemon.listening.picows import opened  # noqa: PLC0415 - an extra
 
         return opened(url, **settings)
@@ -86,9 +87,9 @@ class Wire(msgspec.Struct, frozen=True):
         if self.proxy is None or self.proxy.startswith(_HTTP):
             connector = aiohttp.TCPConnector(ssl=tls)
             return aiohttp.ClientSession(connector=connector, proxy=self.proxy, trust_env=True)
-        from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - an extra
+        from daemon.listening.socks import SocksConnector  # noqa: PLC0415 - an extra
 
-        return aiohttp.ClientSession(connector=ProxyConnector.from_url(self.proxy, ssl=tls))
+        return aiohttp.ClientSession(connector=SocksConnector.from_url(self.proxy, ssl=tls))
 
 
 def wire(proxy: str = "", ca_file: str = "", library: Library = "websockets") -> Wire:

@@ -1,6 +1,7 @@
 """Files of external records, in both forms."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,9 @@ def test_symbols_are_spelled_as_the_bars_spell_them(tmp_path: Path):
         ("none.jsonl", None, "no file"),
         ("wrong.jsonl", b'{"name": "mood"}\n', "known_at"),
         ("wrong.jsonl", b'{"name": "mood", "known_at": 1, "velue": 2}\n', "velue"),
+        ("wrong.jsonl", b'{"name": "mood", "known_at": 1735689600000000000000}\n', "known_at"),
+        ("wrong.jsonl", b'{"name": "mood", "known_at": 1, "at": -9300000000000000000}\n', "at"),
+        ("wrong.jsonl", b'{"name": "\xff", "known_at": 1}\n', "no record .*codec"),
         ("wrong.parquet", b"no table", "not Parquet"),
     ],
 )
@@ -75,3 +79,16 @@ def test_a_table_without_the_time_of_knowing_is_refused(tmp_path: Path):
     pl.DataFrame({"name": ["mood"], "date": [1]}).write_parquet(tmp_path / "records.parquet")
     with pytest.raises(DataError, match="known_at"):
         recordfile.read(tmp_path / "records.parquet")
+
+
+@pytest.mark.parametrize("name", ["records.parquet", "records.jsonl"])
+def test_a_record_is_known_from_its_very_millisecond_on(tmp_path: Path, name: str):
+    # As a float of seconds, some of these lie below the whole number that they are.
+    at_ms = [AT_MS + 1_009 * number for number in range(1_000)]
+    told = [datetime.fromtimestamp(one // 1_000, UTC) + timedelta(milliseconds=one % 1_000) for one in at_ms]
+    if name.endswith("parquet"):
+        pl.DataFrame({"name": ["mood"] * len(told), "known_at": told}).write_parquet(tmp_path / name)
+    else:
+        lines = [json.dumps({"name": "mood", "known_at": one.isoformat()}) + "\n" for one in told]
+        (tmp_path / name).write_text("".join(lines))
+    assert recordfile.read(tmp_path / name).known_ms.tolist() == at_ms

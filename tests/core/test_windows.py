@@ -40,6 +40,9 @@ def filled(*numbers: int, capacity: int = 8) -> Windows:
         (bar(1, symbol="C"), Fate.UNKNOWN),
         (Bar("A", 11 * HOUR.ms + 1, 1, 1, 1, 1, 1), Fate.OFF_GRID),
         (bar(500_000_000, symbol="B"), Fate.FUTURE),
+        (bar(10**24, symbol="B"), Fate.FUTURE),
+        (bar(-1, symbol="B"), Fate.STALE),
+        (bar(-(10**24), symbol="B"), Fate.STALE),
     ],
 )
 def test_every_bar_that_arrives_has_one_fate(arriving: Bar, fate: Fate):
@@ -67,6 +70,12 @@ def test_bars_placed_together_are_those_that_follow_and_leave_what_placing_each_
                     together.put(one)
         for name in ("opened_at_ms_SC", "rows_SC5", "revision_SC", "published_SC", "newest_ms_S", "changes_S"):
             assert np.array_equal(getattr(together, name), getattr(apart, name), equal_nan=True), name
+
+
+def test_a_time_beyond_all_times_leaves_the_bars_beside_it_to_be_placed_one_by_one():
+    windows = filled(10)
+    assert windows.put_fresh([bar(11), bar(10**24, symbol="B")]).tolist() == [False, False]
+    assert windows.judge(bar(11)) is Fate.FRESH
 
 
 def test_a_bar_that_opens_after_the_venues_now_is_from_the_future():

@@ -1,11 +1,13 @@
 """Longer bars from shorter ones, against those that the venue itself has of the same time."""
 
+import math
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from core import barfile
-from core.bars import Bar, Interval
+from core.bars import Bar, Interval, inconsistency
 from daemon.listening.aggregate import Aggregator
 from daemon.listening.closing import Closer
 
@@ -49,3 +51,17 @@ def test_five_minutes_without_a_trade_are_no_hindrance_and_a_late_word_changes_t
     assert [(bar.opened_at_ms, bar.high, bar.close) for bar in built] == [
         (0, 2.0, 1.0), (0, 4.0, 3.0), (HOUR.ms, 2.0, 1.0), (0, 6.0, 5.0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    "wrong", [{"high": math.nan}, {"volume": math.inf}, {"volume": -math.inf}, {"low": 9.0}, {"close": -1.0}]
+)
+def test_an_hour_of_which_a_part_cannot_be_true_cannot_be_true_until_it_is_told_anew(wrong: dict[str, float], place: int):
+    told = [a_bar(minute) for minute in (0, 5, 10)]
+    spoiled = [replace(bar, **wrong) if number == place else bar for number, bar in enumerate(told)]
+    # Two infinities of either sign have no sum.
+    spoiled = [replace(spoiled[0], volume=math.inf), *spoiled[1:]] if "volume" in wrong else spoiled
+    aggregator = Aggregator(HOUR)
+    assert inconsistency(aggregator.take(spoiled)[-1]) is not None
+    assert inconsistency(aggregator.take(told)[-1]) is None

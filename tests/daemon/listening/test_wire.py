@@ -1,5 +1,6 @@
 """The way to a venue: through proxies, with certificates of one's own."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,9 @@ from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market
 from daemon.exchange.server import Exchange
+from daemon.listening.rest import UnansweredError
 from daemon.listening.wire import LOST, Library, Wire, wire
+from daemon.ports import Request
 
 CERTIFICATES = Path(__file__).resolve().parents[2] / "certificates"
 
@@ -53,6 +56,47 @@ async def test_a_proxy_leads_to_the_websocket_and_to_rest(
     async with a_proxy(scheme) as proxy, an_exchange(certificate and CERTIFICATES / certificate) as exchange:
         await reached(wire(proxy.url, ca_file, library), exchange)
         assert proxy.led == [exchange.rest_url.partition("://")[2]] * 2
+
+
+@pytest.mark.parametrize("library", get_args(Library))
+async def test_a_socks_proxy_is_asked_for_the_venues_address(an_exchange: Callable[..., Exchange], library: Library):
+    async with a_proxy("socks5") as proxy, an_exchange() as exchange:
+        way = wire(proxy.url, library=library)
+        port = exchange.rest_url.rpartition(":")[2]
+        async with way.rest() as rest:
+            assert (await rest.ask(Request(f"http://localhost:{port}/api/v3/ping"))).status == 200
+        async with way.open(f"ws://localhost:{port}/ws", pings=True):
+            assert proxy.led == [f"localhost:{port}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((b"\x05\x00", b"\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"), "Host unreachable"),
+        ((b"\x05\xff",), "No acceptable authentication"),
+        ((b"HTTP/1.1 400 Bad Request\r\n\r\n",), "Unexpected SOCKS version"),
+        ((), "0 bytes read"),
+        (None, "Couldn't connect to proxy"),
+    ],
+    ids=["refuses", "wants a password", "is none", "hangs up", "is away"],
+)
+async def test_a_socks_proxy_that_fails_is_a_question_without_an_answer(answers: tuple[bytes, ...] | None, said: str):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers or ():
+            await reader.read(64)
+            writer.write(answer)
+        if not answers:
+            await reader.read(64)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    way = wire(f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    if answers is None:
+        server.close()
+        await server.wait_closed()
+    async with server, way.rest() as rest:
+        with pytest.raises(UnansweredError, match=f"the proxy fails: .*{said}"):
+            await rest.ask(Request("http://venue.example/klines"))
 
 
 async def test_a_certificate_of_an_authority_that_is_trusted_is_taken(an_exchange: Callable[..., Exchange]):
