@@ -39,7 +39,7 @@ class BarFile(msgspec.Struct, frozen=True):
 def scan(path: Path) -> "pl.LazyFrame":
     """The file as polars would read it: REQUIRED columns and what else there is, ts as Datetime(ms, UTC), unsorted.
 
-    Raises: DataError: no such file, not Parquet, or columns are missing.
+    Raises: DataError: no such file, not Parquet, or columns are missing or of another kind.
     """
     import polars as pl  # noqa: PLC0415 - loaded only where files of bars are
 
@@ -56,9 +56,23 @@ def scan(path: Path) -> "pl.LazyFrame":
             f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(schema)}. "
             f"try: gaze bars import {path} --out bars.parquet"
         )
+    for name, kind in schema.items():
+        if name in COLUMNS and not kind.is_numeric():
+            raise _of_another_kind(path, name, kind, "numbers")
+        if name == "ts" and not (isinstance(kind, pl.Datetime | pl.Date) or kind.is_integer()):
+            raise _of_another_kind(path, name, kind, "times")
+        if name == "interval" and not isinstance(kind, pl.String | pl.Categorical | pl.Enum):
+            raise _of_another_kind(path, name, kind, "words such as 1h")
     in_utc = schema["ts"] == pl.Datetime("ms", "UTC")
     ts = pl.col("ts") if in_utc else pl.col("ts").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     return table.with_columns(ts, *(pl.col(name).cast(pl.Float64) for name in COLUMNS))
+
+
+def _of_another_kind(path: Path, name: str, found: "pl.DataType", expected: str) -> DataError:
+    return DataError(
+        f"{path}: expected {expected} in the column {name}, found {found}; "
+        f"try: gaze bars import {path} --out bars.parquet"
+    )
 
 
 def frame(path: Path) -> "pl.DataFrame":
@@ -77,15 +91,14 @@ def read(path: Path, interval: str | None = None) -> BarFile:
 
     table = frame(path)
     if "interval" in table.columns:
+        _refuse_nulls(path, table, "interval")
         there = sorted(table["interval"].unique().to_list())
         chosen = interval or (there[0] if len(there) == 1 else None)
         if chosen not in there:
-            raise DataError(f"{path} holds the intervals {', '.join(there)}; try: --interval {there[0]}")
+            raise DataError(f"{path} holds the intervals {', '.join(there)}; try: --interval {(*there, '1h')[0]}")
         table = table.filter(pl.col("interval") == chosen)
         interval = chosen
-    nulls = table.select(REQUIRED).null_count().row(0)
-    if any(nulls):
-        raise DataError(f"{path} has {sum(nulls)} nulls; try: gaze bars check {path}, then gaze bars import")
+    _refuse_nulls(path, table, *REQUIRED)
     symbols: dict[str, SymbolBars] = {}
     digest = hashlib.sha256()
     for (symbol,), part in table.group_by("symbol", maintain_order=True):
@@ -101,6 +114,11 @@ def read(path: Path, interval: str | None = None) -> BarFile:
         raise DataError(f"{path} holds no bars")
     known = Interval.parse(interval) if interval else _usual_interval(path, symbols)
     return BarFile(known, symbols, digest.hexdigest())
+
+
+def _refuse_nulls(path: Path, table: "pl.DataFrame", *names: str) -> None:
+    if nulls := sum(table.select(names).null_count().row(0)):
+        raise DataError(f"{path} has {nulls} nulls; try: gaze bars check {path}, then gaze bars import")
 
 
 def _usual_interval(path: Path, symbols: dict[str, SymbolBars]) -> Interval:

@@ -87,7 +87,7 @@ class Generic:
         told = read(self.name, _FRAMES.decode, frame)
         if told.error:
             raise FrameError(f"{self.name} refused: {told.error[:EXCERPT]}")
-        return [self._bar(bar) for bar in told.bars]
+        return [self._bar(bar, self._asked) for bar in told.bars]
 
     def clock_request(self) -> Request | None:
         """None without an address for history."""
@@ -111,14 +111,14 @@ class Generic:
             raise RefusalError(f"{self.name} refused: {told.error[:EXCERPT]}")
         bars = sorted(told.bars, key=lambda bar: bar.opened_at_ms)
         return [
-            self._bar(bar)
+            self._bar(bar, interval.name)
             for bar in bars
             if bar.symbol == symbol and bar.closed and bar.opened_at_ms + interval.ms <= now_ms
         ]
 
-    def _bar(self, bar: Told) -> Bar:
-        if bar.interval != (self._asked or bar.interval):
+    def _bar(self, bar: Told, asked: str | None) -> Bar:
+        if bar.interval != (asked or bar.interval):
             raise FrameError(
-                f"{self.name}: {bar.symbol[:EXCERPT]!a} bar of {bar.interval[:EXCERPT]!a}, asked for {self._asked}"
+                f"{self.name}: {bar.symbol[:EXCERPT]!a} bar of {bar.interval[:EXCERPT]!a}, asked for {asked}"
             )
         return Bar(bar.symbol, bar.opened_at_ms, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.closed)

@@ -17,7 +17,12 @@ _FAILURES = (ProxyConnectionError, ProxyError, ProxyTimeoutError, EOFError)
 class SocksConnector(ProxyConnector):
     """Connections through the proxy."""
 
-    async def connect(self, req: "ClientRequest", traces: "list[Trace]", timeout: "ClientTimeout") -> "Connection":
+    async def connect(
+        self,
+        req: "ClientRequest",
+        traces: "list[Trace]",
+        timeout: "ClientTimeout",  # noqa: ASYNC109 - aiohttp's signature
+    ) -> "Connection":
         """Raises: ClientConnectionError: also where the proxy is away, refuses or is none."""
         try:
             return await super().connect(req, traces, timeout)

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from core.bars import Arrival, Bar, Interval, Origin
@@ -14,6 +13,11 @@ from daemon.feeds.redis import Redis
 from daemon.inbox import Inbox
 from daemon.listening.backoff import Backoff
 from daemon.listening.watcher import Watcher
+from daemon.stores.address import address
+from daemon.stores.reading import client_at
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis as Client
 
 log = logging.getLogger("gaze.feed")
 
@@ -26,13 +30,17 @@ Entries = list[tuple[bytes, Mapping[bytes, bytes]]]
 
 
 class StreamSource:
-    """One stream as a source. An entry is taken once, also over reconnects: reading goes on behind the last one."""
+    """One stream as a source. An entry is taken once, also over reconnects: reading goes on behind the last one.
+
+    Raises: ConfigError: nobody said where the server is, or it is no address of Redis.
+    """
 
     def __init__(self, feed: Redis, symbols: Sequence[str], backoff: Backoff = Backoff()) -> None:  # noqa: B008 - frozen
         self.feed = feed
         self.symbols = tuple(symbols)
         self.live = False
         """Whether what was there when we came has been read."""
+        self._address = address(feed.server_url, feed.stream, "[feed] websocket_url")
         self._backoff = backoff
         self._last = b"0-0"
         self._until = b"0-0"
@@ -61,11 +69,11 @@ class StreamSource:
     async def venue_time_ms(self) -> int:
         """The server's time. Raises: FeedError: it does not say."""
         try:
-            async with self._client() as client:
+            async with client_at(await self._address.place(), _TIMEOUT_S) as client:
                 seconds, microseconds = await client.time()
         except (RedisError, OSError) as error:
             raise FeedError(
-                f"redis: expected its time from {self._place}, found {error}; try: whether it runs there"
+                f"redis: expected its time from {self._address.name}, found {error}; try: whether it runs there"
             ) from error
         return int(seconds) * 1_000 + int(microseconds) // 1_000
 
@@ -75,7 +83,7 @@ class StreamSource:
         again = False
         while True:
             try:
-                async with self._client() as client:
+                async with client_at(await self._address.place(), _TIMEOUT_S) as client:
                     newest = cast("Entries", await client.xrevrange(self.feed.stream, count=1))
                     self._until = max(self._until, newest[0][0] if newest else b"0-0", key=_order)
                     self._watcher.feed_up(self.feed.name, up=True)
@@ -88,7 +96,7 @@ class StreamSource:
                 failures += 1
                 told = {
                     "venue": self.feed.name,
-                    "host": self._place,
+                    "host": self._address.name,
                     "reason": str(error),
                     "pause_s": round(pause_s, 3),
                 }
@@ -97,7 +105,7 @@ class StreamSource:
                 self._watcher.feed_up(self.feed.name, up=False)
             await asyncio.sleep(pause_s)
 
-    async def _read(self, client: "redis.asyncio.Redis") -> NoReturn:
+    async def _read(self, client: "Client") -> NoReturn:
         task = asyncio.current_task()
         while True:
             if task is not None and task.cancelling():
@@ -131,13 +139,6 @@ class StreamSource:
 
     def _arrival(self, bar: Bar, origin: Origin) -> Arrival:
         return Arrival(bar, self.feed.name, int(self._now() * 1_000), origin)
-
-    def _client(self) -> "redis.asyncio.Redis":
-        return redis.asyncio.Redis.from_url(self.feed.server_url, socket_timeout=_TIMEOUT_S)
-
-    @property
-    def _place(self) -> str:
-        return self.feed.server_url.rpartition("@")[2].rpartition("//")[2]
 
 
 def _order(number: bytes) -> tuple[int, int]:

@@ -40,8 +40,8 @@ class Address(Protocol):
         """Where writes go now, in the words of redis-py's connections. Raises: RedisError, OSError: nobody says."""
 
 
-def address(url: str, key: str) -> Address:
-    """What a URL means for this key. Raises: ConfigError: it is no address of Redis."""
+def address(url: str, key: str, setting: str = "store.url") -> Address:
+    """What a URL means for this key. `setting`: where it was read. Raises: ConfigError: it is no address of Redis."""
     scheme, _, rest = url.partition("://")
     kind, _, how = scheme.partition("+")
     try:
@@ -52,10 +52,16 @@ def address(url: str, key: str) -> Address:
             if how == "cluster":
                 return Cluster([_told(f"{kind}://{node}/0{_query(asked)}") for node in nodes], key)
             return _sentinels(kind, nodes, path, asked)
+    except TypeError as error:
+        option = str(error).rpartition("argument ")[2]
+        raise ConfigError(
+            f"{setting}: expected behind the question mark what redis-py knows of TLS, with rediss://, found {option}; "
+            "try: leave it out"
+        ) from error
     except ValueError:
         pass
     raise ConfigError(
-        "store.url is not a Redis address; try: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, "
+        f"{setting} is not a Redis address; try: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, "
         "redis+sentinel://host:26379,host:26379/service/0 or redis+cluster://host:6379,host:6379"
     )
 
@@ -191,12 +197,24 @@ def _query(asked: Mapping[str, str]) -> str:
 
 
 def _told(url: str) -> dict[str, Any]:
-    """What redis-py makes of the URL of one server. Raises: ValueError: nothing."""
+    """What redis-py makes of the URL of one server. Raises: ValueError: nothing. TypeError: an option is unknown."""
     told: dict[str, Any] = dict(parse_url(url))
-    if "path" not in told:
+    if url.startswith("unix://"):
+        if not told.get("path"):
+            raise ValueError("no socket is named")
+    else:
         told = {"host": "localhost", "port": 6379} | told
+        if (database := urlsplit(url).path.strip("/")) and not database.isdecimal():
+            raise ValueError("databases have numbers")
     # redis-py would wrap every single read in a timeout of its own, which doubles the time of a burst.
-    return told | {"socket_timeout": None, "socket_connect_timeout": _CONNECT_S, "socket_read_size": _READ_BYTES}
+    told |= {"socket_timeout": None, "socket_connect_timeout": _CONNECT_S, "socket_read_size": _READ_BYTES}
+    try:
+        connect(told)
+    except RedisError as error:
+        raise TypeError(str(error)) from error
+    if told.get("decode_responses"):
+        raise TypeError("decode_responses")
+    return told
 
 
 def _name(told: Mapping[str, Any]) -> str:

@@ -94,6 +94,16 @@ def test_what_cannot_be_trained_on_is_refused_with_a_way_on(tmp_path: Path):
             _folder(tmp_path, "b"),
             table.with_columns(pl.when(pl.col("close") > 2).then(None).otherwise("close").alias("close")),
         ),
+        "expected numbers in the column high, found String": a_file(
+            _folder(tmp_path, "d"), table.with_columns(pl.col("high").cast(pl.String))
+        ),
+        "expected times in the column ts, found String": a_file(
+            _folder(tmp_path, "e"), table.with_columns(pl.col("ts").cast(pl.String))
+        ),
+        "expected words such as 1h in the column interval, found Int32": a_file(
+            _folder(tmp_path, "f"), table.with_columns(pl.lit(60).alias("interval"))
+        ),
+        "3 nulls": a_file(_folder(tmp_path, "g"), table.with_columns(pl.lit(None, pl.String).alias("interval"))),
         "lacks the columns close": a_file(_folder(tmp_path, "c"), table.drop("close")),
         "no file of bars": tmp_path / "nowhere.parquet",
         "is not Parquet": text,

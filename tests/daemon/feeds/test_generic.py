@@ -49,3 +49,9 @@ def test_history_leaves_out_what_forms_and_what_was_not_asked_for():
     assert [(bar.symbol, bar.opened_at_ms) for bar in bars] == [("X", 0)]
     with pytest.raises(RefusalError, match="generic refused: not today"):
         feed("generic").decode_history("X", HOUR, b'{"error":"not today"}', 0)
+
+
+def test_history_of_another_interval_is_refused_also_before_anything_was_subscribed():
+    body = msgspec.json.encode({"bars": [TOLD | {"interval": "1m"}]})
+    with pytest.raises(FrameError, match="'X' bar of '1m', asked for 1h"):
+        feed("generic").decode_history("X", HOUR, body, now_ms=2 * HOUR.ms)

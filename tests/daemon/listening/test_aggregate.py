@@ -57,7 +57,9 @@ def test_five_minutes_without_a_trade_are_no_hindrance_and_a_late_word_changes_t
 @pytest.mark.parametrize(
     "wrong", [{"high": math.nan}, {"volume": math.inf}, {"volume": -math.inf}, {"low": 9.0}, {"close": -1.0}]
 )
-def test_an_hour_of_which_a_part_cannot_be_true_cannot_be_true_until_it_is_told_anew(wrong: dict[str, float], place: int):
+def test_an_hour_of_which_a_part_cannot_be_true_cannot_be_true_until_it_is_told_anew(
+    wrong: dict[str, float], place: int
+):
     told = [a_bar(minute) for minute in (0, 5, 10)]
     spoiled = [replace(bar, **wrong) if number == place else bar for number, bar in enumerate(told)]
     # Two infinities of either sign have no sum.

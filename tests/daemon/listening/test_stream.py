@@ -129,7 +129,7 @@ async def test_reading_goes_on_behind_the_last_entry_when_the_server_comes_back(
 
 
 async def test_its_time_is_the_servers(server: EmbeddedServer, tmp_path: Path):
-    assert await Desk(server.url).source.venue_time_ms() > START_MS
+    assert await StreamSource(Redis(server.url), [BTC]).venue_time_ms() > START_MS
     with pytest.raises(FeedError, match=r"expected its time from .*try: whether it runs there"):
         await Desk(f"unix://{tmp_path / 'nowhere.sock'}").source.venue_time_ms()
 
@@ -137,6 +137,10 @@ async def test_its_time_is_the_servers(server: EmbeddedServer, tmp_path: Path):
 def test_an_address_is_needed_and_a_bar_too():
     with pytest.raises(ConfigError, match=r"try: \[feed\] websocket_url"):
         open_feed("redis").sockets([BTC], HOUR)
+    for url in ("redis://me:hidden@there:port", "unix://?x=1", "redis://me:hidden@there?max_connections=10"):
+        with pytest.raises(ConfigError, match=r"^\[feed\] websocket_url.*try: ") as refused:
+            StreamSource(Redis(url), [BTC])
+        assert "hidden" not in str(refused.value)
     one = Redis("redis://me:hidden@there:1/2?stream=mine&db=3")
     assert (one.stream, one.server_url) == ("mine", "redis://me:hidden@there:1/2?db=3")
     fields = {key.encode(): str(value).encode() for key, value in entry(3).items()}

@@ -44,12 +44,32 @@ def test_an_address_has_a_name_without_secrets(url: str, name: str):
         "redis+other://me:hush@one",
         "unix+cluster://me:hush@one",
         "redis://me:hush@one:port",
+        "redis://me:hush@one/prod",
+        "redis+sentinel://me:hush@one/gaze/prod",
+        "unix://me:hush@",
         "me:hush@one",
         "",
     ],
 )
 def test_an_address_of_another_kind_is_refused_without_showing_it(url: str):
     with pytest.raises(ConfigError, match="try: redis://") as refused:
+        address(url, "{0}")
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [
+        ("redis://me:hush@one/0?max_connections=10", "max_connections"),
+        ("redis+cluster://me:hush@one,two?protocol=3", "protocol"),
+        ("redis://me:hush@one?decode_responses=true", "decode_responses"),
+        ("redis://me:hush@one?ssl_ca_certs=/ca.pem", "ssl_ca_certs"),
+        ("rediss://me:hush@one?ssl_cert_reqs=perhaps", "perhaps"),
+        ("rediss+sentinel://me:hush@one/gaze?ssl_ca=/ca.pem", "ssl_ca"),
+    ],
+)
+def test_an_option_that_no_connection_takes_is_named_without_secrets(url: str, option: str):
+    with pytest.raises(ConfigError, match=f"found .*{option}'?; try: leave it out") as refused:
         address(url, "{0}")
     assert "hush" not in str(refused.value)
 
