@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+PATIENCE_S = 200.0
 QUIET = (
     "--headless=new",
     "--no-sandbox",  # tests run as root in CI
@@ -45,13 +46,30 @@ class Tab:
         answer = await self.do("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return answer["result"].get("value")
 
-    async def until(self, event: str, count: int = 1) -> None:
-        """Wait for so many events of a kind."""
-        while sum(one["method"] == event for one in self.told) < count:
+    async def open(self, url: str) -> None:
+        """Go to a page, and wait until it is loaded."""
+        loader = (await self.do("Page.navigate", url=url))["loaderId"]
+        while not self._has_loaded(loader):
             await self._next()
 
+    async def becomes(self, expression: str, wanted: Any) -> None:
+        """Ask until a script gives this: what a page draws, it draws in its own time."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (found := await self.value(expression)) != wanted:
+                assert type(found) is type(wanted), f"{expression} is {found}"
+
+    def _has_loaded(self, loader: str) -> bool:
+        """The page before this one, which was empty, may only now tell that it was loaded."""
+        navigated = False
+        for one in self.told:
+            if one["method"] == "Page.frameNavigated":
+                navigated |= one["params"]["frame"]["loaderId"] == loader
+            elif navigated and one["method"] == "Page.loadEventFired":
+                return True
+        return False
+
     async def _next(self) -> dict[str, Any]:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(PATIENCE_S):
             message: dict[str, Any] = json.loads(await self._connection.recv())
         if "method" in message:
             self.told.append(message)
@@ -71,17 +89,14 @@ async def a_tab(folder: Path) -> AsyncIterator[Tab]:
     process = await asyncio.create_subprocess_exec(
         chromium, *QUIET, f"--user-data-dir={folder}", "about:blank", stderr=asyncio.subprocess.PIPE
     )
-    assert process.stderr is not None
-    browser = ""
-    async with asyncio.timeout(100):
-        while not browser:
-            line = (await process.stderr.readline()).decode()
-            browser = line.partition("DevTools listening on ")[2].strip()
+    patiently = {"max_size": None, "open_timeout": PATIENCE_S, "ping_interval": None}
     try:
-        async with connect(browser, max_size=None) as connection:
+        async with asyncio.timeout(PATIENCE_S):
+            browser = await _address(process)
+        async with connect(browser, **patiently) as connection:
             made = await Tab(connection).do("Target.createTarget", url="about:blank")
         page = f"{browser.partition('/devtools')[0]}/devtools/page/{made['targetId']}"
-        async with connect(page, max_size=None) as connection:
+        async with connect(page, **patiently) as connection:
             tab = Tab(connection)
             for part in ("Page", "Network", "Runtime", "Log"):
                 await tab.do(f"{part}.enable")
@@ -89,3 +104,14 @@ async def a_tab(folder: Path) -> AsyncIterator[Tab]:
     finally:
         process.terminate()
         await process.communicate()
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    """Where the browser says that it is spoken to."""
+    assert process.stderr is not None
+    said = []
+    while line := (await process.stderr.readline()).decode():
+        said.append(line)
+        if browser := line.partition("DevTools listening on ")[2].strip():
+            return browser
+    pytest.fail(f"chromium ended at its start: {''.join(said)}")

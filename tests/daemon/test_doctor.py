@@ -11,6 +11,7 @@ import redis.asyncio
 from typer import Typer
 from typer.testing import CliRunner
 
+from benchmarks.running.ports import free_port
 from daemon import clock, doctor
 from daemon.clock import Clock
 from daemon.doctor import Verdict
@@ -89,7 +90,7 @@ def test_a_foreign_package_of_our_name_is_found_out(tmp_path: Path, monkeypatch:
 
 def test_a_taken_port_is_found_and_a_free_one_too():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         port = taken.getsockname()[1]
         assert doctor.http_port("127.0.0.1", port).verdict is Verdict.ABSENT

@@ -54,8 +54,7 @@ async def shown(tab: Tab, url: str, width: int, scheme: str) -> None:
     """Open the page on a screen of this width, in this colour scheme."""
     await tab.do("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
     await tab.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    await tab.do("Page.navigate", url=url)
-    await tab.until("Page.loadEventFired")
+    await tab.open(url)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1_200])

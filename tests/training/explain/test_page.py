@@ -32,11 +32,6 @@ async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
         yield tab
 
 
-async def shown(tab: Tab, page: Path) -> None:
-    await tab.do("Page.navigate", url=page.as_uri())
-    await tab.until("Page.loadEventFired")
-
-
 def quiet(tab: Tab, folder: Path) -> None:
     asked = {one["request"]["url"].partition("#")[0] for one in tab.of("Network.requestWillBeSent")}
     assert all(url.startswith((folder.as_uri(), "data:", "blob:")) for url in asked), asked
@@ -48,10 +43,10 @@ def quiet(tab: Tab, folder: Path) -> None:
 async def test_the_page_draws_every_chart_with_nothing_in_the_console_and_no_network(
     tab: Tab, folder: Path, explained: Explained
 ):
-    await shown(tab, folder / "index.html")
+    await tab.open((folder / "index.html").as_uri())
     assert await tab.value("document.title") == "Where demo looks"
     charts = 3 * len(explained.report.attentions) + sum(len(case.looks) for case in explained.report.cases)
-    assert await tab.value(DRAWN) == charts
+    await tab.becomes(DRAWN, charts)
     widths = await tab.value("[...document.images].map(image => image.naturalWidth).join()")
     assert all(int(width) > 500 for width in widths.split(","))
     assert len(widths.split(",")) == await tab.value("document.images.length")
@@ -59,18 +54,18 @@ async def test_the_page_draws_every_chart_with_nothing_in_the_console_and_no_net
 
 
 async def test_a_link_leads_from_the_summary_to_a_single_prediction(tab: Tab, folder: Path, explained: Explained):
-    await shown(tab, folder / "index.html")
+    await tab.open((folder / "index.html").as_uri())
     case = explained.report.cases[0]
     await tab.value(f"document.querySelector('a[href=\"#{case.folder}\"]').click()")
     assert await tab.value("location.hash") == f"#{case.folder}"
-    seen = await tab.value(f"document.getElementById('{case.folder}').getBoundingClientRect().top")
-    assert abs(seen) < 900
+    top = f"document.getElementById('{case.folder}').getBoundingClientRect().top"
+    await tab.becomes(f"Math.abs({top}) < 900", wanted=True)
     quiet(tab, folder)
 
 
 async def test_the_page_of_one_prediction_stands_by_itself(tab: Tab, folder: Path, explained: Explained):
     case = explained.report.cases[0]
-    await shown(tab, folder / "cases" / case.folder / "interactive.html")
-    assert await tab.value(DRAWN) == len(case.looks)
+    await tab.open((folder / "cases" / case.folder / "interactive.html").as_uri())
+    await tab.becomes(DRAWN, len(case.looks))
     assert case.symbol in await tab.value("document.body.innerText")
     quiet(tab, folder)
