@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.job import Job
     from training.judging.evaluation import Evaluation
     from training.many.sweep import Sweep, Tried
+    from training.many.universes import Universes
     from training.recipe import Recipe
     from training.runs.run import Run
 
@@ -35,13 +36,18 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto, in place of the recipe's.")] = None,
     folds: Annotated[int, typer.Option(help="Walk forward: so many trainings before the final span.", min=0)] = 0,
     seeds: Annotated[int, typer.Option(help="Train so many times, from as many seeds.", min=1)] = 1,
-    on: Annotated[str, typer.Option(metavar="RAY", help="Folds and seeds at once: local, or an address.")] = "",
+    universes: Annotated[
+        Path | None, typer.Option(help="TOML: sets of symbols by name, a training of each.", metavar="FILE")
+    ] = None,
+    on: Annotated[str, typer.Option(metavar="RAY", help="All of them at once: local, or an address.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Write over the run that is there.")] = False,  # noqa: FBT002
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget a training that was cut off.")] = False,  # noqa: FBT002
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with one that was cut off.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Train a model on bars and judge it beside baselines; or several, by folds or seeds, and tell how they spread.
+    """Train a model on bars and judge it beside baselines.
+
+    Or several, by folds, seeds or universes, and tell how they spread.
 
     A training that was cut off goes on where it was, to the same weights, when the same command is given again.
 
@@ -59,7 +65,7 @@ def train(
     changes = [*(change or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     told = recipes.read(recipe, profile, changes)
     console = Console(stderr=as_json)
-    planned = several.plan(told, seeds)
+    planned = several.plan(told, seeds, _universes(universes, bars) if universes else None)
     if resume:
         unfinished.refuse_none([out / name for name in planned] or [out], fresh=fresh)
     if planned:
@@ -67,7 +73,9 @@ def train(
         _several(console, planned, bars, out, on, again=replace, fresh=fresh, as_json=as_json)
         return
     if on:
-        raise UsageError("one training alone is not spread over a cluster; try: --seeds 5, --folds 4, or without --on")
+        raise UsageError(
+            "one training alone is not spread over a cluster; try: --seeds 5, --folds 4, --universes, or without --on"
+        )
     run.refuse_taken(out, replace=replace)
     with together.joined() as leads:
         job = Job(told, bars)
@@ -81,6 +89,14 @@ def train(
         soft_wrap=True,
     )
     console.print(f"next: gaze export {out} --out bundle", highlight=False, soft_wrap=True)
+
+
+def _universes(path: Path, bars: Path) -> "Universes":
+    """As the file has them, of symbols that the bars have."""
+    from core import barfile  # noqa: PLC0415 - as above
+    from training.many.universes import read_universes  # noqa: PLC0415
+
+    return read_universes(path, barfile.scan(bars).select("symbol").unique().collect()["symbol"].to_list())
 
 
 def _one(console: "Console", job: "Job", out: Path, *, fresh: bool) -> "Run":

@@ -1,7 +1,7 @@
-"""Several trainings of one recipe: by folds that walk forward, by seeds, or both, and how their scores spread.
+"""Several trainings of one recipe: of universes, by folds that walk forward, by seeds, and how their scores spread.
 
-The folder holds a run folder for each training, `fold_1`, `seed_0` or `fold_1_seed_0`, and `several.json`. A run that
-is there is not trained again: what was cut off goes on when the same command is given.
+The folder holds a run folder for each training, `fold_1`, `seed_0` or `universe_majors_fold_1_seed_0`, and
+`several.json`. A run that is there is not trained again: what was cut off goes on when the same command is given.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +15,13 @@ from core.errors import DataError, UsageError
 from training.job import Job
 from training.judging.evaluation import MODEL, Evaluation
 from training.judging.scores import lower_is_better
+from training.many.universes import Universes
 from training.recipe import Recipe
 from training.runs import run
 from training.runs.run import Run
 
 FILE: Final = "several.json"
+_OURS: Final = ("universe_", "fold_", "seed_", FILE)
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -43,15 +45,19 @@ class Several(msgspec.Struct, frozen=True):
     spreads: tuple[Spread, ...]
 
 
-def plan(recipe: Recipe, seeds: int) -> dict[str, Recipe]:
+def plan(recipe: Recipe, seeds: int, universes: Universes | None = None) -> dict[str, Recipe]:
     """The recipe of each training by the name of its folder; empty where it is one training alone."""
+    replace = msgspec.structs.replace
     folds = range(1, recipe.split.folds + 1) if recipe.split.folds and not recipe.split.fold else ()
     planned: dict[str, Recipe] = {}
-    for fold in folds or (0,):
-        for seed in range(seeds) if seeds > 1 else (0,):
-            name = "_".join([f"fold_{fold}"] * bool(fold) + [f"seed_{seed}"] * (seeds > 1))
-            split = msgspec.structs.replace(recipe.split, fold=fold) if fold else recipe.split
-            planned[name] = msgspec.structs.replace(recipe, split=split, seed=recipe.seed + seed)
+    for universe, symbols in (universes or {"": recipe.data.symbols}).items():
+        data = replace(recipe.data, symbols=symbols)
+        for fold in folds or (0,):
+            split = replace(recipe.split, fold=fold) if fold else recipe.split
+            for seed in range(seeds) if seeds > 1 else (0,):
+                words = [f"universe_{universe}"] * bool(universe) + [f"fold_{fold}"] * bool(fold)
+                name = "_".join(words + [f"seed_{seed}"] * (seeds > 1))
+                planned[name] = replace(recipe, data=data, split=split, seed=recipe.seed + seed)
     return {} if list(planned) == [""] else planned
 
 
@@ -62,7 +68,7 @@ def refuse_taken(folder: Path, *, replace: bool) -> None:
     """
     if not folder.exists():
         return
-    strange = [path.name for path in folder.iterdir() if not path.name.lstrip(".").startswith(("fold_", "seed_", FILE))]
+    strange = [path.name for path in folder.iterdir() if not path.name.lstrip(".").startswith(_OURS)]
     if strange:
         raise UsageError(f"{folder} holds other things than trainings, {strange[0]} for one; try: another --out")
     if (folder / FILE).exists() and not replace:

@@ -9,13 +9,16 @@ import ray
 import torch
 from ray.cluster_utils import Cluster as Nodes
 from runs import a_recipe, cut_parquet
+from typer.testing import CliRunner
 
 from core.errors import ConfigError, DataError
+from training.cli import app
 from training.job import Job
 from training.many import several
 from training.many.cluster import Cluster, pack, unpack
 from training.many.sweep import Range, Space, Sweep, Tried
 from training.recipe import Recipe
+from training.runs import run
 from training.runs.run import Run
 
 
@@ -39,7 +42,9 @@ def two_nodes() -> Iterator[Nodes]:
 
 
 def plan() -> dict[str, Recipe]:
-    return several.plan(a_recipe("optimiser.epochs=2"), seeds=4)
+    """Two seeds of each of two universes."""
+    universes = {"few": ("S0", "S1"), "others": ("S2", "S3", "S4")}
+    return several.plan(a_recipe("optimiser.epochs=2"), seeds=2, universes=universes)
 
 
 def a_sweep(bars: Path, out: Path) -> Sweep:
@@ -71,15 +76,37 @@ def test_a_node_is_lost_and_every_run_is_what_one_process_gives(
 ):
     found: dict[str, Run] = {}
     with Cluster(two_nodes.address) as cluster:
-        for name, run in cluster.train(plan(), bars_path, tmp_path):
+        for name, one in cluster.train(plan(), bars_path, tmp_path):
             if not found:
                 lost = next(node for node in two_nodes.list_all_nodes() if node is not two_nodes.head_node)
                 two_nodes.remove_node(lost, allow_graceful=False)
-            found[name] = run
+            found[name] = one
     assert found.keys() == alone.keys()
-    for name, run in found.items():
-        same(run, alone[name])
-        assert run.folder == tmp_path / name
+    for name, one in found.items():
+        same(one, alone[name])
+        assert one.folder == tmp_path / name
+    assert found["universe_few_seed_1"].training.symbols == ("S0", "S1")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_universes_spread_from_the_command_line_are_what_each_alone_gives(bars_path: Path, tmp_path: Path):
+    (tmp_path / "universes.toml").write_text('few = ["S0", "S1"]\nothers = ["S2", "S3", "S4"]\n')
+    words = ["train", "demo", "--bars", bars_path, *settings("window.length=8", "optimiser.epochs=1")]
+    spread = ("--out", tmp_path / "many", "--universes", tmp_path / "universes.toml", "--on", "local")
+    said = gaze(*words, *spread)
+    assert "2 of 2" in said
+    for name, symbols in (("few", '["S0","S1"]'), ("others", '["S2","S3","S4"]')):
+        gaze(*words, "--out", tmp_path / name, *settings(f"data.symbols={symbols}"))
+        same(run.load(tmp_path / "many" / f"universe_{name}"), run.load(tmp_path / name))
+
+
+def settings(*changes: str) -> list[str]:
+    return [word for change in changes for word in ("--set", change)]
+
+
+def gaze(*words: object) -> str:
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False).output
 
 
 @pytest.mark.slow

@@ -99,6 +99,26 @@ def test_folds_and_seeds_together_are_every_pair():
     assert [(one.split.fold, one.seed) for one in planned.values()] == [(1, 0), (1, 1), (2, 0), (2, 1)]
 
 
+def test_universes_are_each_of_them_with_every_fold_and_seed():
+    universes = {"few": ("S0", "S1"), "all": ("S0", "S1", "S2")}
+    planned = several.plan(a_recipe("split.folds=2"), 2, universes)
+    assert list(planned)[:2] == ["universe_few_fold_1_seed_0", "universe_few_fold_1_seed_1"]
+    assert len(planned) == 8
+    assert planned["universe_all_fold_2_seed_1"].data.symbols == universes["all"]
+    assert list(several.plan(a_recipe(), 1, {"few": ("S0",)})) == ["universe_few"]
+
+
+def test_universes_are_trained_on_their_symbols_alone(bars_path: Path, tmp_path: Path):
+    (tmp_path / "universes.toml").write_text('few = ["S0", "S1"]\none = ["S2"]\n')
+    output = train(bars_path, tmp_path / "many", "--universes", tmp_path / "universes.toml").output
+    assert "2 trainings: universe_few, universe_one" in output
+    few, one = (run.load(tmp_path / "many" / f"universe_{name}") for name in ("few", "one"))
+    assert (few.training.symbols, one.training.symbols) == (("S0", "S1"), ("S2",))
+    train(bars_path, tmp_path / "alone", changes=('data.symbols=["S2"]',))
+    assert run.load(tmp_path / "alone").evaluation == one.evaluation
+    several.refuse_taken(tmp_path / "many", replace=True)
+
+
 def test_one_training_alone_is_not_several():
     assert several.plan(a_recipe(), 1) == {}
     assert several.plan(a_recipe("split.folds=3", "split.fold=2"), 1) == {}
