@@ -1,5 +1,6 @@
 """The pages: those made from the code are as the code says, and the site builds without a broken link."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,14 @@ def test_the_pages_made_from_the_code_are_as_the_code_says(tmp_path: Path):
     assert made
     for page in made:
         assert (DOCS / "reference" / page.name).read_text() == page.read_text(), f"{page.name}: try make docs"
+
+
+def test_what_a_runbook_looks_for_in_the_log_is_said_by_the_daemon():
+    said = "\n".join(path.read_text() for path in (DOCS.parent / "daemon").rglob("*.py"))
+    systemd = {"Main process exited"}
+    for page in (DOCS / "runbooks").glob("*.md"):
+        for words in set(re.findall(r"grep '([^']+)'", page.read_text())) - systemd:
+            assert words in said, page.name
 
 
 @pytest.mark.slow

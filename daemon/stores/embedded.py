@@ -131,9 +131,11 @@ class EmbeddedServer:
         assert threading.current_thread() is threading.main_thread(), "start it from the main thread"
         binary = self._binary or server_binary()
         again = self._lock is not None
-        if again:
-            log.warning("our own server has ended, starting it again", extra={"folder": str(self.folder)})
         self._make_folder()
+        if again:
+            free = shutil.disk_usage(self.folder).free >> 20
+            said = {"folder": str(self.folder), "last_words": self._last_words(), "free_MiB": free}
+            log.warning("our own server has ended, starting it again", extra=said)
         await self._take_lock()
         try:
             self._launch(binary)
