@@ -17,7 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,15 +25,14 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from websockets.sync.client import connect
 
 from benchmarks.house import GAZE, conditions
 from benchmarks.running.processes import child_of, cpu_seconds, memory_mib, running, told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.bare import BareModel
+from benchmarks.speed.play import begun, playing
 from core.bundle import Bundle
 from core.inputs import Inputs
-from daemon.feeds.binance import spot, stream
 from daemon.telling.metric_table import STAGES
 
 _STAGE: Final = re.compile(r'gaze_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
@@ -51,11 +49,6 @@ MOMENTS: Final = tuple(_SAID)
 _AFTERMATH_S: Final = 1.0
 """After the last message the daemon still tells its metrics."""
 KEPT: Final = Path(tempfile.gettempdir()) / "gaze-bench"
-
-
-def venue_speed(symbols: int) -> int:
-    """Venue seconds a second: a burst must be over long before bars count as overdue, ten venue seconds after."""
-    return 1 if symbols > 10_000 else 2 if symbols > 5_000 else 6
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -87,49 +80,26 @@ def until_idle(url: str, symbols: int) -> Told:
     return told
 
 
-def until_ready(url: str) -> None:
-    """Wait until the daemon has its history and every socket is open."""
-    for _ in range(1_200):
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=30):
-                return
-        except urllib.error.HTTPError:
-            time.sleep(0.1)
-    sys.exit("the daemon did not become ready within two minutes")
-
-
 def bursts(
     bundle: Bundle, scene: scenes.Scene, folder: Path, engine: str, graph: str, sockets: str = "websockets"
 ) -> dict[str, Any]:
     """Every burst: its times in milliseconds, what each stage took, and what each process used."""
-    scenes.write_bars(scene, folder / "bars.parquet")
-    scenes.fill_store(scene, bundle, folder / "state")
-    subscribers = len(spot().sockets(scene.symbols, scenes.MINUTE)) + 1
-    exchange = [sys.executable, "-m", "benchmarks.speed.venue", "bars.parquet"]
-    exchange += [str(venue_speed(len(scene.symbols))), str(subscribers)]
     with ExitStack() as stack:
-        venue, listens = stack.enter_context(running(exchange, folder, "exchange.log"))
-        (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, engine, graph, sockets))
-        daemon, serves = stack.enter_context(running([*GAZE, "run", "gaze.toml", "--json"], folder, "daemon.log"))
+        play = stack.enter_context(playing(bundle, scene, folder, [*GAZE, "run"], engine, graph, sockets))
         subscribe = [sys.executable, "-m", "benchmarks.speed.subscriber", str(folder / "state" / "redis.sock")]
         subscribe += [f"gaze:predictions:{bundle.manifest.name}", str(len(scene.symbols))]
         subscriber, _ = stack.enter_context(running(subscribe, folder, "subscriber.log"))
-        pids = {"daemon": daemon.pid, "server": child_of(daemon.pid), "exchange": venue.pid}
+        pids = {"daemon": play.daemon.pid, "server": child_of(play.daemon.pid), "exchange": play.venue.pid}
         pids["subscriber"] = subscriber.pid
-        until_ready(serves["http"])
-        # The exchange waits for one more than the daemon's sockets, so that nobody misses the first burst.
-        one_more = stack.enter_context(connect(f"{listens['websocket']}/stream"))
-        one_more.send(
-            json.dumps({"method": "SUBSCRIBE", "params": [stream(scene.symbols[0], scenes.MINUTE.name)], "id": 1})
-        )
+        stack.enter_context(begun(play, scene))
         assert subscriber.stdout is not None
         seen = []
-        before, used = metrics(serves["http"]), cpu_seconds(pids)
+        before, used = metrics(play.serves["http"]), cpu_seconds(pids)
         for number in range(scene.live):
             moments = json.loads(subscriber.stdout.readline())
             show_progress(graph, number, scene.live - 1)
             used_now = cpu_seconds(pids)
-            now = until_idle(serves["http"], len(scene.symbols))
+            now = until_idle(play.serves["http"], len(scene.symbols))
             seen.append(
                 {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
                 | {"stages_ms": {name: (now.stages[name] - before.stages[name]) * 1e3 for name in STAGES}}

@@ -26,7 +26,8 @@ from benchmarks.house import GAZE, conditions
 from benchmarks.running.processes import running, told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.bare import BareModel
-from benchmarks.speed.burst import KEPT, bare_inputs, until_ready
+from benchmarks.speed.burst import KEPT, bare_inputs
+from benchmarks.speed.play import until_ready
 from core import barfile
 from core.bundle import Bundle
 from daemon.exchange.clock import VenueClock
