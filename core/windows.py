@@ -166,6 +166,17 @@ class Windows:
         if self.opened_at_ms_SC[position, slot] == opened_at_ms:
             self.published_SC[position, slot] = max(self.published_SC[position, slot], revision)
 
+    def publish_all(self, revisions: Sequence[tuple[Bar, int]]) -> None:
+        """The same of many bars at once."""
+        positions_N = np.array([self.index[bar.symbol] for bar, _ in revisions], np.int64)
+        opened_N = np.array([bar.opened_at_ms for bar, _ in revisions], np.int64)
+        revisions_N = np.array([revision for _, revision in revisions], np.int32)
+        slots_N = self.interval.numbers(opened_N) % self.capacity
+        there_N = self.opened_at_ms_SC[positions_N, slots_N] == opened_N
+        places = positions_N[there_N], slots_N[there_N]
+        # Two revisions of one bar may be among them, in any order.
+        np.maximum.at(self.published_SC, places, revisions_N[there_N])
+
     def unpublished(self, symbol: str, from_ms: int) -> list[tuple[Bar, int]]:
         """The bars that open at or after `from_ms` and whose latest revision has not gone out, oldest first."""
         there = self.between(symbol, from_ms, int(self.newest_ms_S[self.index[symbol]]) + 1)

@@ -85,7 +85,7 @@ class Told:
 
     def stage(self, *_: object) -> None: ...
 
-    def published_now(self, messages: list[Message]) -> None:
+    def published_now(self, messages: list[Message], _: list[bytes]) -> None:
         self.counts["published"] += len(messages)
 
     def filled(self, ready: int) -> None: ...

@@ -44,8 +44,8 @@ class Watcher(Protocol):
     def stage(self, name: str, seconds: float) -> None:
         """One stage of one batch took so long."""
 
-    def published_now(self, messages: list[Message]) -> None:
-        """These went out."""
+    def published_now(self, messages: list[Message], words: list[bytes]) -> None:
+        """These went out, in these words."""
 
     def filled(self, ready: int) -> None:
         """So many of the symbols have a full window."""
@@ -307,15 +307,20 @@ class Predictor:
         begun = self._clock_s()
         went_out = await self._store.commit([entry for entry, _ in entries])
         self._held.postpone(self._clock_s() - begun)
-        for one in batch.predicted:
-            self._windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
-        sent = [message for (_, message), now in zip(entries, went_out, strict=True) if now and message]
-        self._watcher.published_now(sent)
+        self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
+        sent = [
+            (message, entry.message)
+            for (entry, message), now in zip(entries, went_out, strict=True)
+            if now and message and entry.message
+        ]
+        self._watcher.published_now([message for message, _ in sent], [words for _, words in sent])
         self._stage("commit", begun)
 
 
 def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
     """The only reason why a bar that was predicted has no message."""
+    if sum(message is not None for _, message in entries) == len(batch.predicted):
+        return
     said = {(entry.symbol, entry.opened_at_ms, entry.revision) for entry, message in entries if message}
     bars = [(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision) for one in batch.predicted]
     unsaid = [bar for bar in bars if bar not in said]

@@ -62,8 +62,7 @@ class Replay:
         arrivals = [Arrival(bar, self._venue, bar.opened_at_ms + self._interval.ms, Origin.BACKFILLED) for bar in bars]
         admission = self._pipeline.prepare(windows, arrivals, since_ms, broken=windows.index)
         self.fates += admission.fates
-        for one in admission.batch.predicted:
-            windows.publish(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision)
+        windows.publish_all([(one.arrival.bar, one.revision) for one in admission.batch.predicted])
         return admission.batch
 
     def _infer(self, batch: Batch) -> dict[str, Float32s]:

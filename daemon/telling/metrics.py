@@ -46,8 +46,8 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, BatchHistogram] = {}
-        # Looking up a series by its labels would cost more than counting a frame.
-        self._frames: dict[str, tuple[Counter, Gauge]] = {}
+        # By venue, how many came since somebody scraped, and when the last did: a series takes longer than a frame.
+        self._frames: dict[str, tuple[int, int]] = {}
         self._newest = NewestPredictions(manifest, symbols)
         self._profiles = ProfileMetrics(manifest.name)
         self._inbox: Inbox | None = None
@@ -125,15 +125,8 @@ class Metrics:
 
     def frames(self, venue: str, received_at_ms: int, count: int = 1) -> None:
         """Frames came."""
-        total, last_at = self._frames.get(venue) or self._frames.setdefault(
-            venue,
-            (
-                self._counters["gaze_feed_frames_total"].labels(venue),
-                self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue),
-            ),
-        )
-        total.inc(count)
-        last_at.set(received_at_ms / 1_000)
+        before, _ = self._frames.get(venue, (0, 0))
+        self._frames[venue] = before + count, received_at_ms
 
     def refused(self, venue: str) -> None:
         """A frame was dropped."""
@@ -173,6 +166,12 @@ class Metrics:
         """Look into this inbox, given back, whenever somebody scrapes: while the store is away, nobody else does."""
         self._inbox = inbox
         return inbox
+
+    def _count_frames(self) -> None:
+        for venue, (count, received_at_ms) in self._frames.items():
+            self._counters["gaze_feed_frames_total"].labels(venue).inc(count)
+            self._gauges["gaze_feed_last_frame_timestamp_seconds"].labels(venue).set(received_at_ms / 1_000)
+        self._frames.clear()
 
     def _look_into_inbox(self) -> None:
         if self._inbox is None:
@@ -301,5 +300,6 @@ class Metrics:
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition in the format this Accept header asks for, and its content type."""
+        self._count_frames()
         self._look_into_inbox()
         return await exposition.render(self.registry, accept)

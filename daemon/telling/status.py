@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from core.errors import StoreError
-from core.prediction import Message
+from core.prediction import Message, decode
 from core.windows import Fate
 from daemon.predicting.batch import Batch
 from daemon.stores.recovery import Loss
@@ -22,7 +22,8 @@ class Status:
         self._ready_symbols = 0
         self._store_error = "not opened yet"
         self._leader = ""
-        self._latest: dict[str, Message] = {}
+        # In the store's own words, which are kept anyway: a message is some thirty objects.
+        self._latest: dict[str, tuple[int, bytes]] = {}
         self.published = 0
 
     def feed_is(self, up: Callable[[], bool]) -> None:
@@ -44,16 +45,15 @@ class Status:
         """One stage of one batch took so long."""
         self._metrics.stage(name, seconds)
 
-    def published_now(self, messages: Sequence[Message]) -> None:
-        """These went out."""
+    def published_now(self, messages: Sequence[Message], words: Sequence[bytes]) -> None:
+        """These went out, in these words."""
         self.published += len(messages)
         self._metrics.predicted(messages)
-        for message in messages:
-            symbol = message.prediction.symbol
+        for message, said in zip(messages, words, strict=True):
+            symbol, opened_at_ms = message.prediction.symbol, message.prediction.opened_at_ms
             # Taken out first, so that the dictionary stays in the order of publishing.
-            known = self._latest.pop(symbol, message)
-            newer = known.prediction.opened_at_ms <= message.prediction.opened_at_ms
-            self._latest[symbol] = message if newer else known
+            known = self._latest.pop(symbol, None)
+            self._latest[symbol] = (opened_at_ms, said) if known is None or known[0] <= opened_at_ms else known
 
     def filled(self, ready: int) -> None:
         """So many of the symbols have a full window."""
@@ -101,5 +101,5 @@ class Status:
 
     def latest(self, limit: int) -> Sequence[Message]:
         """The newest message of each symbol, last published first."""
-        newest = list(self._latest.values())
-        return newest[::-1][:limit]
+        newest = list(self._latest.values())[::-1]
+        return [decode(words) for _, words in newest[:limit]]

@@ -156,6 +156,22 @@ def test_what_has_not_gone_out_is_known_by_symbol_and_time():
     assert windows.unpublished("B", 0) == []
 
 
+def test_what_goes_out_together_is_marked_as_each_alone():
+    def revised() -> Windows:
+        windows = filled(2, 5, 6, capacity=4)
+        windows.put(bar(6, close=107.0))
+        windows.put(bar(6, symbol="B"))
+        return windows
+
+    gone = [(bar(6, close=107.0), 1), (bar(2), 0), (bar(6), 0), (bar(6, symbol="B"), 0)]
+    together, alone = revised(), revised()
+    together.publish_all(gone)
+    for one, revision in gone:
+        alone.publish(one.symbol, one.opened_at_ms, revision)
+    assert together.published_SC.tolist() == alone.published_SC.tolist()
+    assert together.unpublished("A", 0) == [(bar(5), 0)]
+
+
 def test_a_bar_that_takes_an_old_ones_slot_has_not_gone_out():
     windows = filled(1, capacity=4)
     windows.publish("A", HOUR.ms, 0)

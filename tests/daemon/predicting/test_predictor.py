@@ -94,7 +94,7 @@ class Notebook:
     def stage(self, name: str, _: float) -> None:
         self.stages.add(name)
 
-    def published_now(self, messages: list[Message]) -> None:
+    def published_now(self, messages: list[Message], _: list[bytes]) -> None:
         self.messages += messages
 
     def filled(self, ready: int) -> None:

@@ -159,7 +159,7 @@ def test_an_attention_with_another_name_has_series_of_its_own():
     assert value(metrics, "gaze_attention_concentration_ratio_sum", model="demo", attention="short") == 1.0
 
 
-def test_what_feed_bars_and_store_do_is_counted():
+async def test_what_feed_bars_and_store_do_is_counted():
     metrics = a_metrics()
     metrics.frames("binance", 1_700_000_000_500, 3)
     metrics.refused("binance")
@@ -176,6 +176,7 @@ def test_what_feed_bars_and_store_do_is_counted():
     metrics.ready(now=True)
     metrics.store_up(up=True)
     metrics.store_failed()
+    await text(metrics)
     assert value(metrics, "gaze_feed_frames_total", venue="binance") == 3
     assert value(metrics, "gaze_feed_last_frame_timestamp_seconds", venue="binance") == 1_700_000_000.5
     assert value(metrics, "gaze_feed_frames_refused_total", venue="binance") == 1
