@@ -103,7 +103,7 @@ async def test_sighup_takes_the_log_s_level_names_what_waits_for_a_restart_and_r
     daemon: Daemon, tmp_path: Path
 ):
     assert (await daemon.rereads(warning="info")).endswith("; settings read again")
-    assert logged(tmp_path)[-1] == "the settings were read again"
+    assert "the settings were read again" in logged(tmp_path)
     assert (await daemon.rereads(BTCUSDT="ETHUSDT")).endswith("read again; feed.symbols wait for a restart")
     assert (await daemon.rereads(symbols="symbol")).endswith("the settings are wrong, those before hold")
     assert "did you mean 'symbols'?" in (tmp_path / "log").read_text()

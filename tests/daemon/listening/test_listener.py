@@ -236,7 +236,8 @@ async def test_ending_does_not_wait_for_a_venue_that_is_stuck(venue: Venue, a_de
         link._connection.transport.pause_reading()
         clock = asyncio.get_running_loop().time
         ended_at_s = clock()
-    assert clock() - ended_at_s < 5
+    # Not the ten seconds for which a library would wait.
+    assert clock() - ended_at_s < 9
 
 
 async def test_ending_while_a_full_inbox_holds_the_reader_is_clean(venue: Venue, a_desk: ADesk):
