@@ -33,7 +33,7 @@ def installed() -> ModuleType | None:
 def build(
     trt: ModuleType, graph: bytes, rows: Mapping[str, tuple[int, ...]], timings: bytes = b"", told: Told | None = None
 ) -> tuple[bytes, bytes]:
-    """The plan and what was timed for it: batches of 1 to MOST_ROWS of these rows, float32 without TF32.
+    """The plan and what was timed for it: batches of 1 to MOST_ROWS of these rows, in the graph's types, without TF32.
 
     `timings`: what an earlier build on the same device measured. Two builds of one graph differ in some bytes.
 
@@ -41,7 +41,8 @@ def build(
     """
     log = log_of(trt)
     builder = trt.Builder(log)
-    network = builder.create_network(0)
+    typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # the graph says what is half precision
+    network = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         said = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core import bundle as bundles
-from core.errors import BundleError, ConfigError, StoreError
+from core.errors import BundleError, ConfigError, EngineError, StoreError
 from daemon import clock
 from daemon.telling.log import redact
 
@@ -26,11 +26,6 @@ _ROOMS: Final = ("core", "daemon", "training", "export")
 _LEAST_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 1 << 30
 _ANSWER_S: Final = 10.0
-# The smallest ONNX model there is, y = Identity(x) of one float: only a session tells what really runs a model.
-_IDENTITY: Final = bytes.fromhex(
-    "080712003a370a100a017812017922084964656e746974791201675a0f0a0178120a"
-    "0a08080112040a020801620f0a0179120a0a08080112040a02080142040a00100d"
-)
 
 
 class Verdict(StrEnum):
@@ -140,14 +135,14 @@ def gpu() -> Check:
     if _version("onnxruntime-gpu") is None:
         fix = "pip install 'gazed[gpu]' in a new environment"
         return Check("GPU", Verdict.ABSENT, "a driver, but no onnxruntime-gpu", fix)
-    import onnxruntime  # noqa: PLC0415 - only where it is installed
+    from daemon.engines.nvidia import CUDA, ready  # noqa: PLC0415 - only where it is installed
 
-    session = onnxruntime.InferenceSession(_IDENTITY, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
-    runs_on = session.get_providers()[0]
-    if runs_on == "CUDAExecutionProvider":
-        return Check("GPU", Verdict.GOOD, f"ONNX Runtime {onnxruntime.__version__} runs on CUDA")
-    fix = "install the CUDA and cuDNN libraries that this onnxruntime-gpu names, see what it printed above"
-    return Check("GPU", Verdict.ABSENT, f"onnxruntime-gpu falls back to {runs_on}", fix)
+    try:
+        found = ready(CUDA).words()
+    except EngineError as error:
+        why, _, fix = str(error).partition("; try: ")
+        return Check("GPU", Verdict.ABSENT, f"onnxruntime-gpu does not run on it: {why}", fix)
+    return Check("GPU", Verdict.GOOD, f"ONNX Runtime runs on CUDA, {found}")
 
 
 def server() -> Check:

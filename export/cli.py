@@ -16,7 +16,7 @@ def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as gaze train writes it.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to write; a bundle that is there is replaced.")],
     to: Annotated[
-        str, typer.Option(help="Formats, with commas between: onnx, buckets, fp16, int8, tensorrt, tflite.")
+        str, typer.Option(help="Formats, with commas between: onnx, buckets, fp16, fp16-gpu, int8, tensorrt, tflite.")
     ] = "onnx",
     name: Annotated[str | None, typer.Option(help="What the model is called; by default as its recipe.")] = None,
     version: Annotated[str, typer.Option(help="Which of the models of this name.")] = "1",
@@ -62,7 +62,9 @@ def export(
         formats = tuple(one.strip() for one in to.split(","))
         tolerances = {kind: tolerance for kind in FORMATS if tolerance is not None}
         tolerances["int8"] = run.recipe.export.int8 if tolerance_int8 is None else tolerance_int8
-        tolerances["fp16"] = run.recipe.export.fp16 if tolerance_fp16 is None else tolerance_fp16
+        tolerances["fp16"] = tolerances["fp16-gpu"] = (
+            run.recipe.export.fp16 if tolerance_fp16 is None else tolerance_fp16
+        )
         sample, reference = read_sample(run_folder)
         judge = judge_on(run, bars) if bars else None
         chosen = model_of(baseline, run.baselines, run.outputs) if baseline else None
@@ -85,8 +87,9 @@ def _line(bundle: "Bundle", artefact: "Artefact") -> str:
     files = " and ".join(artefact.files)
     size = sum(bundle.path(file).stat().st_size for file in artefact.files)
     shares = (artefact.cost or artefact.measured).values()
-    if not shares:
-        return f"{files}: {size / 1024:,.0f} KiB, not run here; proven where it is opened"
+    if not artefact.measured:
+        cost = f", costs about {max(shares):.1g} of an output's largest value" if shares else ""
+        return f"{files}: {size / 1024:,.0f} KiB{cost}, not run here; proven where it is opened"
     bits = "; the bits of model.onnx" if artefact.same_bits and artefact.kind != "onnx" else ""
     off = f"off from PyTorch by at most {max(shares):.1g} of an output's largest value"
     return f"{files}: {size / 1024:,.0f} KiB, {off}{bits}"

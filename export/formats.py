@@ -31,6 +31,8 @@ class Format(msgspec.Struct, frozen=True):
     """It is not meant to give what PyTorch gives: what it gives is kept beside it, and its cost is measured."""
     check: Callable[[Files, Source, float], None] | None = None
     """What golden rows alone cannot show: raises BundleError where the files are off by more than the tolerance."""
+    twin: Callable[[Source, Arrays], Outputs] | None = None
+    """Of a lossy form that only a GPU can run: what says in its place, where it is made, what it costs."""
 
     def named(self, contents: Files) -> dict[str, bytes]:
         """Contents by the names of their files."""
@@ -65,6 +67,9 @@ FORMATS: Final[dict[str, Format]] = {
         check=to_buckets.check,
     ),
     "fp16": Format(("model.fp16.onnx",), 5e-3, to_fp16.convert, _alone(to_fp16.run), lossy=True),
+    "fp16-gpu": Format(
+        ("model.fp16.gpu.onnx",), 5e-3, to_fp16.convert_for_gpu, None, lossy=True, twin=to_fp16.run_twin
+    ),
     "int8": Format(("model.int8.onnx",), 5e-2, to_int8.convert, _alone(to_int8.run), lossy=True),
     "tflite": Format(("model.tflite",), 1e-5, to_tflite.convert, _alone(to_tflite.run)),
     "tensorrt": Format(("model.tensorrt.engine",), 1e-5, to_tensorrt.convert, None),

@@ -33,7 +33,9 @@ def prove(
     form = FORMATS[kind]
     names = tuple(form.named(files))
     if form.run is None:
-        return Artefact(kind, names, tolerance, {}), {}
+        cost = _cost(kind, form.twin(source, source.inputs), source, tolerance) if form.twin else {}
+        scores = _scores(kind, partial(form.twin, source), judge) if form.twin else ()
+        return Artefact(kind, names, tolerance, {}, cost=cost, scores=scores), {}
     run: Run = partial(form.run, source)
     if form.lossy:
         return _prove_lossy(kind, run, files, source, tolerance, judge)
@@ -53,18 +55,30 @@ def _prove_lossy(
     form = FORMATS[kind]
     (what,) = form.files
     said = run(files, source.inputs)
+    cost = _cost(kind, said, source, tolerance)
+    own = golden.check(said, _in_parts(run, files, source, what), _SAME, what)
+    scores = _scores(kind, partial(run, files), judge)
+    kept = {f"{kind}.{name}": said[name] for name in source.outputs}
+    return Artefact(kind, form.files, _SAME, own, golden=f"{kind}.", cost=cost, scores=scores), kept
+
+
+def _cost(kind: str, said: Outputs, source: Source, tolerance: float) -> dict[str, float]:
+    (what,) = FORMATS[kind].files
     cost = golden.differences(source.outputs, said, what)
     worst = max(cost, key=lambda name: cost[name])
+    option = f"--tolerance-{kind.partition('-')[0]}"
     if cost[worst] > tolerance:
         raise BundleError(
             f"{what} costs too much: {worst!r} is off by {cost[worst]:.2g} of its largest value, allowed is "
-            f"{tolerance:.2g}. try: without --to {kind}, or --tolerance-{kind} {cost[worst] * 1.1:.2g}"
+            f"{tolerance:.2g}. try: without --to {kind}, or {option} {cost[worst] * 1.1:.2g}"
         )
-    own = golden.check(said, _in_parts(run, files, source, what), _SAME, what)
-    scores = judge(kind, lambda inputs: run(files, inputs)) if judge else ()
+    return cost
+
+
+def _scores(kind: str, say: Callable[[Arrays], Outputs], judge: Judge | None) -> tuple[Score, ...]:
+    scores = judge(kind, say) if judge else ()
     _refuse_other_scores(kind, scores)
-    kept = {f"{kind}.{name}": said[name] for name in source.outputs}
-    return Artefact(kind, form.files, _SAME, own, golden=f"{kind}.", cost=cost, scores=scores), kept
+    return scores
 
 
 def _refuse_other_scores(kind: str, scores: tuple[Score, ...]) -> None:

@@ -1,8 +1,9 @@
 """A model as one ONNX file of half precision: half the size, and off by what 11 bits of 24 cannot tell.
 
-The converter is ONNX Runtime's own. Left in float32 are inputs and outputs, the normalisation, whose raw features half
-precision may not hold, and what recurrent layers compute, which crashes ONNX Runtime on a CPU in half precision: only
-their weights are kept in it.
+The converter is ONNX Runtime's own. Left in float32 are inputs and outputs, and the normalisation, whose raw features
+half precision may not hold. There are two such files: the one for a CPU also computes recurrent layers in float32,
+which crash ONNX Runtime there in half precision, and keeps only their weights in it; the one for a GPU does not, and is
+never loaded on a CPU.
 """
 
 from collections.abc import Iterator
@@ -24,18 +25,20 @@ _ENOUGH: Final = 16
 
 
 def convert(source: Source) -> tuple[bytes]:
-    """model.onnx in half precision."""
-    graph = onnx.load_model_from_string(source.onnx)
-    half = convert_float_to_float16(
-        graph,
-        keep_io_types=True,
-        op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_RECURRENT],
-        node_block_list=list(_normalising(graph)),
-    )
-    _drop_doubles(half)
+    """model.onnx in half precision, for a CPU."""
+    half = _halved(source, _RECURRENT)
     _halve_recurrent_weights(half)
-    content: bytes = half.SerializeToString(deterministic=True)
-    return (content,)
+    return (_bytes(half),)
+
+
+def convert_for_gpu(source: Source) -> tuple[bytes]:
+    """model.onnx in half precision, recurrent layers too."""
+    return (_bytes(_halved(source, ())),)
+
+
+def run_twin(source: Source, inputs: Arrays) -> Outputs:
+    """What the file for a CPU makes of these inputs: as near as a CPU comes to what the one for a GPU will say."""
+    return run(convert(source), inputs)
 
 
 def run(files: tuple[bytes, ...], inputs: Arrays) -> Outputs:
@@ -43,6 +46,24 @@ def run(files: tuple[bytes, ...], inputs: Arrays) -> Outputs:
     rows = len(next(iter(inputs.values())))
     padded = {name: values if rows > 1 else np.repeat(values, 2, axis=0) for name, values in inputs.items()}
     return {name: values[:rows] for name, values in to_onnx.run(files[0], padded).items()}
+
+
+def _halved(source: Source, whole: tuple[str, ...]) -> ModelProto:
+    """The graph in half precision, all but the operators of these types."""
+    graph = onnx.load_model_from_string(source.onnx)
+    half: ModelProto = convert_float_to_float16(
+        graph,
+        keep_io_types=True,
+        op_block_list=[*DEFAULT_OP_BLOCK_LIST, *whole],
+        node_block_list=list(_normalising(graph)),
+    )
+    _drop_doubles(half)
+    return half
+
+
+def _bytes(graph: ModelProto) -> bytes:
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
 
 
 def _normalising(graph: ModelProto) -> Iterator[str]:

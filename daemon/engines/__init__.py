@@ -40,28 +40,13 @@ class Kind(msgspec.Struct, frozen=True):
     lossy: bool = False
 
 
-def _onnxruntime(bundle: Bundle) -> OpenEngine:
-    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
+def _onnxruntime(engine: str) -> Callable[[Bundle], OpenEngine]:
+    def opened(bundle: Bundle) -> OpenEngine:
+        from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
 
-    return OnnxRuntime(bundle)
+        return OnnxRuntime(bundle, engine)
 
-
-def _onnxruntime_int8(bundle: Bundle) -> OpenEngine:
-    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
-
-    return OnnxRuntime(bundle, "onnxruntime-int8")
-
-
-def _onnxruntime_fp16(bundle: Bundle) -> OpenEngine:
-    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
-
-    return OnnxRuntime(bundle, "onnxruntime-fp16")
-
-
-def _onnxruntime_cuda(bundle: Bundle) -> OpenEngine:
-    from daemon.engines.onnxruntime import OnnxRuntime  # noqa: PLC0415 - see the top
-
-    return OnnxRuntime(bundle, "onnxruntime-cuda")
+    return opened
 
 
 def _onnxruntime_buckets(bundle: Bundle) -> OpenEngine:
@@ -76,19 +61,26 @@ def _litert(bundle: Bundle) -> OpenEngine:
     return LiteRt(bundle)
 
 
-def _tensorrt(bundle: Bundle) -> OpenEngine:
-    from daemon.engines.tensorrt import TensorRt  # noqa: PLC0415 - see the top
+def _tensorrt(kind: str) -> Callable[[Bundle], OpenEngine]:
+    def opened(bundle: Bundle) -> OpenEngine:
+        from daemon.engines.tensorrt import TensorRt  # noqa: PLC0415 - see the top
 
-    return TensorRt(bundle)
+        return TensorRt(bundle, kind)
+
+    return opened
 
 
 ENGINES: Final[dict[str, Kind]] = {
-    "onnxruntime": Kind(("onnx",), _onnxruntime),
+    "onnxruntime": Kind(("onnx",), _onnxruntime("onnxruntime")),
     "onnxruntime-buckets": Kind(("buckets",), _onnxruntime_buckets),
-    "onnxruntime-cuda": Kind(("onnx",), _onnxruntime_cuda),
-    "onnxruntime-fp16": Kind(("fp16",), _onnxruntime_fp16, lossy=True),
-    "onnxruntime-int8": Kind(("int8",), _onnxruntime_int8, lossy=True),
-    "tensorrt": Kind(("tensorrt", "onnx"), _tensorrt),
+    "onnxruntime-fp16": Kind(("fp16",), _onnxruntime("onnxruntime-fp16"), lossy=True),
+    "onnxruntime-int8": Kind(("int8",), _onnxruntime("onnxruntime-int8"), lossy=True),
+    "onnxruntime-cuda": Kind(("onnx",), _onnxruntime("onnxruntime-cuda")),
+    "onnxruntime-cuda-fp16": Kind(("fp16-gpu",), _onnxruntime("onnxruntime-cuda-fp16"), lossy=True),
+    "onnxruntime-tensorrt": Kind(("onnx",), _onnxruntime("onnxruntime-tensorrt")),
+    "onnxruntime-tensorrt-fp16": Kind(("fp16-gpu",), _onnxruntime("onnxruntime-tensorrt-fp16"), lossy=True),
+    "tensorrt": Kind(("tensorrt", "onnx"), _tensorrt("onnx")),
+    "tensorrt-fp16": Kind(("fp16-gpu",), _tensorrt("fp16-gpu"), lossy=True),
     "litert": Kind(("tflite",), _litert),
 }
 AUTO: Final = "auto"

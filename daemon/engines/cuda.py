@@ -3,13 +3,9 @@
 Never run by its authors on a GPU; that it refuses where there is none is tested.
 """
 
-import ctypes
 import importlib
-import math
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from core.errors import EngineError
 from daemon.ports import Float32s
@@ -26,28 +22,13 @@ class Cuda:
             self._runtime = importlib.import_module("cuda.bindings.runtime")
         except ImportError as error:
             raise EngineError(
-                "tensorrt was asked for, but there is no CUDA here; try: pip install cuda-bindings"
+                "cuda-bindings is not installed; try: pip install 'gazed[tensorrt-rtx]', or cuda-bindings"
             ) from error
         self.stream = int(self._checked(self._runtime.cudaStreamCreate()))
-
-    def device(self) -> str:
-        """The GPU's architecture and the driver, as "sm_90, driver 13000"."""
-        kinds = self._runtime.cudaDeviceAttr
-        asked = (kinds.cudaDevAttrComputeCapabilityMajor, kinds.cudaDevAttrComputeCapabilityMinor)
-        major, minor = (self._checked(self._runtime.cudaDeviceGetAttribute(one, 0)) for one in asked)
-        return f"sm_{major}{minor}, driver {self._checked(self._runtime.cudaDriverGetVersion())}"
 
     def allocate(self, size: int) -> int:
         """So many bytes on the device; they are freed when the process ends."""
         return int(self._checked(self._runtime.cudaMalloc(max(size, 1))))
-
-    def pinned(self, shape: tuple[int, ...]) -> Float32s:
-        """Zeros in memory that the device reads and writes by itself; freed when the process ends."""
-        count = math.prod(shape)
-        address = int(self._checked(self._runtime.cudaHostAlloc(max(count, 1) * 4, 0)))
-        array: Float32s = np.ctypeslib.as_array((ctypes.c_float * count).from_address(address)).reshape(shape)
-        array[...] = 0
-        return array
 
     def upload(self, address: int, array: Float32s) -> None:
         """Queue a copy to the device."""
@@ -84,8 +65,5 @@ class Cuda:
     def _checked(self, answer: tuple[Any, ...]) -> Any:
         code, *values = answer
         if int(code) != 0:
-            raise EngineError(
-                f"tensorrt was asked for, but CUDA says {code.name}; try: nvidia-smi, or "
-                'engine = "onnxruntime", which runs on the CPU'
-            )
+            raise EngineError(f"CUDA says {code.name}; try: nvidia-smi, to see whether the GPU is free")
         return values[0] if values else None

@@ -1,16 +1,44 @@
 """ONNX Runtime: model.onnx on the CPU or an NVIDIA GPU, forms of fewer bits on the CPU, and the streaming graphs."""
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from core import buckets
 from core.bundle import Bundle, Input, Manifest
 from core.errors import BundleError
-from daemon.engines.session import CPU, CUDA, FP16, INT8, Session
+from daemon.engines import provider_plans
+from daemon.engines.auto import cache_folder
+from daemon.engines.session import (
+    CPU,
+    CUDA,
+    CUDA_FP16,
+    FP16,
+    INT8,
+    TENSORRT_FP16,
+    TENSORRT_FP32,
+    Kind,
+    Session,
+    tensorrt_device,
+)
 from daemon.ports import Float32s
 
+_HALF: Final = "fp16-gpu"
 _GRAPHS: Final = {
-    kind.engine: (kind, artefact) for kind, artefact in ((CPU, "onnx"), (CUDA, "onnx"), (FP16, "fp16"), (INT8, "int8"))
+    kind.engine: (kind, artefact)
+    for kind, artefact in (
+        (CPU, "onnx"),
+        (FP16, "fp16"),
+        (INT8, "int8"),
+        (CUDA, "onnx"),
+        (CUDA_FP16, _HALF),
+        (TENSORRT_FP32, "onnx"),
+        (TENSORRT_FP16, _HALF),
+    )
 }
 _NEXT: Final = "next."
 """Before the names of the states that the carry graph gives: it is given states of the same names."""
@@ -20,13 +48,14 @@ _AXES: Final = 3
 class OnnxRuntime:
     """Runs one graph of a bundle. A row's bits depend neither on the rows beside it nor on how many there are."""
 
-    def __init__(self, bundle: Bundle, engine: str = CPU.engine) -> None:
+    def __init__(self, bundle: Bundle, engine: str = CPU.engine, environment: Mapping[str, str] = os.environ) -> None:
         kind, artefact = _GRAPHS[engine]
         self.name = kind.engine
         self.device = kind.device
-        self.reason = "asked for"
         self.artefact = bundle.manifest.artefact(artefact)
-        self._session = Session(bundle.path(self.artefact.file), kind)
+        with _with_plans(kind, bundle, self.artefact.file, cache_folder(environment)) as told:
+            self._session = Session(bundle.path(self.artefact.file), told)
+        self.reason = ", ".join(("asked for", *self._session.remarks))
         _refuse_other_graph(self._session, bundle.manifest, self.artefact.file)
 
     def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
@@ -110,6 +139,19 @@ class OnnxRuntimeStream:
         """States, and so many newest rows of every input, the last of them new (N, R, F) -> states, each (N, ...)."""
         made = self._carry.run({name: states[name] for name in self._reads} | recent)
         return {name.removeprefix(_NEXT): values for name, values in made.items()}
+
+
+@contextlib.contextmanager
+def _with_plans(kind: Kind, bundle: Bundle, file: str, cache: Path) -> Iterator[Kind]:
+    """The kind; TensorRT's with the folder of its plans, which are watched while it is opened."""
+    if kind.provider != TENSORRT_FP32.provider:
+        yield kind
+        return
+    device = tensorrt_device(kind)
+    plans, timings = provider_plans.places(cache / "plans", bundle.digest, device, file)
+    told = provider_plans.options(plans, timings, half=kind is TENSORRT_FP16)
+    with provider_plans.watched(plans, timings, bundle.digest, device):
+        yield msgspec.structs.replace(kind, options=told)
 
 
 def _recent(session: Session, one: Input, file: str) -> int:

@@ -20,29 +20,38 @@ _DIGEST: Final = 64
 _SHARES_TOLD: Final = 4
 
 
-def kept_or_built(bundle: Bundle, trt: ModuleType, device: str, folder: Path) -> bytes:
-    """The plan of model.onnx for this device: the one in the folder, or a new one, which is then kept there.
+def announce(told: dict[str, str], *, kept: bool, others: list[str]) -> None:
+    """Say whether a plan was kept, and if none was for this device, that one is built, and whether others were."""
+    if kept:
+        log.info("the plan of this device was built before", extra=told)
+    elif others:
+        log.warning("the plans that were kept are for other devices, one is built", extra=told | {"others": others})
+    else:
+        log.warning("a plan is built for this device, once: that takes minutes", extra=told)
 
-    `device`: GPU, driver and library in words, all that a plan depends on but the bundle.
+
+def kept_or_built(bundle: Bundle, trt: ModuleType, device: str, folder: Path, kind: str = "onnx") -> bytes:
+    """The plan of a graph for this device: the one in the folder, or a new one, which is then kept there.
+
+    `device`: GPU, driver and library in words, all that a plan depends on but the bundle. `kind`: of the artefact.
 
     Raises: EngineError: it cannot be built.
     """
     name = re.sub(r"[^\w.]+", "-", device)
-    path = folder / f"{bundle.digest}-{name}.plan"
-    told = {"device": device, "bundle": bundle.digest}
-    if path.is_file():
-        kept = _read(path)
-        if kept is not None:
-            log.info("the plan of this device was built before", extra=told | {"file": str(path)})
-            return kept
-        log.warning("the plan that was kept is damaged and built anew", extra=told | {"file": str(path)})
-    elif others := sorted(other.stem for other in folder.glob(f"{bundle.digest}-*.plan")):
-        log.warning("the plans that were kept are for other devices, one is built", extra=told | {"others": others})
+    of = bundle.digest if kind == "onnx" else f"{bundle.digest}.{kind}"
+    path = folder / f"{of}-{name}.plan"
+    told = {"device": device, "bundle": bundle.digest, "file": str(path)}
+    kept = _read(path)
+    if kept is None and path.is_file():
+        log.warning("the plan that was kept is damaged and built anew", extra=told)
     else:
-        log.warning("a plan is built for this device, once: that takes minutes", extra=told)
+        others = sorted(other.stem for other in folder.glob(f"{of}-*.plan"))
+        announce(told, kept=kept is not None, others=others)
+    if kept is not None:
+        return kept
     timings = folder / f"{name}.timings"
     rows = {one.name: one.row for one in bundle.manifest.inputs}
-    graph = bundle.path(bundle.manifest.artefact("onnx").file).read_bytes()
+    graph = bundle.path(bundle.manifest.artefact(kind).file).read_bytes()
     try:
         made, timed = plan.build(trt, graph, rows, _read(timings) or b"", _progress())
     except BundleError as error:

@@ -6,8 +6,8 @@ from core.bundle import Bundle
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A small LSTM, exported in every form that runs on a CPU."""
-    return a_bundle(tmp_path_factory.mktemp("bundles") / "small", formats=("onnx", "fp16", "int8"))
+    """A small LSTM, exported in every form of ONNX."""
+    return a_bundle(tmp_path_factory.mktemp("bundles") / "small", formats=("onnx", "fp16", "fp16-gpu", "int8"))
 
 
 @pytest.fixture(scope="session")

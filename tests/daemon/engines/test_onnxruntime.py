@@ -1,24 +1,42 @@
 """ONNX Runtime gives every row its own bits, refuses graphs that are not the bundle's, and never falls back."""
 
+import ctypes
 from ctypes.util import find_library
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import pytest
 from bundles import rewritten, scaled, weights
 
 from core.bundle import Bundle
 from core.errors import BundleError, EngineError
-from daemon.engines import open_engine
+from daemon.engines import ENGINES, open_engine
+from daemon.engines.bound import Bound
 from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.engines.proof import prove
-from daemon.engines.session import CPU, Bound, Session
+from daemon.engines.session import CPU, Session
 from daemon.ports import Float32s
 
 CUDA_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+IN_PLACES = msgspec.structs.replace(CPU, chunk=50, fewest=50, bound="cpu")
 without_gpu = pytest.mark.skipif(CUDA_BUILD and find_library("cuda") is not None, reason="a GPU is here")
+
+
+class Here:
+    """The CPU's own memory as that of a device: copies are copies."""
+
+    def pinned(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.zeros(shape, kind)
+
+    def upload(self, address: int, array: npt.NDArray[Any]) -> None:
+        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def download(self, array: npt.NDArray[Any], address: int) -> None:
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
 
 
 @pytest.fixture(scope="module", params=["onnxruntime", "onnxruntime-fp16", "onnxruntime-int8"])
@@ -61,8 +79,7 @@ def test_views_of_an_array_are_as_good_as_copies(engine: OnnxRuntime, windows: F
 
 def test_a_graph_with_places_of_its_own_gives_the_same_bits_call_after_call(wide: Bundle, windows: Float32s):
     """What runs on a GPU, with places in the memory of the CPU."""
-    kind = msgspec.structs.replace(CPU, chunk=50, fewest=50, bound="cpu")
-    bound, whole = Session(wide.path("model.onnx"), kind), OnnxRuntime(wide).run({"bars": windows})
+    bound, whole = Session(wide.path("model.onnx"), IN_PLACES, Here()), OnnxRuntime(wide).run({"bars": windows})
     for first, last in ((0, 200), (50, 120), (0, 1), (199, 200), (0, 200)):
         said = bound.run({"bars": windows[first:last]})
         for name, values in said.items():
@@ -73,18 +90,29 @@ def test_places_of_its_own_are_what_a_graph_is_run_in(wide: Bundle, windows: Flo
     calls: list[int] = []
     run = Bound.run
     monkeypatch.setattr(Bound, "run", lambda self, inputs: calls.append(len(inputs["bars"])) or run(self, inputs))
-    Session(wide.path("model.onnx"), msgspec.structs.replace(CPU, chunk=50, fewest=50, bound="cpu")).run(
-        {"bars": windows[:120]}
-    )
+    Session(wide.path("model.onnx"), IN_PLACES, Here()).run({"bars": windows[:120]})
     assert calls == [50, 50, 50, 50]
 
 
+def test_a_graph_with_places_of_its_own_is_compiled_for_so_many_rows_and_tells_its_shapes_as_any(wide: Bundle):
+    bound = Session(wide.path("model.onnx"), IN_PLACES, Here())
+    whole = Session(wide.path("model.onnx"), CPU)
+    assert (bound.inputs, bound.outputs) == (whole.inputs, whole.outputs)
+    assert "Shape" in whole.placed["CPUExecutionProvider"]
+    assert "Shape" not in bound.placed["CPUExecutionProvider"]
+
+
 @without_gpu
-def test_a_gpu_asked_for_and_not_there_is_refused_loudly(exported: Bundle, capfd: pytest.CaptureFixture[str]):
-    reason = "there is no NVIDIA driver here" if CUDA_BUILD else "is built without CUDA"
-    with pytest.raises(EngineError, match=rf"onnxruntime-cuda was asked for, but .*{reason}.*; try: ") as refused:
-        open_engine("onnxruntime-cuda", exported)
-    assert 'engine = "onnxruntime", which runs on the CPU' in str(refused.value)
+@pytest.mark.parametrize(
+    "engine", [name for name in ENGINES if name.startswith(("onnxruntime-cuda", "onnxruntime-te"))]
+)
+def test_a_gpu_asked_for_and_not_there_is_refused_loudly(
+    exported: Bundle, engine: str, capfd: pytest.CaptureFixture[str]
+):
+    provider = "TensorRT" if "tensorrt" in engine else "CUDA"
+    reason = "there is no NVIDIA driver here" if CUDA_BUILD else f"is built without {provider}"
+    with pytest.raises(EngineError, match=rf"{engine} was asked for, but .*{reason}.*; try: ") as refused:
+        open_engine(engine, exported)
     assert refused.value.exit_code == 78
     assert capfd.readouterr() == ("", "")
 
@@ -93,7 +121,9 @@ def test_a_gpu_asked_for_and_not_there_is_refused_loudly(exported: Bundle, capfd
 def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(exported: Bundle):
     engine = open_engine("auto", exported)
     assert (engine.name, engine.device) == ("onnxruntime", "cpu")
-    assert "; onnxruntime-cuda: onnxruntime-cuda was asked for, but " in engine.reason
+    for other in ("onnxruntime-cuda", "onnxruntime-tensorrt"):
+        assert f"; {other}: {other} was asked for, but " in engine.reason
+    assert "fp16" not in engine.reason
 
 
 def test_weights_that_are_wrong_by_one_percent_are_refused(exported: Bundle, tmp_path: Path):

@@ -21,9 +21,11 @@ def planned(exported: Bundle, tmp_path: Path) -> Bundle:
 
 
 @pytest.mark.skipif(find_library("cuda") is not None, reason="a GPU is here")
-def test_without_a_gpu_it_is_refused_and_nothing_is_built(exported: Bundle, tmp_path: Path):
-    with pytest.raises(EngineError, match=r"tensorrt was asked for, but CUDA says \w+; try: nvidia-smi, or engine ="):
-        TensorRt(exported, {"XDG_CACHE_HOME": str(tmp_path)})
+@pytest.mark.parametrize("kind", ["onnx", "fp16-gpu"])
+def test_without_a_gpu_it_is_refused_and_nothing_is_built(exported: Bundle, tmp_path: Path, kind: str):
+    name = "tensorrt" if kind == "onnx" else "tensorrt-fp16"
+    with pytest.raises(EngineError, match=rf"{name} was asked for, but there is no NVIDIA driver here .*, or engine ="):
+        TensorRt(exported, kind, {"XDG_CACHE_HOME": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
 
 
