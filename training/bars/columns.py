@@ -17,8 +17,8 @@ USUAL: Final[dict[str, tuple[str, ...]]] = {
     "open": ("open", "o", "openprice", "priceopen"),
     "high": ("high", "h", "highprice", "pricehigh"),
     "low": ("low", "l", "lowprice", "pricelow"),
-    "close": ("close", "c", "closeprice", "priceclose"),
-    "volume": ("volume", "vol", "v", "basevolume", "volumebase", "volumefrom"),
+    "close": ("close", "c", "closeprice", "priceclose", "closelast"),
+    "volume": ("volume", "vol", "v", "basevolume", "volumebase", "volumefrom", "tickvol", "tickvolume"),
 }
 """Names as people write them, without case, blanks and punctuation. An adjusted close or a quote volume is not here."""
 
@@ -66,8 +66,10 @@ def candidates(there: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def one_each(found: Mapping[str, Sequence[str]], chosen: Mapping[str, str], symbols: Sequence[str]) -> dict[str, str]:
-    """Settle every word but the time on one column; `symbols` tell a base volume from a quote volume.
+def one_each(
+    found: Mapping[str, Sequence[str]], chosen: Mapping[str, str], symbols: Sequence[str], there: Sequence[str]
+) -> dict[str, str]:
+    """Settle every word but the time on one column of `there`; `symbols` tell a base volume from a quote volume.
 
     Raises: DataError: a column is missing, or two could be meant.
     """
@@ -79,7 +81,10 @@ def one_each(found: Mapping[str, Sequence[str]], chosen: Mapping[str, str], symb
         if word == "ts" or (not could and word in OPTIONAL):
             continue
         if not could:
-            raise DataError(f"no column looks like the {word}; try: --column {word}=NAME{_or_none(word)}")
+            raise DataError(
+                f"no column looks like the {word}; there are: {', '.join(there)}; "
+                f"try: --column {word}=NAME{_or_none(word)}"
+            )
         if len(could) > 1:
             raise DataError(f"the {word} could be {' or '.join(could)}; try: --column {word}={could[0]!r}")
         settled[word] = could[0]

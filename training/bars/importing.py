@@ -9,7 +9,7 @@ import polars as pl
 
 from core import barfile
 from core.bars import COLUMNS, Interval
-from core.errors import DataError
+from core.errors import DataError, UsageError
 from training.bars import canonical, columns
 from training.bars.consistency import inconsistency
 from training.bars.source import open_table
@@ -60,8 +60,10 @@ class Imported(msgspec.Struct, frozen=True):
 def import_bars(sources: Sequence[Path], out: Path, wishes: Wishes, tick: Callable[[], None]) -> Imported:
     """Read all sources into one file. `tick` is called after each.
 
-    Raises: DataError: a source is unclear, or no row is left.
+    Raises: DataError: a source is unclear, or no row is left. UsageError: `out` is one of the sources.
     """
+    if out.resolve() in [path.resolve() for path in sources]:
+        raise UsageError(f"--out {out} is a file that is read, and would be written over; try: another --out")
     if wishes.interval:
         Interval.parse(wishes.interval)
     told, tables = [], []
@@ -111,7 +113,8 @@ def _read(path: Path, wishes: Wishes) -> tuple[Source, pl.DataFrame]:
         symbol = pl.col(symbol_column).cast(pl.String).str.strip_chars()
         symbols = table.select(symbol.drop_nulls().unique()).to_series().to_list()
         symbol_told = f"column {symbol_column}"
-    taken = columns.one_each(found, chosen, symbols)
+    found["volume"] = _unticked(table, found["volume"])
+    taken = columns.one_each(found, chosen, symbols, table.columns)
     table = table.with_row_index("_row", 1)
     if "interval" in taken:
         table = _of_interval(path, table, taken["interval"], wishes.interval)
@@ -133,10 +136,17 @@ def _read(path: Path, wishes: Wishes) -> tuple[Source, pl.DataFrame]:
     return Source(str(path), kind, len(rows), {"ts": time_column} | taken, times.told, symbol_told), rows
 
 
+def _unticked(table: pl.DataFrame, volumes: list[str]) -> list[str]:
+    """Without a count of ticks, where the volume beside it is more than zeros."""
+    traded = [name for name in volumes if not columns.plain(name).startswith("tick")]
+    told = any((table.select(_number(table, name)).to_series() > 0).any() for name in traded)
+    return traded if told else volumes
+
+
 def _number(table: pl.DataFrame, column: str) -> pl.Expr:
     expression = pl.col(column)
     if table.schema[column] == pl.String:
-        expression = expression.str.strip_chars()
+        expression = expression.str.strip_chars(" \t$")
     return expression.cast(pl.Float64, strict=False)
 
 

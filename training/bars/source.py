@@ -73,15 +73,29 @@ def _csv(path: Path, raw: bytes) -> tuple[pl.DataFrame, str]:
     table = pl.read_csv(
         raw, separator=separator, skip_lines=above, has_header=not headless, infer_schema=False, raise_if_empty=False
     )
+    told = ""
+    if separator != ",":
+        table, told = _with_points(table)
     if not headless:
-        return table.rename(lambda name: name.strip().lstrip("\ufeff")), "CSV"
+        return table.rename(lambda name: name.strip().lstrip("\ufeff")), f"CSV{told}"
     if table.width not in (len(KLINE), _PLAIN_COLUMNS):
         raise DataError(
             f"{path} has no header and {table.width} columns; expected 12 (a Binance dump) or 6 (time, open, high, "
             "low, close, volume); try: write the names of the columns into its first line"
         )
     names = KLINE[: table.width]
-    return table.rename(dict(zip(table.columns, names, strict=True))), f"CSV without a header, {table.width} columns"
+    return table.rename(
+        dict(zip(table.columns, names, strict=True))
+    ), f"CSV without a header, {table.width} columns{told}"
+
+
+def _with_points(table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Numbers with decimal points where they have commas, and a word on it. 1,234 alone might be a thousand."""
+    numbers = [name for name in table.columns if table[name].drop_nulls().str.contains(r"^\s*-?\d+(,\d+)?\s*$").all()]
+    surely = [name for name in numbers if table[name].str.contains(r",(\d{1,2}|\d{4,})\s*$").any()]
+    if not surely:
+        return table, ""
+    return table.with_columns(pl.col(numbers).str.replace(",", ".", literal=True)), " with decimal commas"
 
 
 def _width(line: str) -> int:

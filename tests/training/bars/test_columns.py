@@ -42,14 +42,14 @@ def test_a_name_without_a_symbol_asks_for_one(name: str):
 def test_the_usual_names_are_known(there: list[str]):
     found = candidates(there)
     assert found["ts"] == there[:1]
-    settled = one_each(found, {}, ["BTCUSDT"])
+    settled = one_each(found, {}, ["BTCUSDT"], [])
     assert settled["symbol"] == there[1]
     assert settled["close"].lower().endswith(("close", "c"))
 
 
 def test_the_volume_in_the_base_currency_is_the_volume():
     there = ["ts", "open", "high", "low", "close", "Volume USDT", "Volume BTC"]
-    assert one_each(candidates(there), {}, ["BTC/USDT"])["volume"] == "Volume BTC"
+    assert one_each(candidates(there), {}, ["BTC/USDT"], there)["volume"] == "Volume BTC"
 
 
 @pytest.mark.parametrize("given", ["price=close", "close", "close=nowhere"])

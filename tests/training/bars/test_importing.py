@@ -9,7 +9,7 @@ import pytest
 from typer.testing import Result
 
 from core import barfile
-from core.errors import DataError
+from core.errors import DataError, UsageError
 
 Run = Callable[..., Result]
 Write = Callable[[str, str], Path]
@@ -149,9 +149,54 @@ def test_a_market_without_a_published_volume_is_imported_with_zeros_on_request(
     assert barfile.read(out).symbols["EURUSD"].rows[:, 4].tolist() == [0, 0, 0]
 
 
+def test_where_metatraders_volume_is_zero_its_ticks_are_not_taken_unasked(gaze_bars: Run, write: Write, tmp_path: Path):
+    text = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\n"
+    text += "".join(f"2024.01.02\t0{h}:00:00\t1\t2\t0.5\t1.5\t7\t0\t1\n" for h in range(3))
+    source, out = write("EURUSD_H1.csv", text), tmp_path / "bars.parquet"
+    with pytest.raises(DataError, match="the volume could be <VOL> or <TICKVOL>"):
+        gaze_bars("import", source, "--out", out)
+    gaze_bars("import", source, "--out", out, "--column", "volume=<TICKVOL>")
+    assert barfile.read(out).symbols["EURUSD"].rows[0].tolist() == [1, 2, 0.5, 1.5, 7]
+
+
+def test_decimal_commas_are_read_and_said(gaze_bars: Run, write: Write, tmp_path: Path):
+    text = "Time;Open;High;Low;Close;Volume\n"
+    text += "".join(f"{JANUARY_S + 3600 * h};1,25;2;0,5;1,125;1,234\n" for h in range(3))
+    out = tmp_path / "bars.parquet"
+    done = told(gaze_bars("import", write("XYZ.csv", text), "--out", out, "--json"))
+    assert done["sources"][0]["kind"] == "CSV with decimal commas"
+    assert barfile.read(out).symbols["XYZ"].rows[0].tolist() == [1.25, 2, 0.5, 1.125, 1.234]
+
+
+def test_commas_that_may_part_thousands_are_not_read_as_decimals(gaze_bars: Run, write: Write, tmp_path: Path):
+    text = "Time;Open;High;Low;Close;Volume\n"
+    text += "".join(f"{JANUARY_S + 3600 * h};1,250;2,000;1,000;1,125;1,234\n" for h in range(3))
+    with pytest.raises(DataError, match="none of 3 rows is a bar"):
+        gaze_bars("import", write("XYZ.csv", text), "--out", tmp_path / "bars.parquet")
+
+
+def test_prices_in_dollars_are_read(gaze_bars: Run, write: Write, tmp_path: Path):
+    """As Nasdaq's page of historical quotes writes them."""
+    text = "Date,Close/Last,Volume,Open,High,Low\n"
+    text += "".join(f"01/{day}/2024,$1.5,10,$1,$2,$0.5\n" for day in range(18, 21))
+    gaze_bars("import", write("XYZ.csv", text), "--out", tmp_path / "bars.parquet")
+    assert barfile.read(tmp_path / "bars.parquet").symbols["XYZ"].rows[0].tolist() == [1, 2, 0.5, 1.5, 10]
+
+
+def test_a_source_is_never_written_over(gaze_bars: Run, write: Write):
+    source = write("XYZ.csv", HEADER + rows([JANUARY_S, JANUARY_S + 3600]))
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match="is a file that is read"):
+        gaze_bars("import", source, "--out", source.parent / "." / source.name)
+    assert source.read_bytes() == before
+
+
 def test_an_adjusted_close_is_never_the_close(gaze_bars: Run, write: Write, tmp_path: Path):
     text = "Date,Open,High,Low,Adj Close,Volume\n2024-01-02,1,2,1,1,9\n2024-01-03,1,2,1,1,9\n"
-    with pytest.raises(DataError, match="no column looks like the close"):
+    with pytest.raises(
+        DataError,
+        match="no column looks like the close; there are: Date, Open, High, Low, Adj Close, Volume; try:",
+    ):
         gaze_bars("import", write("AAPL.csv", text), "--out", tmp_path / "bars.parquet")
 
 
