@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SPEED = "7200"
 """Two hours a second: bars go on coming while daemons end and start."""
 WAITING = "waiting for shards that serve symbols of this one"
+GOING_ON = "going on with symbols that other shards served"
 
 
 class Shards:
@@ -133,10 +134,11 @@ async def is_added_to(two: list[Command], shards: Shards, stage: Stage) -> None:
     """A third shard waits until both of two share out as it does; what all three published is whole."""
     ended = asyncio.Event()
 
-    async def third() -> None:
+    async def third() -> list[int]:
         async with shards.serving(2, 3) as daemon:
-            await daemon.said("going on with symbols that other shards served")
+            await daemon.said(GOING_ON)
             await ended.wait()
+            return [line["symbols"] for line in daemon.log if line["message"] == GOING_ON]
 
     adding = asyncio.create_task(third())
     try:
@@ -150,6 +152,9 @@ async def is_added_to(two: list[Command], shards: Shards, stage: Stage) -> None:
         await shards.all_there()
     finally:
         ended.set()
-        await adding
+        moved = await adding
     assert compare(stage.undisturbed, [], await shards.told(), shards.scene.until_ms) == clean(stage)
-    assert {symbol for symbol, _ in shards.records[2].bars} == set(share(shards.scene.symbols, 2, 3))
+    ours = share(shards.scene.symbols, 2, 3)
+    assert moved == [len(ours)]
+    # On a slow machine the venue has told most bars before the third shard begins.
+    assert {symbol for symbol, _ in shards.records[2].bars} <= set(ours)
