@@ -241,7 +241,7 @@ def script_of(block: Block) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("page", RUNNING)
 def test_every_command_of_the_page_runs(page: str, user: Path, tmp_path: Path):
     shutil.copytree(user, tmp_path, symlinks=True, dirs_exist_ok=True)

@@ -67,7 +67,7 @@ def test_every_image_has_a_version(services: dict[str, Any]):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_services_commands_run_together_as_processes(
     services: dict[str, Any],
     tmp_path: Path,

@@ -116,7 +116,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> tuple[Images, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 def test_the_built_image_serves_without_root_and_ends_in_order(
     container: tuple[Images, str],
     tmp_path: Path,

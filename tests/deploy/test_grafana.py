@@ -88,7 +88,7 @@ def test_grafana_is_told_where_the_dashboards_and_prometheus_are():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_every_query_of_every_panel_has_data_from_a_real_run(scraped: "Prometheus", until: Callable[..., None]):
     def empty() -> set[str]:
         return {name for name, query in queries() if not scraped.ask(chosen(query))}
@@ -98,7 +98,7 @@ def test_every_query_of_every_panel_has_data_from_a_real_run(scraped: "Prometheu
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_rules_ran_in_the_real_prometheus_and_no_alert_fires_on_a_healthy_run(scraped: "Prometheus"):
     groups = scraped.get("/api/v1/rules")["groups"]
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}

@@ -47,13 +47,13 @@ LOST_SOCKET = "socket lost, opening it again"
 EMPTIED = "Redis had lost what it had taken; what is still in memory is written again"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_a_daemon_that_is_killed_ten_times_leaves_the_record_of_one_that_was_not(stage: Stage):
     assert await stage.played(MIXED) == clean(stage)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_forty_blows_by_chance_leave_the_record_of_a_run_without(tmp_path: Path, shared_data: Path, kind: str):
     scene = a_scene(tmp_path, shared_data, days=30)
@@ -61,7 +61,7 @@ async def test_forty_blows_by_chance_leave_the_record_of_a_run_without(tmp_path:
     assert await stage.played(plan(40, scene.expected, seed=2), kind=kind) == clean(stage)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_a_redis_that_is_emptied_full_read_only_or_locked_costs_nothing_but_time(stage: Stage):
     scene = stage.scene
     async with scene.exchange("troubled", SPEED) as place, AsyncExitStack() as stack:
@@ -103,7 +103,7 @@ async def troubled(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_a_redis_that_is_slow_costs_nothing_but_time(stage: Stage):
     scene = stage.scene
     async with scene.exchange("slow", SPEED) as place, AsyncExitStack() as stack:
@@ -117,7 +117,7 @@ async def test_a_redis_that_is_slow_costs_nothing_but_time(stage: Stage):
         assert compare(stage.undisturbed, record.messages, await record.whole(), scene.until_ms) == clean(stage)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_of_two_daemons_on_one_store_the_former_says_so_and_exits_and_both_together_publish_each_once(
     stage: Stage,
 ):

@@ -15,7 +15,7 @@ from core.prediction import Message, decode
 if TYPE_CHECKING:
     from conftest import Gaze
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 STREAM = "gaze:{0}:predictions:real"

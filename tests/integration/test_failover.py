@@ -16,7 +16,7 @@ LOST = "Redis had lost what it had taken; what is still in memory is written aga
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("kind", [sentinels, cluster])
 async def test_a_daemon_goes_on_over_a_failover_and_the_new_primary_has_the_whole_record(
     stage: Stage, tmp_path: Path, kind: type[Service]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_readme_of_a_new_project_leads_to_live_predictions(an_empty_folder: "Gaze"):
     an_empty_folder.run("init", ".")
     shown = (an_empty_folder.folder / "README.md").read_text().split("```console\n")[1].split("```")[0]

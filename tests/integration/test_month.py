@@ -40,7 +40,7 @@ def until_published(client: redis.Redis, count: int) -> list[Message]:
     return messages
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_every_bar_of_a_month_is_predicted_once_and_recomputed_to_the_bit_without_gaze(
     real_bundle: "Gaze", config_for: Callable[..., str]
 ):

@@ -48,7 +48,7 @@ def test_the_walk_prints_what_the_readme_shows(an_empty_folder: "Gaze", shared_d
             assert plain(line.rstrip()) in rest, f"gaze {command}: {line!r} is not among\n" + "\n".join(printed)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_a_daemon_serves_from_the_readmes_settings(real_bundle: "Gaze"):
     """The settings as shown, but for ports that are free here."""
     settings = README.read_text().split("```toml\n", 1)[1].split("```", 1)[0]

@@ -63,7 +63,7 @@ def recorded(real_bundle: "Gaze", config_for: Callable[..., str]) -> "Gaze":
     return gaze
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_a_replay_of_the_bars_finds_no_difference_to_what_was_published(recorded: "Gaze"):
     told = recorded.run(
         *("replay", "rich.toml", "--bars", "bars.parquet", "--out", "said.parquet"),
@@ -78,7 +78,7 @@ def test_a_replay_of_the_bars_finds_no_difference_to_what_was_published(recorded
     assert written["ts"].max().strftime("%Y-%m-%dT%H:%M") == LAST  # type: ignore[union-attr]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_one_bar_off_by_its_last_bit_is_found_and_ends_with_status_1(recorded: "Gaze", tmp_path: Path):
     bars = pl.read_parquet(recorded.folder / "bars.parquet")
     that = (pl.col("symbol") == "ETHUSDT") & (pl.col("ts").dt.strftime("%Y-%m-%dT%H:%M") == LAST)
@@ -96,7 +96,7 @@ def test_one_bar_off_by_its_last_bit_is_found_and_ends_with_status_1(recorded: "
     assert "different: ETHUSDT at 1751324400000" in done.stdout
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_live_features_were_found_to_be_those_of_the_bars_in_the_store(recorded: "Gaze"):
     lines = (recorded.folder / "rich.metrics").read_text().splitlines()
     told = dict(line.rsplit(" ", 1) for line in lines if line.startswith("gaze_parity_"))

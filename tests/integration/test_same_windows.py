@@ -51,7 +51,7 @@ async def served(
     return counts.rows
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
     "told",
     [
@@ -77,7 +77,7 @@ async def test_windows_of_daily_stocks_are_trainings_over_weekends_and_holidays(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 async def test_windows_of_weekly_stocks_are_trainings(tmp_path: Path, shared_data: Path):
     table = pl.read_parquet(shared_data / "bars" / "sp500_weekly_2013_2018_derived.parquet")
     asked = recipe.read("dual_horizon_weekly")
@@ -86,7 +86,7 @@ async def test_windows_of_weekly_stocks_are_trainings(tmp_path: Path, shared_dat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 async def test_windows_of_longer_bars_are_trainings(tmp_path: Path, shared_data: Path):
     table = pl.read_parquet(shared_data / "bars" / "binance_usdm_5m_15m_1h_2025_03.parquet")
     some = table.filter((pl.col("interval") == "5m") & pl.col("symbol").is_in(["ADAUSDT", "BTCUSDT"]))

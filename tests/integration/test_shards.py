@@ -20,7 +20,7 @@ from core.errors import StoreError
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 WAITING = "waiting behind the daemon that leads"
 LEADING = "leading"

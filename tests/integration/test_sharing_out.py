@@ -18,7 +18,7 @@ from daemon.sharding import share
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 SPEED = "7200"
 """Two hours a second: bars go on coming while daemons end and start."""

@@ -34,7 +34,7 @@ async def ready(url: str) -> str:
                 return said
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_a_daemon_in_waiting_takes_over_from_one_that_is_killed_stopped_or_ends(stage: Stage):
     scene = stage.scene
     async with scene.exchange("standby", SPEED) as place, AsyncExitStack() as stack:
