@@ -43,6 +43,7 @@ _BENCHMARKS = {
     "same-windows": ("same_bits.windows", "Windows live, to the bit.", "winner_daily --bars bars.parquet"),
     "latency": ("speed.latency", "One bar at a time.", "--minutes 4"),
     "scale": ("speed.scale", "Bursts of more and more symbols.", "--symbols 10,1000"),
+    "capacity": ("capacity.needs", "What 100,000 symbols need, by a model held to it.", "--bars 2"),
     "stages": ("speed.stages", "Where each microsecond of a burst goes.", "--symbols 1024"),
     "peers": ("peers.burst", "The burst in other pipelines.", "--symbols 1000"),
     "table": ("speed.table", "The README's table, from benchmarks/results.", "--write"),

@@ -22,6 +22,7 @@ from core.errors import BundleError
 from core.features import FeatureSet
 from core.outputs import Kind, Output
 from daemon.building import SPARE_BARS
+from daemon.sharding import owner
 from daemon.stores import ring
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
@@ -120,25 +121,31 @@ def fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
 
 
 async def _fill_store(scene: Scene, bundle: Bundle, folder: Path) -> None:
+    async with EmbeddedServer(folder) as server:
+        with redis.Redis.from_url(server.url) as client:
+            fill_rings(scene, bundle, client, shards=1)
+
+
+def fill_rings(scene: Scene, bundle: Bundle, client: "redis.Redis", shards: int) -> None:
+    """Put the bars before those into a server, where so many daemons share the symbols out."""
     capacity = bundle.manifest.inputs[0].bars_needed + SPARE_BARS
     known = scene.opened_at_ms_L[: -scene.live]
     slots_L = (known // MINUTE.ms) % capacity
-    keys = Keys(bundle.manifest.name)
-    async with EmbeddedServer(folder) as server:
-        with redis.Redis.from_url(server.url) as client:
-            for first in range(0, len(scene.symbols), _RINGS_A_CALL):
-                some = scene.symbols[first : first + _RINGS_A_CALL]
-                rows_NC = np.zeros((len(some), capacity), ring.ROW)
-                rows_NC["opened_at_ms"][:, slots_L] = known
-                rows_NC["written"][:, slots_L] = 1
-                rows_NC["bar"][:, slots_L] = scene.bars_NL5[first : first + len(some), : -scene.live]
-                tail = bytes(ring.size_bytes(capacity) - capacity * ring.ROW.itemsize)
-                client.mset(
-                    {
-                        keys.ring(MINUTE.name, capacity, symbol): row_C.tobytes() + tail
-                        for symbol, row_C in zip(some, rows_NC, strict=True)
-                    }
+    tail = bytes(ring.size_bytes(capacity) - capacity * ring.ROW.itemsize)
+    for first in range(0, len(scene.symbols), _RINGS_A_CALL):
+        some = scene.symbols[first : first + _RINGS_A_CALL]
+        rows_NC = np.zeros((len(some), capacity), ring.ROW)
+        rows_NC["opened_at_ms"][:, slots_L] = known
+        rows_NC["written"][:, slots_L] = 1
+        rows_NC["bar"][:, slots_L] = scene.bars_NL5[first : first + len(some), : -scene.live]
+        client.mset(
+            {
+                Keys(bundle.manifest.name, str(owner(symbol, shards))).ring(MINUTE.name, capacity, symbol): (
+                    row_C.tobytes() + tail
                 )
+                for symbol, row_C in zip(some, rows_NC, strict=True)
+            }
+        )
 
 
 def settings(

@@ -1,17 +1,22 @@
-"""The README's table of speed and the capacity table, made from what the other benchmarks left in benchmarks/results.
+"""The README's table of speed and both of capacity, made from what the other benchmarks left in benchmarks/results.
 
     gaze bench table [--write]
 
-`gaze bench burst --keep`, `latency --keep`, `scale --keep` and `peers --keep` leave it there.
+`gaze bench burst --keep`, `latency --keep`, `scale --keep`, `peers --keep` and `capacity --keep` leave it there.
 """
 
 import argparse
 import json
 from typing import Any
 
+from benchmarks.capacity.page import needs
 from benchmarks.house import HOUSE, RESULTS
 
-PAGES = {"speed": HOUSE / "README.md", "capacity": HOUSE / "docs" / "how-to" / "monitoring.md"}
+PAGES = {
+    "speed": HOUSE / "README.md",
+    "capacity": HOUSE / "docs" / "how-to" / "monitoring.md",
+    "needs": HOUSE / "docs" / "how-to" / "cluster.md",
+}
 
 
 def read(name: str) -> Any:
@@ -82,8 +87,10 @@ def put(name: str, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the tables into the README and monitoring.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into the README and the pages")
     tables = {"speed": page(), "capacity": capacity()}
+    if found := read("capacity"):
+        tables["needs"] = needs(found)
     print("\n".join(tables.values()), end="")
     if parser.parse_args().write:
         for name, text in tables.items():

@@ -1,14 +1,17 @@
 """A venue that has its words ready: what each socket is told at a close is on the wire in one write.
 
-    python -m benchmarks.speed.venue BARS.parquet SPEED SUBSCRIBERS
+    python -m benchmarks.speed.venue BARS.parquet SPEED SUBSCRIBERS [UPDATES]
 
 The stand-in exchange of `gaze exchange`, whose own work at a close would take the cores that a burst is measured on.
-All frames are made before its clock starts, in Binance's words; it ends by SIGTERM.
+All frames are made before its clock starts, in Binance's words; it ends by SIGTERM. UPDATES: so often each bar is told
+before it closes, all symbols together.
 """
 
 import asyncio
 import json
 import sys
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
 import uvloop
@@ -18,7 +21,7 @@ from core import barfile
 from daemon.exchange.client import Client
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
-from daemon.exchange.market import Market
+from daemon.exchange.market import Market, Update
 from daemon.exchange.server import Exchange
 
 
@@ -29,19 +32,20 @@ class Venue(Exchange):
         """Tell every close to the clients that have subscribed by now, then stay."""
         await self._gathered()
         length, first_ms = self._market.interval.ms, self._market.first_ms
-        closes = []
+        moments = []
         for period_ms in range(first_ms + length, self._market.last_ms + 2 * length, length):
-            closes.append((period_ms, self._words(period_ms)))
-            await asyncio.sleep(0)
+            for at_ms, told in groupby(self._market.period(period_ms), key=lambda update: update.at_ms):
+                moments.append((at_ms, self._words(told)))
+                await asyncio.sleep(0)
         self.clock.start()
-        for period_ms, words in closes:
-            await self.clock.reach(period_ms)
+        for at_ms, words in moments:
+            await self.clock.reach(at_ms)
             for client, frames in words:
                 client.write(frames)
         await asyncio.Event().wait()
 
-    def _words(self, period_ms: int) -> list[tuple[Client, bytes]]:
-        told = [(update.bar.symbol, self._dialect.tell(update)) for update in self._market.period(period_ms)]
+    def _words(self, updates: Iterable[Update]) -> list[tuple[Client, bytes]]:
+        told = [(update.bar.symbol, self._dialect.tell(update)) for update in updates]
         return [
             (
                 client,
@@ -56,8 +60,8 @@ class Venue(Exchange):
         ]
 
 
-async def main(bars: Path, speed: float, subscribers: int) -> None:
-    market = Market(barfile.read(bars), updates=0, close_delay_ms=(0, 0))
+async def main(bars: Path, speed: float, subscribers: int, updates: int) -> None:
+    market = Market(barfile.read(bars), updates=updates, close_delay_ms=(0, 0))
     clock = VenueClock(market.first_ms, speed)
     async with Venue(market, dialect("binance", market), clock, subscribers=subscribers) as venue:
         print(json.dumps({"websocket": venue.websocket_url, "rest": venue.rest_url}), flush=True)
@@ -65,4 +69,5 @@ async def main(bars: Path, speed: float, subscribers: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))
+    bars, speed, subscribers, *updates = sys.argv[1:]
+    uvloop.run(main(Path(bars), float(speed), int(subscribers), *map(int, updates or ["0"])))
