@@ -32,31 +32,21 @@ def _read_token(path: str) -> str:
 
 
 class Token:
-    """What readers must bear, from a file that is read again when it changes, so that another one needs no restart.
+    """What readers must bear, from a file that is read at each request, so that another one needs no restart.
 
     Raises: ConfigError: unreadable, or too short.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._seen = self._stamp()
         self._text = _read_token(path)
 
     def now(self) -> str:
         """What the file holds; while that is no token, the one before."""
-        stamp = self._stamp()
-        if stamp != self._seen:
-            # A file half written is shorter than a token, and changes once more.
-            with contextlib.suppress(ConfigError):
-                self._text, self._seen = _read_token(self._path), stamp
+        # Its time of change would not tell of a second one within the same tick of the clock.
+        with contextlib.suppress(ConfigError):
+            self._text = _read_token(self._path)
         return self._text
-
-    def _stamp(self) -> tuple[int, int]:
-        try:
-            seen = Path(self._path).stat()
-        except OSError:
-            return 0, 0
-        return seen.st_mtime_ns, seen.st_ino
 
 
 def bears(request: web.Request, token: str) -> bool:

@@ -1,5 +1,6 @@
 """Who may read over HTTP: a token and TLS, over real sockets."""
 
+import os
 import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -133,10 +134,13 @@ def test_what_is_no_certificate_or_no_token_is_said(tmp_path: Path):
 async def test_another_token_is_taken_without_a_restart_and_half_of_one_is_not(token: Token, tmp_path: Path):
     server = await http.serve("127.0.0.1", 0, Status(), metrics(), token=token)
     url, other = f"{server.url}/metrics", TOKEN[::-1]
+    changed_ns = (tmp_path / "token").stat().st_mtime_ns
     try:
         (tmp_path / "token").write_text(TOKEN[:5])
         assert (await asked(url, f"Bearer {TOKEN}"))[0] == 200
         (tmp_path / "token").write_text(other)
+        # All within one tick of the clock.
+        os.utime(tmp_path / "token", ns=(changed_ns, changed_ns))
         assert (await asked(url, f"Bearer {other}"))[0] == 200
         assert (await asked(url, f"Bearer {TOKEN}"))[0] == 401
         (tmp_path / "token").unlink()
