@@ -168,7 +168,9 @@ async def build(
         ahead=ahead,
         standing=lambda: watcher.standing,
     )
-    watcher: Watcher = watcher_of(watch, bundle.digest, store, metrics, predictor, stack)
+    watcher: Watcher = watcher_of(
+        watch, bundle.digest, store, metrics, predictor, stack, config.store.stream_maxlen // 2
+    )
     notifier = stack.enter_context(contextlib.closing(Notifier(os.environ)))
     standby = (
         Standby(

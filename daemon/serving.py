@@ -191,15 +191,26 @@ def challengers_watched(
         stack.push_async_callback(record.close)
         watch = Watch(one.bundle.manifest, reference, rate)
         busy, clock_s = (lambda: predictor.at_work), time.monotonic
-        watcher = Watcher(watch, one.bundle.digest, record, told, busy=busy, clock_s=clock_s)
+        memory = store.memory(one.bundle.digest)
+        stack.push_async_callback(memory.close)
+        every = config.store.stream_maxlen // 2
+        watcher = Watcher(watch, one.bundle.digest, record, memory, told, busy=busy, clock_s=clock_s, keep_every=every)
         watchers[f"watch challenger {number}"] = watcher.watch_forever
     return watchers
 
 
 def watcher_of(
-    watch: Watch, digest: str, store: RedisStore, metrics: Metrics, predictor: Predictor, stack: AsyncExitStack
+    watch: Watch,
+    digest: str,
+    store: RedisStore,
+    metrics: Metrics,
+    predictor: Predictor,
+    stack: AsyncExitStack,
+    keep_every: int,
 ) -> Watcher:
     """What folds over the published stream while the predictor has nothing to do."""
-    record = store.record()
+    record, memory = store.record(), store.memory()
     stack.push_async_callback(record.close)
-    return Watcher(watch, digest, record, metrics, busy=lambda: predictor.at_work, clock_s=time.monotonic)
+    stack.push_async_callback(memory.close)
+    busy, clock_s = (lambda: predictor.at_work), time.monotonic
+    return Watcher(watch, digest, record, memory, metrics, busy=busy, clock_s=clock_s, keep_every=keep_every)

@@ -49,6 +49,10 @@ class Keys(msgspec.Struct, frozen=True):
         """The record of what a challenger would have said."""
         return f"gaze:{{{self.shard}}}:shadow:{self.model}:{digest}"
 
+    def memory(self, stream: str) -> str:
+        """What a watch of one of these streams remembers of it."""
+        return f"{stream}:watch"
+
     @property
     def commands(self) -> str:
         """Where others ask the daemon to serve another version."""

@@ -1,5 +1,6 @@
 """The record of what was published, read behind the daemon that writes it, over a connection of its own."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from core.prediction import Prediction, decode
 from daemon.stores.address import address
 from daemon.stores.keys import Keys
+from daemon.stores.recovery import Fence
 from daemon.stores.wire import Wire, command
 
 _BEGIN: Final = "0-0"
@@ -43,10 +45,49 @@ class Record:
         """Begin with the first message again."""
         self._position = _BEGIN
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The ids of the last message that was read, and of the first."""
+        return self._position, self._first.decode()
+
+    async def go_on(self, last: str, first: str) -> bool:
+        """Begin behind this message, as who has read from the first to it; not where it is no longer there.
+
+        Whatever came after it is there then: streams are trimmed at their beginning. Raises: StoreError.
+        """
+        [entries] = await self._wire.demand([command("XRANGE", self._stream, last, last)])
+        if entries:
+            self._position, self._first = last, first.encode()
+        return bool(entries)
+
     async def append(self, messages: list[bytes], maxlen: int) -> None:
         """Write messages behind the others. Raises: StoreError: unknown whether they were written."""
         adds = [command("XADD", self._stream, "MAXLEN", "~", maxlen, "*", "message", one) for one in messages]
         await self._wire.demand(adds)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._wire.close()
+
+
+class Memory:
+    """One value that a daemon puts away, and the next one finds. `held`: what says who may write, None who may not."""
+
+    def __init__(self, url: str, keys: Keys, key: str, held: Callable[[], Fence | None]) -> None:
+        self._wire = Wire(address(url, keys.lease), _ANSWER_S)
+        self._key = key
+        self._held = held
+
+    async def load(self) -> bytes:
+        """What was put away last; nothing where nothing was. Raises: StoreError: the server is away."""
+        [told] = await self._wire.demand([command("GET", self._key)])
+        return told or b""
+
+    async def save(self, told: bytes) -> None:
+        """Put this away in place of what was there; who has not the lease puts away nothing. Raises: StoreError."""
+        fence = self._held()
+        if fence is not None:
+            await self._wire.demand([fence.guard("SET", self._key, told)])
 
     async def close(self) -> None:
         """Let go of the connection."""

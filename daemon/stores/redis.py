@@ -24,7 +24,7 @@ from daemon.stores.address import address
 from daemon.stores.keys import Keys
 from daemon.stores.lease import Counts, Lease, holder
 from daemon.stores.outbox import Outbox
-from daemon.stores.record import Commands, Record
+from daemon.stores.record import Commands, Memory, Record
 from daemon.stores.recovery import Fence, Loss, mend_rings, mend_symbols
 from daemon.stores.wire import Wire, command
 
@@ -97,6 +97,11 @@ class RedisStore:
     def record(self) -> Record:
         """What was published, over a connection of its own."""
         return Record(self._url, self._keys, self._keys.stream)
+
+    def memory(self, digest: str | None = None) -> Memory:
+        """What is remembered of what was published, or of what this challenger said, over a connection of its own."""
+        stream = self._keys.stream if digest is None else self._keys.shadow(digest)
+        return Memory(self._url, self._keys, self._keys.memory(stream), self._fence)
 
     def commands(self) -> Commands:
         """What is asked of the daemon, over a connection of its own."""
@@ -232,6 +237,9 @@ class RedisStore:
     async def close(self) -> None:
         """Let go of the connection. Whoever was fenced out stays out."""
         await self._wire.close()
+
+    def _fence(self) -> Fence | None:
+        return Fence(self._keys.fence, self._lease.token) if self.leads else None
 
     def _ring(self, symbol: str) -> str:
         return self._keys.ring(self._interval.name, self._capacity, symbol)

@@ -24,6 +24,19 @@ class Close(msgspec.Struct, frozen=True):
     predictions: tuple[Prediction, ...]
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """All that is remembered between two closes: what was said of those that are open, and what they wait for."""
+
+    open: dict[int, dict[str, Prediction]]
+    waits: dict[int, int]
+    awaited: list[tuple[int, int]]
+    late: int
+    taken: int
+    settled_ms: int
+    newest_ms: int
+    usual: int
+
+
 class Closes:
     """Gathers the predictions of one bundle; `interval_ms`: the length of its bars.
 
@@ -64,6 +77,26 @@ class Closes:
     def wait_no_more(self) -> None:
         """The stream is read to its end: what has not come to a close that once was late is gone."""
         self._awaited.clear()
+
+    def state(self) -> Waiting:
+        """All that it remembers."""
+        return Waiting(
+            self._open,
+            self.waits,
+            list(self._awaited),
+            self.late,
+            self._taken,
+            self._settled_ms,
+            self._newest_ms,
+            self._usual,
+        )
+
+    def restore(self, state: Waiting) -> None:
+        """Go on from there."""
+        self._open, self.waits, self.late = dict(state.open), dict(state.waits), state.late
+        self._awaited = deque(state.awaited)
+        self._taken, self._usual = state.taken, state.usual
+        self._settled_ms, self._newest_ms = state.settled_ms, state.newest_ms
 
     def _settle(self) -> list[Close]:
         settled: list[Close] = []

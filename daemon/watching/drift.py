@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +21,18 @@ STUCK: Final = 24
 """A feature whose mean over all symbols has stood still for so many observations, as in the reference it never did."""
 _UNLIKE: Final = 1.5
 """Observations of so many times more or fewer rows than those of the reference are calmer or wilder."""
+
+
+class Observing(msgspec.Struct, frozen=True):
+    """All that is remembered of what was observed. `lately` (S, K): how each of these symbols has been."""
+
+    monitor: bytes
+    rows: int
+    period: int
+    gathered: list[Observed]
+    last: list[Floats]
+    symbols: tuple[str, ...]
+    lately: Floats
 
 
 class Drift:
@@ -97,6 +110,20 @@ class Drift:
         told = [one.name for one in self.moved()]
         told += [f"{name}: missing" for name in self.missing()[:4]] + [f"{name}: stuck" for name in self.stuck()[:4]]
         return tuple(told)
+
+    def state(self) -> Observing:
+        """All that it remembers but its history."""
+        last, symbols, lately_SK = list(self._last), self.shifts.symbols, self.shifts.lately_SK
+        gathered = list(self._gathered)
+        return Observing(self.monitor.state(), self.rows, self._period, gathered, last, symbols, lately_SK)
+
+    def restore(self, state: Observing) -> None:
+        """Go on from what state() gave, of the same bundle and rate; for one that has taken in nothing."""
+        self.monitor.restore(state.monitor)
+        self.rows, self._period = state.rows, state.period
+        self._gathered = list(state.gathered)
+        self._last.extend(state.last)
+        self.shifts.restore(state.symbols, state.lately)
 
     def _named(self, which_K: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         names = self.monitor.reference.names.names

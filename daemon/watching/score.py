@@ -18,7 +18,7 @@ from core.outputs import Kind, Output
 from core.scoring import Floats, Outcome
 from core.sequential import Bet, Mean
 from daemon.watching.closes import Close
-from daemon.watching.outcomes import Band, Matured, Outcomes
+from daemon.watching.outcomes import Band, Kept, Matured, Outcomes
 
 _PACE: Final = 0.05
 """By how much of the usual error a margin moves for each outcome that it should have held, and did not."""
@@ -76,6 +76,13 @@ class Record(msgspec.Struct):
         return 1 if self.bet.log_capital >= _LIKELY else 0
 
 
+class Scoring(msgspec.Struct, frozen=True):
+    """All that is remembered: the record of each output, and the closes that have not matured."""
+
+    records: dict[str, Record]
+    closes: dict[int, Kept]
+
+
 class Score:
     """The score of one bundle; `margins` are those it was exported with."""
 
@@ -122,6 +129,14 @@ class Score:
         return tuple(
             name for name, record in self.records.items() if any(one.held.count < LEARNED for one in record.margins)
         )
+
+    def state(self) -> Scoring:
+        """All that it remembers."""
+        return Scoring(self.records, self._outcomes.closes)
+
+    def restore(self, state: Scoring) -> None:
+        """Go on from there."""
+        self.records, self._outcomes.closes = dict(state.records), dict(state.closes)
 
     def _outcome(self, output: Output, matured: Matured, came_N: Floats, known_N: npt.NDArray[np.bool_]) -> Outcome:
         course, usual = matured.course, self.records[output.name].usual

@@ -68,7 +68,7 @@ class Shifts:
         means = [usual.mean_SK[place[symbol]] if symbol in place else of_all_K for symbol in symbols]
         self._row |= {symbol: len(self._row) + at for at, symbol in enumerate(symbols)}
         self.lately_SK = np.concatenate([self.lately_SK, lately_SK])
-        self._known_SK = np.concatenate([self._known_SK, np.array(means)])
+        self._known_SK = np.concatenate([self._known_SK, np.array(means).reshape(lately_SK.shape)])
 
     def who(self, name: str) -> Who | None:
         """Whom it is about that a statistic moved, or a head's profile; None where nothing is known of symbols."""

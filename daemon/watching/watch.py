@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,14 +15,27 @@ from core.errors import ConfigError
 from core.prediction import Prediction
 from core.reference import Reference
 from daemon.ports import Standing
-from daemon.watching.closes import Close, Closes
-from daemon.watching.drift import Drift, weights_of
+from daemon.watching.closes import Close, Closes, Waiting
+from daemon.watching.drift import Drift, Observing, weights_of
 from daemon.watching.profile import RunningProfile
-from daemon.watching.score import Score
+from daemon.watching.score import Score, Scoring
 
 log = logging.getLogger("gaze.watch")
 
 Profile = npt.NDArray[np.floating]
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """All that a watch knows of its stream. `losses`: by output when closes opened, and the loss at each."""
+
+    closes: int
+    settled_ms: int
+    told_ms: int
+    waiting: Waiting
+    drift: Observing | None
+    score: Scoring
+    profiles: dict[str, npt.NDArray[np.float64]]
+    losses: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
 
 class Watch:
@@ -84,6 +98,36 @@ class Watch:
             self._settle(close)
         self.closes += len(settled)
         return len(settled)
+
+    @property
+    def settings(self) -> str:
+        """What its state hangs on beside the bundle and the stream."""
+        return f"false alarms a quarter: {self.drift.monitor.rate:g}" if self.drift is not None else ""
+
+    def state(self) -> Remembered:
+        """All that it remembers."""
+        return Remembered(
+            self.closes,
+            self.settled_ms,
+            max(self._told_ms, self.settled_ms),
+            self._gathered.state(),
+            self.drift.state() if self.drift is not None else None,
+            self.score.state(),
+            {name: one.mean_T for name, one in self.profiles.items()},
+            {name: (np.array(list(of), np.int64), np.array(list(of.values()))) for name, of in self.losses.items()},
+        )
+
+    def restore(self, state: Remembered) -> None:
+        """Go on from what state() gave, of the same bundle and settings; for one that has taken in nothing."""
+        self.closes, self.settled_ms, self._told_ms = state.closes, state.settled_ms, state.told_ms
+        self._gathered.restore(state.waiting)
+        if self.drift is not None and state.drift is not None:
+            self.drift.restore(state.drift)
+        self.score.restore(state.score)
+        for name, mean_T in state.profiles.items():
+            self.profiles[name].mean_T = mean_T
+        for name, (opened_at_ms_C, loss_C) in state.losses.items():
+            self.losses[name] = dict(zip(opened_at_ms_C.tolist(), loss_C.tolist(), strict=True))
 
     def read_to_the_end(self) -> None:
         """All that was published is taken in: nothing of before is to be waited for."""

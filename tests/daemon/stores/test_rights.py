@@ -50,9 +50,10 @@ async def everything(url: str, client: "redis.Redis", new_store: NewStore, an_en
     await tried(loaded(store))
     store.guard(mirror())
     await tried(Neighbours(url, Keys("btc"), 2, HOUR, lease_s=0.006).settle(store, ["BTCUSDT"]))
-    record, commands = store.record(), store.commands()
-    for doing in (record.read(5), record.whole(), commands.next(), store.beat()):
+    record, commands, memory = store.record(), store.commands(), store.memory()
+    for doing in (record.read(5), record.whole(), commands.next(), store.beat(), memory.save(b"it"), memory.load()):
         await tried(doing)
+    await memory.close()
     await record.close()
     await commands.close()
     await client.flushall()

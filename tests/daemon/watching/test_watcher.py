@@ -13,10 +13,14 @@ from builders import a_manifest
 from watched import reference_of, said
 
 from core.bands import Margin
+from core.errors import StoreError
 from core.prediction import Message, encode
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.record import Record
+from daemon.stores.record import said as recorded
+from daemon.stores.redis import RedisStore
+from daemon.watching import snapshot
 from daemon.watching.watch import Watch
 from daemon.watching.watcher import Watcher
 
@@ -72,17 +76,21 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 class Scene:
     """A watcher at work on a record, and the record."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keep_s: float = 1e9) -> None:
         self.record, self.writer = (Record(url, KEYS, KEYS.stream) for _ in range(2))
+        self.store = RedisStore(url, KEYS, MANIFEST.grid, 5)
+        self.memory = self.store.memory()
         self.notebook = Notebook()
         self.watcher = Watcher(
             a_watch(),
             "digest",
             self.record,
+            self.memory,
             self.notebook,
             busy=lambda: False,
             clock_s=time.monotonic,
             look_s=PROMPT_S,
+            keep_s=keep_s,
         )
 
     async def write(self, messages: Sequence[Message], maxlen: int = 100_000) -> None:
@@ -92,6 +100,9 @@ class Scene:
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(self.record.close)
         self._stack.push_async_callback(self.writer.close)
+        self._stack.push_async_callback(self.memory.close)
+        self._stack.push_async_callback(self.store.close)
+        await self.store.open()
         task = asyncio.create_task(self.watcher.watch_forever())
         self._stack.push_async_callback(asyncio.wait, [task])
         self._stack.callback(task.cancel)
@@ -155,3 +166,58 @@ async def test_what_comes_late_is_left_out_where_the_stream_no_longer_has_its_be
         assert after is before
         assert after.late == 3
         assert not await scene.record.whole()
+
+
+async def until_kept(scene: Scene, closes: int) -> None:
+    """Wait until what is remembered of so many closes is put away."""
+    async with asyncio.timeout(60):
+        while True:
+            raw = await scene.memory.load()
+            watch = a_watch()
+            if raw and snapshot.go_on(watch, raw) and watch.closes == closes:
+                return
+            await asyncio.sleep(PROMPT_S)
+
+
+async def test_a_daemon_that_is_killed_again_and_again_goes_on_to_the_same_bits_though_the_stream_is_trimmed(url: str):
+    closes = said(24 * 8, seed=5)
+    undisturbed = a_watch()
+    undisturbed.take(message.prediction for message in in_order(closes))
+    for first in range(0, len(closes), 24):
+        async with Scene(url, keep_s=0) as scene:
+            await scene.write(in_order(closes[first : first + 24]), maxlen=100)
+            watch = await scene.notebook.until(first + 23)
+            await until_kept(scene, first + 23)
+        # Ended here without a word, as by SIGKILL: nothing is done at the end of a watcher.
+    assert all_of(watch) == all_of(undisturbed)
+    assert len(await left(url)) < 300
+
+
+async def left(url: str) -> list[bytes]:
+    record = Record(url, KEYS, KEYS.stream)
+    messages = await record.read(10_000)
+    await record.close()
+    return messages
+
+
+async def test_what_was_put_away_of_a_stream_that_has_lost_its_end_is_left_and_what_it_has_is_read(url: str):
+    closes = said(120, seed=5)
+    async with Scene(url, keep_s=0) as scene:
+        await scene.write(in_order(closes[:40]))
+        await scene.notebook.until(39)
+        await until_kept(scene, 39)
+    writer = Record(url, KEYS, KEYS.stream)
+    await writer.append([encode(one) for one in in_order(closes[40:])], 1)
+    await writer.close()
+    there = a_watch()
+    there.take(one for one in recorded(await left(url), "digest"))
+    async with Scene(url) as scene:
+        assert all_of(await scene.notebook.until(there.closes)) == all_of(there)
+
+
+async def test_who_has_lost_the_lease_puts_nothing_away(url: str):
+    async with Scene(url) as scene, Scene(url) as after:
+        with pytest.raises(StoreError):
+            await scene.memory.save(b"old")
+        await after.memory.save(b"new")
+        assert await scene.memory.load() == b"new"
