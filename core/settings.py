@@ -97,13 +97,19 @@ def _override(table: dict[str, Any], override: str, kind: type) -> None:
             raise ConfigError(f"{override!r}: {section!r} is a value, not a section; try: {section}=VALUE")
         table = inner
     wanted = _fields(kind, sections).get(last)
-    listed = wanted is not None and isinstance(wanted.type, msgspec.inspect.VarTupleType)
-    said = _value(value, listed=listed)
+    said = value_of(value, kind, key)
     worded = wanted is not None and isinstance(wanted.type, msgspec.inspect.StrType)
     table[last] = value if worded and not isinstance(said, str) else said
 
 
-def _value(text: str, *, listed: bool) -> Any:
+def value_of(text: str, kind: type, key: str) -> Any:
+    """A value for a dotted key of `kind`, in TOML; a bare word is a string, bare words with commas between a list.
+
+    A list only where the key takes one.
+    """
+    *sections, last = key.split(".")
+    wanted = _fields(kind, sections).get(last)
+    listed = wanted is not None and isinstance(wanted.type, msgspec.inspect.VarTupleType)
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +52,14 @@ def test_a_file_may_be_given_and_symbols_chosen(model: gaze.Model, bars: Path):
 def test_too_few_bars_are_said(model: gaze.Model, bars: Path):
     with pytest.raises(DataError, match="unbroken bars"):
         model.predict(pl.read_parquet(bars).group_by("symbol").head(10))
+
+
+def test_a_replay_from_behind_the_last_bar_says_where_the_file_ends(model: gaze.Model, bars: Path, tmp_path: Path):
+    config = Config(BundleConfig(str(model.folder), "onnxruntime"), FeedConfig(("S0",), "generic"))
+    end = pl.read_parquet(bars)["ts"].max() + timedelta(hours=1)
+    with pytest.raises(DataError, match=f"ends at {end:%Y-%m-%dT%H:%M}, before the first bar"):
+        replayed(config, bars, tmp_path / "predictions.parquet", "", int(end.timestamp() * 1_000), None)
+    assert not (tmp_path / "predictions.parquet").exists()
 
 
 def test_an_explanation_is_written_and_its_report_given(model: gaze.Model, bars: Path, tmp_path: Path):

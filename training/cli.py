@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(explain.app)
 
+_BUILT_IN = ", ".join(sorted(path.stem for path in (Path(__file__).parent / "recipes").glob("*.toml")))
 Bars = Annotated[Path, typer.Option(help="Parquet file of bars.")]
 
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, or a built-in recipe by name: demo, bitcoin_hourly.")],
+    recipe: Annotated[str, typer.Argument(help=f"A TOML file, or a built-in recipe: {_BUILT_IN}.")],
     bars: Bars,
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set optimiser.epochs=5.")] = None,
@@ -199,7 +200,7 @@ def ensemble(
 
 @app.command()
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, or a built-in recipe by name.")],
+    recipe: Annotated[str, typer.Argument(help=f"A TOML file, or a built-in recipe: {_BUILT_IN}.")],
     space: Annotated[Path, typer.Option(help="TOML: keys of the recipe, and what to try for each.")],
     bars: Bars,
     out: Annotated[Path, typer.Option(help="The folder that keeps the trials and best.toml.")],

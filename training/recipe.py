@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from core import settings
 from core.errors import ConfigError
 from training import tables
 
@@ -274,7 +275,7 @@ def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> 
         key, told, text = change.partition("=")
         if not told:
             raise ConfigError(f"--set {change!r} has no '='; try: --set optimiser.epochs=5")
-        tables.change(table, key.strip(), tables.value_of(text.strip()))
+        tables.change(table, key.strip(), settings.value_of(text.strip(), Recipe, key.strip()))
     return tables.fit(Recipe, table, str(path))
 
 

@@ -1,7 +1,6 @@
 """TOML tables as typed structs, and back: what a recipe and the options of a family are read with."""
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -48,14 +47,6 @@ def change(table: dict[str, Any], dotted: str, value: object) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"--set {dotted}: {section} is not a section; try: --set optimiser.epochs=5")
     table[key] = value
-
-
-def value_of(text: str) -> object:
-    """A value as TOML reads it; a bare word is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -45,18 +45,21 @@ def fastest(
 
     Raises: EngineError: none can.
     """
-    against: list[str] = []
+    against: list[tuple[str, str]] = []
     engines: dict[str, OpenEngine] = {}
     for name, kind in kinds.items():
         try:
             engines[name] = kind.open(bundle)
         except EngineError as error:
-            against.append(f"{name}: {error}")
+            against.append((name, str(error)))
     if not engines:
-        raise EngineError("no engine can run this bundle here: " + "; ".join(against or ["it holds nothing to run"]))
+        refused = [f"{name}: {error}" for name, error in against]
+        raise EngineError("no engine can run this bundle here: " + "; ".join(refused or ["it holds nothing to run"]))
+    # Nobody asked for those that cannot, so there is nothing to mend either.
+    passed = [f"not {name}: {_why(name, error)}" for name, error in against]
     if len(engines) == 1:
         (only,) = engines.values()
-        only.reason = "; ".join(("auto, the only one that runs here", *against))
+        only.reason = "; ".join(("auto, the only one that runs here", *passed))
         return only
     key = f"{bundle.digest} on {platform.node()}: {', '.join(sorted(engines))}"
     remembered = _read(cache)
@@ -69,7 +72,7 @@ def fastest(
         _write(cache, remembered | {key: choice})
     took = ", ".join(f"{name} {ms:.2f} ms" for name, ms in sorted(choice.took_ms.items(), key=lambda one: one[1]))
     chosen = engines[choice.engine]
-    chosen.reason = "; ".join((f"auto, {how}: {took} for {ROWS} windows", *against))
+    chosen.reason = "; ".join((f"auto, {how}: {took} for {ROWS} windows", *passed))
     return chosen
 
 
@@ -103,3 +106,7 @@ def _write(cache: Path, choices: dict[str, Choice]) -> None:
         beside.replace(cache)
     except OSError:
         return
+
+
+def _why(name: str, error: str) -> str:
+    return error.partition("; try: ")[0].removeprefix(f"{name} was asked for, but ")

@@ -158,7 +158,8 @@ def _start_ms(market: "Market", start: str, history: int | None) -> int:
     if not market.first_ms <= at_ms < end_ms:
         begun, ended = (datetime.fromtimestamp(edge / 1_000, UTC) for edge in (market.first_ms, end_ms))
         raise UsageError(
-            f"nothing is left to tell there; the bars go from {begun:%Y-%m-%dT%H:%M} to {ended:%Y-%m-%dT%H:%M}"
+            f"nothing is left to tell there; the bars go from {begun:%Y-%m-%dT%H:%M} to {ended:%Y-%m-%dT%H:%M}. "
+            "try: --start 0.5, half of them"
         )
     return at_ms
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from core import bundle as bundles
 from core.bundle import Manifest
 from core.errors import DataError
 from core.external import Records
+from core.windows import Fate
 from daemon.config import Config
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
@@ -116,10 +119,7 @@ def replayed(
             if comparison:
                 comparison.take(predictions)
         if not count:
-            raise DataError(
-                f"{bars} has no {pipeline.bars_needed} unbroken bars of any symbol before the end; bars were "
-                f"{dict(replay.fates)}. try: more bars, or an earlier --from"
-            )
+            raise _nothing(bars, stream, span, replay.fates, pipeline.bars_needed)
     return Report(
         model=f"{manifest.name} {manifest.version}",
         digest=bundle.digest,
@@ -140,3 +140,16 @@ def _known(config: Config, manifest: Manifest, spelling: Callable[[str], str]) -
         return None
     records = read_records(config.external.path, wanted, spelling)
     return lambda: records
+
+
+def _nothing(bars: Path, stream: BarStream, span: Span, fates: Counter[Fate], needed: int) -> DataError:
+    if span.from_ms >= stream.end_ms:
+        end = datetime.fromtimestamp(stream.end_ms / 1_000, UTC)
+        return DataError(
+            f"{bars} ends at {end:%Y-%m-%dT%H:%M}, before the first bar that is to be predicted. try: an earlier --from"
+        )
+    were = ", ".join(f"{number:,} {fate}" for fate, number in fates.items()) or "none"
+    return DataError(
+        f"{bars} has no {needed} unbroken bars of any symbol before the end of what is to be predicted; bars it "
+        f"had: {were}. try: more bars, or a later --to"
+    )

@@ -46,6 +46,11 @@ def test_set_overrides_a_dotted_key_and_reads_its_value_as_toml():
     assert told.model.options["score"] == "tanh"
 
 
+def test_set_takes_a_list_with_commas_where_a_list_is_wanted():
+    told = recipe.read("demo", changes=["data.symbols=A,B", "loss.events=move", "name=A,B"])
+    assert (told.data.symbols, told.loss.events, told.name) == (("A", "B"), ("move",), "A,B")
+
+
 def test_set_wins_over_the_profile():
     told = recipe.read("bitcoin_hourly", "market", ['data.symbols=["ETHUSDT"]'])
     assert told.data.symbols == ("ETHUSDT",)

@@ -43,8 +43,3 @@ def test_a_dotted_key_is_set_where_it_belongs():
     assert table == {"inner": {"size": 3}}
     with pytest.raises(ConfigError, match="size is not a section"):
         tables.change(table, "inner.size.more", 1)
-
-
-@pytest.mark.parametrize(("text", "value"), [("5", 5), ("[1, 2]", [1, 2]), ("adam", "adam"), ("true", True)])
-def test_a_value_is_read_as_toml_and_a_bare_word_as_a_string(text: str, value: object):
-    assert tables.value_of(text) == value

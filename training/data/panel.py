@@ -86,7 +86,13 @@ def _market(file: BarFile, parts: list[SymbolBars], data: recipe.Data, grid: Gri
         names = [one.strip() for one in data.market_features.split(",") if one.strip() != "market_11"]
         known = Breadth(names or tuple(BREADTH))
         return Market.breadth(parts, known, grid, made.number_R, made.length, data.market_lag)
-    (series,) = _chosen(file, recipe.Data(data.interval, "", (data.market,)))
+    if data.market not in file.symbols:
+        there = ", ".join(list(file.symbols)[:8])
+        raise DataError(
+            f"the file has no bars of {data.market}, the market of the recipe; it has {there}. try: --set "
+            f"data.market=SYMBOL, or data.market={OF_ALL}: what all of them do together"
+        )
+    series = file.symbols[data.market]
     known_series = features_named(data.market_features)
     return Market.beside(series, known_series, grid, made.number_R, made.length, data.market_lag)
 

@@ -96,12 +96,15 @@ class Sweep:
     ) -> None:
         """`at_once`: how many trials are chosen at a time, none from the outcomes of the others.
 
-        Raises: UsageError: the folder holds another sweep, or something else.
+        Raises: UsageError: the folder holds another sweep, or something else. ConfigError: a key that is none.
         """
         if out.exists() and not (out / STORE).is_file():
             raise UsageError(f"{out} exists and is not a sweep; try: another --out")
         self._read = lambda more: recipe.read(name, profile, [*changes, *more])
         self.base: recipe.Recipe = self._read([])
+        for key, values in space.items():
+            # A key that is none would be refused in every trial, and the folder would keep that.
+            self._read([_change(key, values[0] if isinstance(values, list) else values.low)])
         self._space, self._bars, self.folder, self._at_once = space, bars, out, at_once
         out.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)

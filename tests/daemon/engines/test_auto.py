@@ -85,7 +85,7 @@ def test_where_nothing_can_be_remembered_it_measures_every_time(exported: Bundle
 
 
 def refusing(_: Bundle) -> OpenEngine:
-    raise EngineError("there is no GPU; try: another engine")
+    raise EngineError("gpu was asked for, but there is no GPU; try: another engine")
 
 
 def test_an_engine_that_cannot_run_here_is_passed_over_with_its_reason(exported: Bundle, tmp_path: Path):
@@ -93,12 +93,12 @@ def test_an_engine_that_cannot_run_here_is_passed_over_with_its_reason(exported:
     kinds = {"gpu": Kind(("onnx",), refusing), **timed(clock, cpu=0.01)}
     engine = fastest(exported, kinds, tmp_path / "engines.json", clock)
     assert engine.name == "cpu"
-    assert engine.reason.endswith("; gpu: there is no GPU; try: another engine")
+    assert engine.reason.endswith("; not gpu: there is no GPU")
     assert not (tmp_path / "engines.json").exists()
 
 
 def test_no_engine_at_all_is_refused_with_every_reason(exported: Bundle, tmp_path: Path):
-    with pytest.raises(EngineError, match="no engine can run this bundle here: gpu: there is no GPU"):
+    with pytest.raises(EngineError, match="no engine can run this bundle here: gpu: gpu was asked for, but there is no GPU"):
         fastest(exported, {"gpu": Kind(("onnx",), refusing)}, tmp_path / "engines.json")
 
 

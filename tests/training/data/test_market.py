@@ -86,7 +86,7 @@ def test_what_is_left_out_between_parts_counts_the_markets_memory():
 
 
 def test_a_market_that_is_not_in_the_file_is_refused():
-    with pytest.raises(DataError, match="no bars of S9"):
+    with pytest.raises(DataError, match=r"no bars of S9, the market .* data\.market=breadth"):
         panel(some_bars(symbols=3), with_market("data.market=S9"))
 
 

@@ -125,6 +125,12 @@ def test_a_trial_that_cannot_be_trained_is_told_and_left_out(bars_path: Path, tm
     assert refused
 
 
+def test_a_key_that_is_none_is_refused_before_anything_is_kept(bars_path: Path, tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"try: optimiser\.learning_rate"):
+        a_sweep(bars_path, tmp_path / "s", {"optimiser.learning_rat": [1e-3]})
+    assert not (tmp_path / "s").exists()
+
+
 def test_another_recipe_does_not_go_on(whole: tuple[list[Tried], Path], bars_path: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="a sweep with another recipe"):
         a_sweep(bars_path, whole[1], changes=["seed=3"])
