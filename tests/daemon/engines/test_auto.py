@@ -98,7 +98,7 @@ def test_an_engine_that_cannot_run_here_is_passed_over_with_its_reason(exported:
 
 
 def test_no_engine_at_all_is_refused_with_every_reason(exported: Bundle, tmp_path: Path):
-    with pytest.raises(EngineError, match="no engine can run this bundle here: gpu: gpu was asked for, but there is no GPU"):
+    with pytest.raises(EngineError, match="run this bundle here: gpu: gpu was asked for, but there is no GPU"):
         fastest(exported, {"gpu": Kind(("onnx",), refusing)}, tmp_path / "engines.json")
 
 
