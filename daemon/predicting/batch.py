@@ -4,6 +4,7 @@ Shapes: N predictions, T window steps, F features.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -22,9 +23,10 @@ NOBODY: Final = np.empty(0, np.int64)
 class Batch(msgspec.Struct, frozen=True):
     """Bars taken in together; `stored` has every bar to keep.
 
-    Of `predicted` come first those whose newest row is enough, as the rest of their window was run ahead: `newest` has
-    their rows and `ahead` the places of their symbols. `inputs` has the whole windows of those after them. `reach`: how
-    many rows the window of each of `predicted` has, where windows expand.
+    Where nothing else is to be kept, `stored` is `predicted` itself. Of `predicted` come first those whose newest row
+    is enough, as the rest of their window was run ahead: `newest` has their rows and `ahead` the places of their
+    symbols. `inputs` has the whole windows of those after them. `reach`: how many rows the window of each of
+    `predicted` has, where windows expand.
     """
 
     stored: tuple[Stored, ...]
@@ -55,26 +57,30 @@ class Batch(msgspec.Struct, frozen=True):
             return [self]
         firsts = [*range(0, ahead, rows), *range(ahead, len(self.predicted), rows)]
         ends = [*firsts[1:], len(self.predicted)]
-        part_of = {
-            key_of(one): part for part in range(len(firsts)) for one in self.predicted[firsts[part] : ends[part]]
-        }
-        stored: list[list[Stored]] = [[] for _ in firsts]
-        reached: dict[str, int] = {}
-        for one in self.stored:
-            symbol = one.arrival.bar.symbol
-            reached[symbol] = part_of.get(key_of(one), reached.get(symbol, 0))
-            stored[reached[symbol]].append(one)
+        predicted = [self.predicted[first:end] for first, end in zip(firsts, ends, strict=True)]
+        kept = predicted if self.stored is self.predicted else self._kept(predicted)
         return [
             Batch(
-                tuple(kept),
-                self.predicted[first:end],
+                stored,
+                some,
                 {name: values[first - ahead : end - ahead] for name, values in self.inputs.items() if first >= ahead},
                 {name: values[first:end] for name, values in self.newest.items() if first < ahead},
                 self.ahead[first:end],
                 self.reach[first:end],
             )
-            for first, end, kept in zip(firsts, ends, stored, strict=True)
+            for first, end, some, stored in zip(firsts, ends, predicted, kept, strict=True)
         ]
+
+    def _kept(self, predicted: Sequence[tuple[Stored, ...]]) -> list[tuple[Stored, ...]]:
+        """What is to be kept of each part, of which so many are predicted."""
+        part_of = {key_of(one): part for part, some in enumerate(predicted) for one in some}
+        kept: list[list[Stored]] = [[] for _ in predicted]
+        reached: dict[str, int] = {}
+        for one in self.stored:
+            symbol = one.arrival.bar.symbol
+            reached[symbol] = part_of.get(key_of(one), reached.get(symbol, 0))
+            kept[reached[symbol]].append(one)
+        return [tuple(some) for some in kept]
 
 
 class Admission(msgspec.Struct, frozen=True):

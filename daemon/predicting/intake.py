@@ -26,7 +26,9 @@ class Intake:
         self._behind = behind
         self._now_ms = now_ms
         self._stored: dict[tuple[str, int, int], Stored] = {}
-        self._said: set[tuple[str, int, int]] = set()
+        self._healed = False
+        self._predicted: list[Stored] = []
+        self._said_keys: set[tuple[str, int, int]] = set()
 
     @property
     def stored(self) -> tuple[Stored, ...]:
@@ -55,6 +57,9 @@ class Intake:
             new = {_key(one) for one in placed}
             healed += [one for one in self._completed(whole[-1], complete_ms) if _key(one) not in new]
         self._stored |= {_key(one): one for one in placed}
+        if not healed:
+            return placed
+        self._healed = True
         # A bar may have waited for its own symbol and for a market at once.
         return list({_key(one): one for one in placed + healed}.values())
 
@@ -70,15 +75,22 @@ class Intake:
 
     def predicted(self, some: Sequence[Stored]) -> None:
         """These are predicted in this batch, though the windows do not know yet that they went out."""
-        for one in some:
-            self._stored.setdefault(_key(one), one)
-            self._said.add(_key(one))
+        if self._healed:
+            for one in some:
+                self._stored.setdefault(_key(one), one)
+        self._predicted += some
+
+    def _said(self) -> set[tuple[str, int, int]]:
+        """The keys of what is predicted: few batches ever ask for them."""
+        self._said_keys.update(map(_key, self._predicted))
+        self._predicted.clear()
+        return self._said_keys
 
     def _unsaid(self, filler: Arrival, symbol: str, after: int) -> list[Stored]:
         """Bars of a symbol, from so many after this one, that went unpredicted."""
         from_ms = self._windows.interval.after(filler.bar.opened_at_ms, after)
         waiting = [_late(bar, filler, revision) for bar, revision in self._windows.unpublished(symbol, from_ms)]
-        return [one for one in waiting if _key(one) not in self._said]
+        return [one for one in waiting if _key(one) not in self._said()]
 
     def _said_broken(self, filler: Arrival) -> list[Stored]:
         """Revisions of later bars that were predicted from a window without this one, and have it unbroken now."""
@@ -87,7 +99,7 @@ class Intake:
         said = [
             bar
             for bar, revision, published in self._windows.between(symbol, filler_ms + 1, until_ms)
-            if published == revision or (symbol, bar.opened_at_ms, revision) in self._said
+            if published == revision or (symbol, bar.opened_at_ms, revision) in self._said()
         ]
         if not said:
             return []
@@ -120,7 +132,7 @@ class Intake:
             for symbol in self._windows.with_unpublished(from_ms)
             for bar, revision in self._windows.unpublished(symbol, from_ms)
         ]
-        return [one for one in waiting if _key(one) not in self._said]
+        return [one for one in waiting if _key(one) not in self._said()]
 
 
 def _late(bar: Bar, filler: Arrival, revision: int) -> Stored:

@@ -57,7 +57,7 @@ class Messages:
         doubts = self._trust.doubts(batch.predicted, batch.given, standing.drifting, batch.reach)
         banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
         adapted = bands(self._manifest.outputs, standing.margins, outputs) if outputs else []
-        messages: dict[tuple[str, int, int], Message] = {}
+        messages: list[Message | None] = [None] * len(batch.predicted)
         for row in np.flatnonzero(finite_N).tolist():
             one = batch.predicted[row]
             values = {name: _value(column[row]) for name, column in numbers.items()}
@@ -67,8 +67,11 @@ class Messages:
             if gates:
                 opened = {name: tuple(rows[row]) for name, rows in gates.items()}
                 said = msgspec.structs.replace(said, gates=opened)
-            messages[key_of(one)] = Message(said, context)
-        return [_entry(one, messages.get(key_of(one))) for one in batch.stored]
+            messages[row] = Message(said, context)
+        if batch.stored is batch.predicted:
+            return [_entry(one, message) for one, message in zip(batch.stored, messages, strict=True)]
+        of = {key_of(one): message for one, message in zip(batch.predicted, messages, strict=True)}
+        return [_entry(one, of.get(key_of(one))) for one in batch.stored]
 
     def _looked(self, seen: Attention, weights: Float32s, opened_N: TimeArray, batch: Batch) -> list[Gaze]:
         """One look for each prediction, over the steps that are there; a market's window ends earlier, and is whole."""

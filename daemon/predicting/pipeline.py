@@ -13,7 +13,7 @@ import numpy.typing as npt
 from core.bars import Arrival, Origin, TimeArray
 from core.bundle import Manifest
 from core.external import Records
-from core.inputs import Counts, Inputs
+from core.inputs import Bools, Counts, Inputs
 from core.prediction import Message
 from core.windows import Windows
 from daemon.ports import Entry, Float32s, Standing
@@ -23,6 +23,8 @@ from daemon.predicting.behind import Behind, Cut, Stored
 from daemon.predicting.intake import Intake
 from daemon.predicting.messages import Messages
 from daemon.predicting.trust import Trust
+
+Places = npt.NDArray[np.int64]
 
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
@@ -83,23 +85,32 @@ class Pipeline:
         intake = Intake(windows, self._inputs, self._behind, now_ms)
         cuts: list[Cut] = []
         foreseen: list[Stored] = []
+        places: list[Places] = [NOBODY]
         newest: list[dict[str, Float32s]] = []
-        reaches: list[Counts] = []
-        for turn in _turns(arrivals):
+        reaches: list[Counts] = [NOBODY]
+        turns = _turns(arrivals)
+        for turn in turns:
             asked = [one for one in intake.take(turn, broken) if self._asked(one.arrival, since_ms)]
-            fit, whole = _parted(windows, asked, ahead)
+            positions_N, opened_N = _places(windows, asked)
+            fits_N = ahead.fits(positions_N, opened_N) if ahead else np.zeros(len(asked), np.bool_)
+            fit, whole = _parted(asked, fits_N)
             cut = self._behind.cut(windows, whole)
             intake.predicted([*fit, *cut.predicted])
             cuts.append(cut)
             # Made now: a later turn may revise these very bars.
-            newest += self._newest(windows, fit)
-            reaches.append(self._reach(windows, fit))
+            positions_N, opened_N = positions_N[fits_N], opened_N[fits_N]
+            newest += self._newest(windows, positions_N, opened_N)
+            reaches.append(self._reach(windows, positions_N, opened_N))
+            places.append(positions_N)
             foreseen += fit
-        predicted = [one for cut in cuts for one in cut.predicted]
-        inputs = self._made(predicted, cuts) if predicted else {}
-        positions_N, _ = _places(windows, foreseen)
-        reach_N = np.concatenate([NOBODY, *reaches, *(cut.reach_N for cut in cuts)])
-        batch = Batch(intake.stored, (*foreseen, *predicted), inputs, _joined(newest), positions_N, reach_N)
+        whole = [one for cut in cuts for one in cut.predicted]
+        inputs = self._made(whole, cuts) if whole else {}
+        reach_N = np.concatenate([*reaches, *(cut.reach_N for cut in cuts)])
+        predicted, stored = (*foreseen, *whole), intake.stored
+        if len(turns) == 1 and len(stored) == len(predicted):
+            # Whatever is predicted is stored, so these are the same bars; of one turn any order will do.
+            stored = predicted
+        batch = Batch(stored, predicted, inputs, _joined(newest), np.concatenate(places), reach_N)
         return Admission(batch, intake.fates, tuple(intake.early))
 
     def unfinished(
@@ -139,11 +150,11 @@ class Pipeline:
         """What to store for every bar of this batch, and the message that goes out with it."""
         return self._messages.of(batch, outputs, now_ms, standing)
 
-    def _reach(self, windows: Windows, fit: Sequence[Stored]) -> Counts:
+    def _reach(self, windows: Windows, positions_N: Places, opened_N: TimeArray) -> Counts:
         """(N,): how many rows the window of each has, where windows expand."""
-        if not self._expands or not fit:
+        if not self._expands or not len(positions_N):
             return NOBODY
-        return self._inputs.reach(windows.gather(*_places(windows, fit), self.bars_needed)[1])
+        return self._inputs.reach(windows.gather(positions_N, opened_N, self.bars_needed)[1])
 
     def _asked(self, arrival: Arrival, since_ms: Mapping[str, int]) -> bool:
         if arrival.bar.opened_at_ms < since_ms.get(arrival.bar.symbol, 0):
@@ -157,12 +168,12 @@ class Pipeline:
         external = self._inputs.external_rows(self._records(), symbols, opened_N) if self._records else None
         return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols, external)
 
-    def _newest(self, windows: Windows, fit: Sequence[Stored]) -> Iterator[dict[str, Float32s]]:
+    def _newest(self, windows: Windows, positions_N: Places, opened_N: TimeArray) -> Iterator[dict[str, Float32s]]:
         """The newest row of every input, of some symbols after the other: their bars stay in the cache meanwhile."""
-        for first in range(0, len(fit), _SYMBOLS_AT_ONCE):
-            positions_N, opened_N = _places(windows, fit[first : first + _SYMBOLS_AT_ONCE])
-            bars_NL5, _ = windows.gather(positions_N, opened_N, self._inputs.newest_bars)
-            yield self._inputs.newest(bars_NL5, opened_N)
+        for first in range(0, len(positions_N), _SYMBOLS_AT_ONCE):
+            some = slice(first, first + _SYMBOLS_AT_ONCE)
+            bars_NL5, _ = windows.gather(positions_N[some], opened_N[some], self._inputs.newest_bars)
+            yield self._inputs.newest(bars_NL5, opened_N[some])
 
 
 def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, ...]:
@@ -170,16 +181,16 @@ def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys((*symbols, *markets)))
 
 
-def _places(windows: Windows, some: Sequence[Stored]) -> tuple[npt.NDArray[np.int64], TimeArray]:
+def _places(windows: Windows, some: Sequence[Stored]) -> tuple[Places, TimeArray]:
     positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in some], np.int64)
     return positions_N, np.array([one.arrival.bar.opened_at_ms for one in some], np.int64)
 
 
-def _parted(windows: Windows, asked: list[Stored], ahead: Ahead | None) -> tuple[list[Stored], list[Stored]]:
+def _parted(asked: list[Stored], fits_N: Bools) -> tuple[list[Stored], list[Stored]]:
     """Those whose window was run ahead, and the others."""
-    if ahead is None or not asked:
-        return [], asked
-    fits = ahead.fits(*_places(windows, asked)).tolist()
+    if fits_N.all():
+        return asked, []
+    fits = fits_N.tolist()
     return (
         [one for one, fit in zip(asked, fits, strict=True) if fit],
         [one for one, fit in zip(asked, fits, strict=True) if not fit],
@@ -188,6 +199,8 @@ def _parted(windows: Windows, asked: list[Stored], ahead: Ahead | None) -> tuple
 
 def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
     """Split so that no turn holds a symbol twice: each prediction sees the bars up to its own, not later ones."""
+    if len({arrival.bar.symbol for arrival in arrivals}) == len(arrivals):
+        return [list(arrivals)] if arrivals else []
     turns: list[list[Arrival]] = []
     seen: Counter[str] = Counter()
     for arrival in arrivals:
