@@ -5,8 +5,6 @@ from typing import Final
 
 from core.bars import Bar
 
-Row = tuple[float, float, float, float, float]
-
 _KEPT: Final = 4
 """So many bars of a symbol are remembered; of older ones every word is passed on, and the windows judge it."""
 
@@ -16,23 +14,24 @@ class Agreement:
 
     def __init__(self) -> None:
         self.disagreements = 0
-        self._words: dict[str, dict[int, dict[int, Row]]] = {}
+        self._words: dict[str, dict[int, dict[int, Bar]]] = {}
         """Symbol -> opening time -> socket -> its last word."""
 
     def takes(self, speaker: int, bar: Bar, alive: Collection[int]) -> bool:
         """Whether this closed bar is passed on: not where another socket that is still `alive` has told it."""
         bars = self._words.setdefault(bar.symbol, {})
-        words = bars.setdefault(bar.opened_at_ms, {})
-        if len(bars) > _KEPT:
-            del bars[min(bars)]
-        before, others = (
-            words.get(speaker),
-            [row for other, row in words.items() if other != speaker and other in alive],
-        )
-        words[speaker] = bar.row
+        words = bars.get(bar.opened_at_ms)
+        if words is None:
+            bars[bar.opened_at_ms] = {speaker: bar}
+            if len(bars) > _KEPT:
+                del bars[min(bars)]
+            return True
+        before = words.get(speaker)
+        others = [told.row for other, told in words.items() if other != speaker and other in alive]
+        words[speaker] = bar
         if not others:
             return True
-        if bar.row in (before, *others):
+        if bar.row in (before and before.row, *others):
             return False
         if before is None:
             self.disagreements += 1
