@@ -76,11 +76,12 @@ async def test_a_call_whose_answer_was_lost_is_repeated_without_harm(
 async def test_a_server_that_does_not_answer_is_given_up_in_time(
     eater: ReplyEater, new_store: NewStore, an_entry: AnEntry
 ):
-    store = await new_store(eater.url, answer_s=0.2)
+    store = await new_store(eater.url)
+    patience_s, store._wire._answer_s = store._wire._answer_s, 0.2
     eater.silent = True
     with pytest.raises(StoreError, match=r"no answer within 0\.2 s"):
         await store.commit([an_entry(0)])
-    eater.silent = False
+    eater.silent, store._wire._answer_s = False, patience_s
     assert await store.commit([an_entry(0)]) == [False]
 
 

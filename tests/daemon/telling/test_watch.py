@@ -180,7 +180,7 @@ async def test_a_redis_that_is_not_there_is_named_without_its_password(tmp_path:
 async def test_a_store_that_is_just_starting_is_waited_for(tmp_path: Path):
     async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
         url = EmbeddedServer(tmp_path / "state").url
-        watched = tasks.create_task(watch(url, "demo", "0", Until(once=True, store_s=20), Heard()))
+        watched = tasks.create_task(watch(url, "demo", "0", Until(once=True, store_s=100), Heard()))
         await asyncio.sleep(0)
         async with EmbeddedServer(tmp_path / "state"):
             await watched
