@@ -24,6 +24,9 @@ BarArray = npt.NDArray[np.float64]
 TimeArray = npt.NDArray[np.int64]
 """(...,) int64: Unix milliseconds, UTC."""
 
+LATEST_MS: Final = 4_102_444_800_000
+"""The year 2100: what opens after it is told in another unit, such as microseconds, and would outlive true bars."""
+
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 # The Unix epoch was a Thursday; venues open their weeks on a Monday.
 _WEEK_ANCHOR_MS: Final = 4 * 86_400_000

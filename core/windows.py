@@ -12,13 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.bars import Bar, BarArray, Interval, TimeArray, consistent, inconsistency
+from core.bars import LATEST_MS, Bar, BarArray, Interval, TimeArray, consistent, inconsistency
 
 EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
-
-_LATEST_MS: Final = 4_102_444_800_000
-"""The year 2100: what opens after it is told in another unit, such as microseconds, and would outlive true bars."""
 
 NEVER: Final = -1
 """The published revision of a bar whose prediction has not gone out."""
@@ -90,7 +87,7 @@ class Windows:
             return Fate.UNKNOWN
         if not self.interval.opens(bar.opened_at_ms):
             return Fate.OFF_GRID
-        if bar.opened_at_ms > (_LATEST_MS if now_ms is None else now_ms):
+        if bar.opened_at_ms > (LATEST_MS if now_ms is None else now_ms):
             return Fate.FUTURE
         if not bar.closed:
             return Fate.OPEN
@@ -127,7 +124,7 @@ class Windows:
             & np.array([bar.closed for bar in bars], np.bool_)
             & (newest_N != EMPTY)
             & (opened_N == self.interval.afters(newest_N))
-            & (opened_N <= (_LATEST_MS if now_ms is None else now_ms))
+            & (opened_N <= (LATEST_MS if now_ms is None else now_ms))
             & consistent(rows_N5)
         )
         places = positions_N[fresh_N], self.interval.numbers(opened_N[fresh_N]) % self.capacity

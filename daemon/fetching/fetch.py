@@ -17,6 +17,8 @@ from daemon.ports import Feed
 
 _WORKERS: Final = 4
 _PAGES_A_PART: Final = 25
+_LATE_MS: Final = 600_000
+"""A bar that ended so lately may still come: some venues answer from a cache of minutes."""
 
 
 class Suspect(msgspec.Struct, frozen=True):
@@ -135,8 +137,7 @@ class Fetch:
                     self._keep(symbol, bars, (kept_ms, at_ms))
                     kept_ms, bars = at_ms, []
         finally:
-            if at_ms > kept_ms:
-                self._keep(symbol, bars, (kept_ms, at_ms))
+            self._keep(symbol, bars, (kept_ms, self._certain_ms(bars, kept_ms, at_ms)))
 
     def _believed(self, page: Sequence[Bar]) -> list[Bar]:
         believed = [bar for bar in page if inconsistency(bar) is None]
@@ -144,6 +145,13 @@ class Fetch:
         self._filled += sum(isinstance(bar, Untraded) for bar in believed)
         return believed
 
+    def _certain_ms(self, bars: Sequence[Bar], from_ms: int, until_ms: int) -> int:
+        """Up to when no bar can be missing that would still come: what lacks at the end is asked for the next time."""
+        late_ms = self._interval.floor((self._history.venue_now_ms() or 0) - _LATE_MS)
+        told_ms = self._interval.after(bars[-1].opened_at_ms) if bars else from_ms
+        return max(told_ms, min(late_ms, until_ms))
+
     def _keep(self, symbol: str, bars: Sequence[Bar], span: Span) -> None:
-        self._book.add(symbol, bars, span)
-        self._bars += len(bars)
+        if span[0] < span[1]:
+            self._book.add(symbol, bars, span)
+            self._bars += len(bars)

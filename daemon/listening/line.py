@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from core.bars import Bar, Interval
+from core.bars import LATEST_MS, Bar, Interval
 from core.errors import FarewellError, FeedError, FrameError, leaves
+from daemon.feeds.shared import EXCERPT
 from daemon.listening.closing import Closer
 from daemon.listening.seam import Seam
 from daemon.listening.wire import LOST, Connection, Way
@@ -156,6 +157,7 @@ class Line:
             self.ready.set()
         try:
             bars = self._feed.decode(frame)
+            _refuse_beyond(self._feed.name, bars)
         except FarewellError as told:
             log.info(
                 "the venue says farewell, opening the next socket", extra={"venue": self._feed.name, "told": str(told)}
@@ -170,3 +172,12 @@ class Line:
         for bar in closer.take(bars) if closer else bars:
             await self._take(bar)
         return True
+
+
+def _refuse_beyond(venue: str, bars: Iterable[Bar]) -> None:
+    """Raises: FrameError: a bar opens after all others to come, which it would close, or show as come."""
+    for bar in bars:
+        if bar.opened_at_ms > LATEST_MS:
+            raise FrameError(
+                f"{venue}: a bar of {bar.symbol[:EXCERPT]!a} opens at {bar.opened_at_ms} ms, beyond the year 2100"
+            )

@@ -143,6 +143,22 @@ async def test_a_time_in_which_the_venue_had_no_bars_is_not_asked_for_again(
     assert kept(book) == list(range(90, 100))
 
 
+async def test_a_bar_that_the_venues_history_tells_late_is_asked_for_again(
+    venue: Venue, feed: Binance, history: History, tmp_path: Path
+):
+    book, fetch = a_fetch(venue, feed, history, tmp_path)
+    venue.keep_hours(BTC, range(96, 99))
+    venue.turn_to(100, seconds=6)
+    await fetch.run([BTC], await fetch.span(hours(96, 0)[0], 0, None))
+    assert kept(book) == [96, 97, 98]
+    venue.keep_hours(BTC, range(96, 101))
+    venue.turn_to(101, seconds=6)
+    book = Book(book.path, feed.name, HOUR)
+    await Fetch(feed, history, HOUR, book, nobody).run([BTC], await fetch.span(hours(96, 0)[0], 0, None))
+    assert kept(book) == [96, 97, 98, 99, 100]
+    assert book.covered(BTC) == [hours(96, 101)]
+
+
 async def test_a_symbol_the_venue_refuses_does_not_keep_the_others(
     venue: Venue, feed: Binance, history: History, tmp_path: Path
 ):

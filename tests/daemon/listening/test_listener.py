@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 from venues import Desk, Link, Venue
 
 from core.bars import Interval
@@ -174,6 +175,25 @@ async def test_frames_that_are_none_are_counted_sampled_and_passed_over(
     assert desk.told.counts["refused"] == 6
     assert desk.told.counts["reconnected"] == 0
     assert [record.message for record in caplog.records] == ["frame refused"] * 5
+
+
+@pytest.mark.parametrize("unconfirmed", [False, True])
+async def test_a_bar_told_in_another_unit_of_time_closes_none_and_keeps_none_from_being_missed(
+    venue: Venue, a_desk: ADesk, *, unconfirmed: bool
+):
+    desk = a_desk(**({"grace_s": 5.0} if unconfirmed else {}))
+    async with desk.listening():
+        link = await joined(venue, desk)
+        await link.tell(replace(venue.bar(BTC, 10, closed=not unconfirmed), opened_at_ms=venue.now_ms * 1_000))
+        await desk.told.until("refused", 1)
+        for volume in (6.0, 7.0):
+            await link.tell(venue.bar(BTC, 10, closed=False, volume=volume))
+        await link.tell(venue.bar("MARK", 11))
+        assert await desk.take(1) == [("MARK", 11, "live")]
+        # Its close does not come, and history is asked for it.
+        venue.keep_hours(BTC, range(11))
+        venue.turn_to(11, seconds=16)
+        assert [number for _, number, _ in await desk.take(1)] == [10]
 
 
 async def test_a_connection_of_nothing_but_garbage_is_given_up(

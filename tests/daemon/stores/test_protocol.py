@@ -16,7 +16,7 @@ from core.bars import Interval
 from core.errors import FencedError, StoreError
 from core.windows import EMPTY, Windows
 from daemon.ports import Entry
-from daemon.stores import redis as stores
+from daemon.stores import commits
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
 from daemon.stores.wire import command
@@ -258,10 +258,10 @@ def test_the_store_does_what_the_model_says_for_longer(place: Place):
 def test_a_check_that_is_left_out_of_the_script_is_caught(
     place: Place, monkeypatch: pytest.MonkeyPatch, check: str, without: str
 ):
-    script = stores._COMMIT.decode()
+    script = commits._SCRIPT.decode()
     assert script.count(check) == 1
     changed = script.replace(check, without).encode()
-    monkeypatch.setattr(stores, "_COMMIT_SHA", hashlib.sha1(changed, usedforsecurity=False).hexdigest())
-    monkeypatch.setattr(stores, "_LOAD_COMMIT", command("SCRIPT", "LOAD", changed))
+    monkeypatch.setattr(commits, "_SHA", hashlib.sha1(changed, usedforsecurity=False).hexdigest())
+    monkeypatch.setattr(commits, "_LOAD", command("SCRIPT", "LOAD", changed))
     with pytest.raises((AssertionError, pytest.fail.Exception, StoreError, FencedError)):
         checked(place, 200, (Phase.generate,))
