@@ -172,16 +172,16 @@ async def test_shards_whose_settings_name_their_symbols_do_not_look_at_each_othe
 async def test_a_shard_that_starts_on_an_emptied_server_waits_for_who_is_alive(
     a_shard: AShard, server: EmbeddedServer, heard: Heard, an_entry: AnEntry
 ):
-    """Nobody is known there: who lives is given a lease's time to say so, a hundred times what it takes."""
+    """Nobody is known there: who lives is given a lease's time to say so, hundreds of times what it takes."""
     store, beside = await a_shard("0", 1)
     await beside.settle(store, SYMBOLS)
     async with redis.Redis.from_url(server.url) as client:
         await client.flushall()
     await store.beat()
-    new, of_new = await a_shard("1", 2, lease_s=0.6)
+    new, of_new = await a_shard("1", 2, lease_s=3)
     alive = asyncio.create_task(beside.stay_known_forever(store))
     settling = asyncio.create_task(of_new.settle(new, MOVED))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await heard.event.wait()
         await store.commit([an_entry(5, symbol=symbol) for symbol in SYMBOLS])
         await store.release()
@@ -194,7 +194,7 @@ async def test_a_shard_that_starts_on_an_emptied_server_waits_for_who_is_alive(
 async def test_what_a_shard_said_is_said_again_and_not_over_what_was_said_since(
     a_shard: AShard, server: EmbeddedServer
 ):
-    async with redis.Redis.from_url(server.url) as client, asyncio.timeout(20):
+    async with redis.Redis.from_url(server.url) as client, asyncio.timeout(100):
         await client.flushall()
         former, beside = await a_shard("0", 2)
         await beside.settle(former, STAYED)
