@@ -45,6 +45,7 @@ _BENCHMARKS = {
     "scale": ("speed.scale", "Bursts of more and more symbols.", "--symbols 10,1000"),
     "capacity": ("capacity.needs", "What 100,000 symbols need, by a model held to it.", "--bars 2"),
     "stages": ("speed.stages", "Where each microsecond of a burst goes.", "--symbols 1024"),
+    "speed": ("speed.every", "All numbers of speed, into the pages that tell them.", "--only burst,stages"),
     "peers": ("peers.burst", "The burst in other pipelines.", "--symbols 1000"),
     "table": ("speed.table", "The README's table, from benchmarks/results.", "--write"),
     "train": ("training.epochs", "A training beside the obvious PyTorch loop and skorch.", "--epochs 1"),

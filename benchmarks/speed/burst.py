@@ -183,7 +183,7 @@ def show(report: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--symbols", type=int, default=10_000)
+    parser.add_argument("--symbols", default="10000", help="so many, or several numbers with commas between")
     parser.add_argument("--family", default="hourly_lstm")
     parser.add_argument("--features", default="stock_41")
     parser.add_argument("--engine", default="onnxruntime", help="as [bundle] engine of the daemon's settings")
@@ -194,7 +194,8 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/burst.json")
     asked = parser.parse_args()
     reports = [
-        measure(asked.symbols, asked.family, asked.features, asked.bursts, asked.engine, graph, asked.sockets)
+        measure(symbols, asked.family, asked.features, asked.bursts, asked.engine, graph, asked.sockets)
+        for symbols in map(int, asked.symbols.split(","))
         for graph in asked.graph.split(",")
     ]
     if not told(reports, "burst", as_json=asked.json, keep=asked.keep):

@@ -29,6 +29,7 @@ from daemon.predicting import messages
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
+from daemon.predicting.publisher import Publisher
 from daemon.stores.redis import RedisStore
 from daemon.telling.status import Status
 
@@ -45,6 +46,8 @@ STAGES: Final = {
     "told": "metrics and the status page",
     "predictor": "the loop between them: parts, marks of what is published",
 }
+REST: Final = "unaccounted"
+MEANINGS: Final = STAGES | {REST: "the event loop, the system's part of sockets, threads"}
 _WORDS: Final = 4_096
 """So many bytes at once are a close's, and no ping."""
 
@@ -168,8 +171,9 @@ def put_clocks(clocks: Clocks) -> None:
     clocked_steps(clocks, RedisStore, "commit", "store")
     for told in ("admitted", "published_now", "stage"):
         clocked(clocks, Status, told, "told")
-    for part in ("predict_until_closed", "_commit", "_say"):
-        clocked_steps(clocks, Predictor, part, "predictor")
+    clocked_steps(clocks, Predictor, "predict_until_closed", "predictor")
+    for part in ("publish", "_commit", "_say"):
+        clocked_steps(clocks, Publisher, part, "predictor")
 
 
 if __name__ == "__main__":

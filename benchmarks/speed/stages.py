@@ -22,12 +22,10 @@ from benchmarks.house import conditions
 from benchmarks.running.processes import told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.burst import KEPT
-from benchmarks.speed.clocked import STAGES
+from benchmarks.speed.clocked import MEANINGS, REST
 from benchmarks.speed.play import begun, playing
 from core.bundle import Bundle
 
-REST: Final = "unaccounted"
-MEANINGS: Final = STAGES | {REST: "the event loop, the system's part of sockets, threads"}
 _COLOURS: Final = (
     *("#4c78a8", "#9ecae9", "#72b7b2", "#54a24b", "#88d27a", "#eeca3b"),
     *("#f58518", "#ffbf79", "#e45756", "#b279a2", "#9d755d", "#bab0ac"),

@@ -1,8 +1,8 @@
-"""The README's table of speed and both of capacity, made from what the other benchmarks left in benchmarks/results.
+"""The tables of speed and capacity, made from what the other benchmarks left in benchmarks/results.
 
     gaze bench table [--write]
 
-`gaze bench burst --keep`, `latency --keep`, `scale --keep`, `peers --keep` and `capacity --keep` leave it there.
+`gaze bench speed` leaves there what the README and the page about the burst tell, `capacity --keep` what is needed.
 """
 
 import argparse
@@ -11,9 +11,12 @@ from typing import Any
 
 from benchmarks.capacity.page import needs
 from benchmarks.house import HOUSE, RESULTS
+from benchmarks.speed.clocked import MEANINGS
 
 PAGES = {
     "speed": HOUSE / "README.md",
+    "burst": HOUSE / "docs" / "explanation" / "burst.md",
+    "stages": HOUSE / "docs" / "explanation" / "burst.md",
     "capacity": HOUSE / "docs" / "how-to" / "monitoring.md",
     "needs": HOUSE / "docs" / "how-to" / "cluster.md",
 }
@@ -61,6 +64,36 @@ def page() -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows())]) + "\n"
 
 
+def bursts() -> str:
+    """What the burst took, and the CPU time of each process, as Markdown."""
+    lines = [
+        "| symbols | graph | first | median | 99 % | last prediction | bare model | ratio | daemon's CPU | server's |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in read("burst") or []:
+        moments = " | ".join(f"{one['ms'][moment]:,.0f} ms" for moment in ("first", "median", "p99", "last"))
+        lines.append(
+            f"| {one['symbols']:,} | {one['graph']} | {moments} | {one['bare']['median_ms']:,.0f} ms "
+            f"| {one['ratio']:.1f} | {one['cpu_ms']['daemon']:,.0f} ms | {one['cpu_ms']['server']:,.0f} ms |"
+        )
+    return "\n".join([*lines, "", *(f"{where(one)}." for one in (read("burst") or [])[-1:])]) + "\n"
+
+
+def stages() -> str:
+    """Microseconds of the daemon's CPU time a symbol, as Markdown."""
+    several = read("stages") or []
+    lines = [
+        f"| stage | {' | '.join(one['graph'] + ' graph' for one in several)} | |",
+        f"|---|{'---|' * len(several)}---|",
+    ]
+    for stage, meaning in MEANINGS.items():
+        lines.append(f"| {stage} | {' | '.join(format(one['us'][stage], '.1f') for one in several)} | {meaning} |")
+    whole = " | ".join(f"**{sum(one['us'].values()):.0f}**" for one in several)
+    accounted = ", ".join(f"{one['accounted']:.0%}" for one in several)
+    lines += [f"| in all | {whole} | accounted for: {accounted} |", ""]
+    return "\n".join([*lines, *(f"{one['symbols']:,} symbols, {where(one)}." for one in several[-1:])]) + "\n"
+
+
 def capacity() -> str:
     """What so many symbols take, as Markdown."""
     lines = [
@@ -88,7 +121,7 @@ def put(name: str, text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into the README and the pages")
-    tables = {"speed": page(), "capacity": capacity()}
+    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "capacity": capacity()}
     if found := read("capacity"):
         tables["needs"] = needs(found)
     print("\n".join(tables.values()), end="")

@@ -1,0 +1,205 @@
+"""A batch on its way out, the hot path of a burst: through the model, into messages, to the store, part by part.
+
+    parts -> infer -> finish -> commit -> told
+    of 512   model    messages  one call   metrics, status page
+
+While one part is on its way to the store the next is made, and the engine has others. What brings a batch here is told
+in ARCHITECTURE.md, under the life of a frame.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+
+from core.errors import ModelError
+from core.prediction import Message
+from core.windows import Windows
+from daemon.ports import Engine, Entry, Float32s, Standing
+from daemon.predicting.ahead import Ahead
+from daemon.predicting.batch import Batch
+from daemon.predicting.calls import Calls
+from daemon.predicting.pipeline import Pipeline
+
+log = logging.getLogger("gaze.predictor")
+
+TRIAL: Final = 64
+"""Batches with predictions after which a model that took over is not doubted any more."""
+_ROWS_A_PART = 512
+"""Predictions that go through the engine and to the store together."""
+
+
+class Watcher(Protocol):
+    """What is told of the way, for metrics, probes and the status page."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One stage of one batch took so long."""
+
+    def published_now(self, messages: list[Message], words: list[bytes]) -> None:
+        """These went out, in these words."""
+
+
+class Committer(Protocol):
+    """Where bars and messages go."""
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        """Keep all of them; returns for each whether its message went out now. Ends only when that is done."""
+
+
+class _Former(msgspec.Struct, frozen=True):
+    """What served before a switch, until the new one has shown that it runs."""
+
+    pipeline: Pipeline
+    engine: Engine
+    went_back: Callable[[str], None]
+
+
+class Publisher:
+    """Says what the model that serves says of a batch. `waited`: told how long the store took for a part.
+
+    `committed`: told of every batch that the store has. `ahead`: what was run before bars came.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        windows: Windows,
+        engine: Engine,
+        store: Committer,
+        *,
+        watcher: Watcher,
+        waited: Callable[[float], None],
+        committed: Callable[[Batch], None],
+        wall_ms: Callable[[], int],
+        clock_s: Callable[[], float],
+        ahead: Ahead | None,
+        standing: Callable[[], Standing],
+    ) -> None:
+        self._windows = windows
+        self._store = store
+        self._watcher = watcher
+        self._waited = waited
+        self._committed = committed
+        self._wall_ms = wall_ms
+        self._clock_s = clock_s
+        self._ahead = ahead
+        self._standing = standing
+        self._serve(pipeline, engine)
+        self._former: _Former | None = None
+        self._trial = 0
+
+    async def publish(self, batch: Batch) -> None:
+        """Keep all of it, and publish what is predicted."""
+        parts, serving = batch.parts(_ROWS_A_PART), self.pipeline
+        sending: asyncio.Task[None] | None = None
+        async with asyncio.TaskGroup() as tasks:
+            # What was run ahead only lacks a step, made when its turn comes.
+            whole = {
+                place: tasks.create_task(self._say(part, serving)) for place, part in enumerate(parts) if part.inputs
+            }
+            for place, asked in enumerate(parts):
+                waited = self._clock_s()
+                pipeline, part, outputs = await (whole[place] if place in whole else self._say(asked, serving))
+                inferred = self.stage("infer", waited)
+                entries = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
+                _tell_unsaid(part, entries)
+                self.stage("finish", inferred)
+                if sending is not None:
+                    await sending
+                sending = tasks.create_task(self._commit(part, entries)) if entries else None
+        if batch.stored:
+            self._committed(batch)
+        if self._former is not None and batch.predicted:
+            self._trial -= 1
+            if not self._trial:
+                self._former = None
+
+    async def _infer(self, part: Batch, pipeline: Pipeline) -> dict[str, Float32s]:
+        if not part.predicted:
+            return {}
+        engine, ahead = self._engine, self._ahead if len(part.ahead) else None
+
+        def call() -> dict[str, Float32s]:
+            if pipeline is not self.pipeline:
+                raise ModelError("the version it was prepared for has failed; try: gaze bundle verify")
+            return ahead.step(part.ahead, part.newest) if ahead else engine.run(part.inputs)
+
+        return await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
+
+    async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+        begun = self._clock_s()
+        went_out = await self._store.commit([entry for entry, _ in entries])
+        self._waited(self._clock_s() - begun)
+        self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
+        sent = [
+            (message, entry.message)
+            for (entry, message), now in zip(entries, went_out, strict=True)
+            if now and message and entry.message
+        ]
+        self._watcher.published_now([message for message, _ in sent], [words for _, words in sent])
+        self.stage("commit", begun)
+
+    def stage(self, name: str, begun: float) -> float:
+        """A stage that began then has ended; returns when."""
+        now = self._clock_s()
+        self._watcher.stage(name, now - begun)
+        return now
+
+    # What follows is about switching to another model, and back.
+
+    def switch(self, pipeline: Pipeline, engine: Engine, went_back: Callable[[str], None]) -> None:
+        """Another model says the next batches.
+
+        Where it fails within its first TRIAL batches, the one before says what it could not, and goes on; `went_back`
+        then hears why.
+        """
+        pipeline.inherit(self.pipeline)
+        self._former = _Former(self.pipeline, self._engine, went_back)
+        self._trial = TRIAL
+        self._serve(pipeline, engine)
+
+    def _serve(self, pipeline: Pipeline, engine: Engine) -> None:
+        self.pipeline, self._engine = pipeline, engine
+        # On a CPU a call has one thread; other engines take one call at a time.
+        self._whole_calls = Calls(2 if engine.device == "cpu" else 1, self._clock_s)
+        self._step_calls = Calls(1, self._clock_s)
+
+    async def _say(self, part: Batch, pipeline: Pipeline) -> tuple[Pipeline, Batch, dict[str, Float32s]]:
+        """What the model that a part was made for says of it; where that is new and fails, what the one before says."""
+        try:
+            outputs = await self._infer(part, pipeline)
+        except ModelError as error:
+            if self._former is None and pipeline is self.pipeline:
+                raise
+            why = str(error)
+        else:
+            if self._former is None or all(np.isfinite(values).all() for values in outputs.values()):
+                return pipeline, part, outputs
+            why = "it says what is no finite number"
+        self._go_back(why)
+        whole = msgspec.structs.replace(self.pipeline.again(self._windows, part.predicted), stored=part.stored)
+        return self.pipeline, whole, await self._infer(whole, self.pipeline)
+
+    def _go_back(self, why: str) -> None:
+        """Let the model before this one serve again, once for all batches that failed beside each other."""
+        former, self._former = self._former, None
+        if former is not None:
+            self._serve(former.pipeline, former.engine)
+            former.went_back(why)
+
+
+def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+    """The only reason why a bar that was predicted has no message."""
+    if sum(message is not None for _, message in entries) == len(batch.predicted):
+        return
+    said = {(entry.symbol, entry.opened_at_ms, entry.revision) for entry, message in entries if message}
+    bars = [(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision) for one in batch.predicted]
+    unsaid = [bar for bar in bars if bar not in said]
+    if unsaid:
+        log.error(
+            "the model said what is no finite number, so these bars go unpredicted; try: gaze bundle verify",
+            extra={"bars": len(unsaid), "first": unsaid[:10]},
+        )
