@@ -111,7 +111,7 @@ def read(path: Path, interval: str | None = None) -> BarFile:
         for told in (str(symbol).encode(), times.tobytes(), rows.tobytes()):
             digest.update(told)
     if not symbols:
-        raise DataError(f"{path} holds no bars")
+        raise DataError(f"{path} holds no bars; try: gaze bars fetch, or gaze bars import")
     known = Interval.parse(interval) if interval else _usual_interval(path, symbols)
     return BarFile(known, symbols, digest.hexdigest())
 

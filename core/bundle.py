@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from core.bands import Margin
 from core.bars import Interval
-from core.errors import BundleError, ConfigError
+from core.errors import UNREADABLE, BundleError, ConfigError
 from core.external import External
 from core.outputs import Attention, Output
 from core.sessions import Sessions, Stretch
@@ -312,7 +312,7 @@ def read(folder: Path) -> Bundle:
         schema = msgspec.json.decode(raw, type=dict[str, Any]).get("schema")
     except msgspec.ValidationError as error:
         raise BundleError(f"{path} is no manifest ({error}); try: gaze export again") from error
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BundleError(f"{path} is not JSON ({error}); try: gaze export again") from error
     if schema != SCHEMA:
         older = isinstance(schema, int) and schema < SCHEMA

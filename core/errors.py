@@ -20,6 +20,12 @@ Anything else is a bug: the process ends, and its supervisor starts it clean.
 """
 
 from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What comes of reading JSON that nobody vouches for: also bytes that are no text, and brackets nested without end."""
 
 
 class GazeError(Exception):

@@ -146,6 +146,6 @@ def encode(message: Message) -> bytes:
 def decode(raw: bytes | str) -> Message:
     """A message from JSON; fields of later versions are passed over.
 
-    Raises: msgspec.ValidationError: not a message.
+    Raises: UNREADABLE: not a message.
     """
     return _decoder.decode(raw)

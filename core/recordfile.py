@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import numpy as np
 
-from core.errors import DataError
+from core.errors import UNREADABLE, DataError
 from core.external import EVERY, Records
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _lines(path: Path) -> list[Record]:
     decoder = msgspec.json.Decoder(Record)
     try:
         return [decoder.decode(line) for line in whole.splitlines() if line.strip()]
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise DataError(
             f'{path} has a line that is no record ({error}); try: {{"name": "mood", "known_at": 1735689600000, '
             '"value": 0.3}'

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from core.bars import Bar, Interval
-from core.errors import FarewellError, FrameError
-from daemon.feeds.shared import EXCERPT, UNREADABLE, excerpt, read, word_for
+from core.errors import UNREADABLE, FarewellError, FrameError
+from daemon.feeds.shared import EXCERPT, excerpt, read, word_for
 from daemon.ports import Request, Socket
 
 # Binance leaves a request of more than 4,096 bytes unanswered.

@@ -3,18 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
-import msgspec
-
 from core.bars import Interval
-from core.errors import ConfigError, FrameError
+from core.errors import UNREADABLE, ConfigError, FrameError
 
 Read = TypeVar("Read")
 
 EXCERPT: Final = 120
 """So much of a venue's own words is told in an error."""
-
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""Beyond bad JSON: a lone surrogate, and brackets nested deeper than the parser's stack."""
 
 
 def read(venue: str, decode: Callable[[str | bytes], Read], told: str | bytes) -> Read:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.errors import DataError, UsageError
+from core.errors import UNREADABLE, DataError, UsageError
 from core.prediction import Prediction, decode
 from daemon.replaying.replay import Span
 from daemon.stores.embedded import EmbeddedServer
@@ -156,7 +156,7 @@ async def _read(client: Any, stream: str, recorded: Recorded) -> None:
 def _prediction(fields: dict[bytes, bytes], stream: str) -> Prediction:
     try:
         return decode(fields[b"message"]).prediction
-    except (KeyError, msgspec.DecodeError) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise DataError(f"{stream} holds something else than predictions ({error}); try: another stream") from error
 
 

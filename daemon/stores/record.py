@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
+from core.errors import UNREADABLE
 from core.prediction import Prediction, decode
 from daemon.stores.address import address
 from daemon.stores.keys import Keys
@@ -117,7 +116,7 @@ def said(raw: list[bytes], digest: str) -> list[Prediction]:
     for one in raw:
         try:
             prediction = decode(one).prediction
-        except msgspec.DecodeError:
+        except UNREADABLE:
             continue
         if prediction.digest == digest:
             predictions.append(prediction)

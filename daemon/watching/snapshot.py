@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from core.errors import UNREADABLE
 from daemon.watching.watch import Remembered, Watch
 
 log = logging.getLogger("gaze.watch")
@@ -49,7 +50,7 @@ def about(raw: bytes) -> About | None:
     """Whose it is; None where this is no memory of this version."""
     try:
         told = msgspec.msgpack.decode(raw, type=_Put).about
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return told if told.schema == SCHEMA else None
 
@@ -68,7 +69,7 @@ def go_on(watch: Watch, raw: bytes) -> bool:
     try:
         state = msgspec.msgpack.decode(raw, type=_Put).state
         remembered = msgspec.msgpack.decode(state, type=Remembered, dec_hook=_array)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         log.warning("what was remembered is broken", extra={"error": str(error)})
         return False
     watch.restore(remembered)

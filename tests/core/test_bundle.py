@@ -44,6 +44,10 @@ def test_the_digest_names_the_content_and_not_the_place(tmp_path: Path):
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda at: (at / MANIFEST).unlink(), "is not a bundle: it has no manifest.json"),
     "truncated manifest": (lambda at: (at / MANIFEST).write_bytes((at / MANIFEST).read_bytes()[:100]), "is not JSON"),
+    "manifest with a flipped bit": (
+        lambda at: (at / MANIFEST).write_bytes((at / MANIFEST).read_bytes().replace(b"demo", b"dem\xef", 1)),
+        "is not JSON .'utf-8' codec",
+    ),
     "manifest of another kind": (lambda at: (at / MANIFEST).write_text("[1, 2]"), "is no manifest"),
     "no schema": (lambda at: edited(at, schema=None), "has schema None"),
     "older schema": (lambda at: edited(at, schema=SCHEMA - 1), "export it again with this gaze"),

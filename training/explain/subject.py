@@ -8,7 +8,7 @@ from torch import nn
 
 from core import bundle
 from core.bundle import Input, Score, Training
-from core.errors import DataError
+from core.errors import UNREADABLE, DataError
 from core.outputs import Attention, Kind, Output
 from training import tables
 from training.explain import bundled
@@ -81,7 +81,7 @@ def _run(folder: Path) -> Subject:
     loaded = run.load(folder)
     try:
         history = msgspec.json.decode((folder / "history.json").read_bytes(), type=tuple[Epoch, ...])
-    except (msgspec.MsgspecError, FileNotFoundError) as error:
+    except (*UNREADABLE, FileNotFoundError) as error:
         raise DataError(f"{folder}/history.json cannot be read ({error}); try: gaze train again") from error
     return Subject(
         folder,

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from core.errors import DataError
+from core.errors import UNREADABLE, DataError
 
 FILE: Final = "peeks.json"
 
@@ -38,7 +38,7 @@ def read(folder: Path) -> tuple[Peek, ...]:
     """
     try:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=tuple[Peek, ...])
-    except (msgspec.MsgspecError, FileNotFoundError) as error:
+    except (*UNREADABLE, FileNotFoundError) as error:
         raise DataError(f"{folder / FILE} cannot be read ({error}); try: gaze train again") from error
 
 

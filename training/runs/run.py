@@ -23,7 +23,7 @@ import torch
 
 from core.bands import Margin
 from core.bundle import Input, Score, Training
-from core.errors import DataError, UsageError
+from core.errors import UNREADABLE, DataError, UsageError
 from core.outputs import Attention, Output
 from training import families, recipe
 from training.fitting import calibration
@@ -212,7 +212,7 @@ def _json(value: object) -> bytes:
 def _decode(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.MsgspecError, FileNotFoundError) as error:
+    except (*UNREADABLE, FileNotFoundError) as error:
         raise DataError(f"{path} cannot be read ({error}); try: gaze train again") from error
 
 

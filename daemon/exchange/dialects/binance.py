@@ -10,12 +10,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from core.bars import Bar, Interval
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Digits, Market, Update
 from daemon.exchange.numbers import text
 from daemon.feeds.binance import SPOT, US, USDM, stream
 from daemon.feeds.binance import Market as Venue
-from daemon.feeds.shared import UNREADABLE
 
 _SPOT_DIGITS: Final = 8
 _REQUEST_BYTES: Final = 4_096

@@ -7,13 +7,14 @@ from typing import Any, Final, Literal
 import msgspec
 
 from core.bars import Bar
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import short, whole
 from daemon.exchange.pairs import pair
 from daemon.feeds.bybit import HISTORY_ROWS, INTERVALS, LINEAR, SPOT
 from daemon.feeds.bybit import Market as Venue
-from daemon.feeds.shared import UNREADABLE, word_for
+from daemon.feeds.shared import word_for
 
 _USUAL_ROWS: Final = 200
 

@@ -11,12 +11,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from core.bars import Bar, Interval
-from core.errors import UsageError
+from core.errors import UNREADABLE, UsageError
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Digits, Market, Update
 from daemon.exchange.numbers import text, whole
 from daemon.feeds.coinbase import CARRIED, HISTORY_ROWS, INTERVALS
-from daemon.feeds.shared import UNREADABLE
 from daemon.listening.aggregate import whole as longer
 
 _PRODUCTS: Final = "/api/v3/brokerage/market/products/"

@@ -6,11 +6,11 @@ from typing import Final
 import msgspec
 
 from core.bars import Bar
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import whole
 from daemon.feeds.generic import HISTORY_ROWS, Told
-from daemon.feeds.shared import UNREADABLE
 
 
 class Request(msgspec.Struct, frozen=True):

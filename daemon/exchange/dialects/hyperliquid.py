@@ -6,11 +6,12 @@ from typing import Any, Final
 import msgspec
 
 from core.bars import Bar
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import text
 from daemon.feeds.hyperliquid import HISTORY_ROWS, INTERVALS
-from daemon.feeds.shared import UNREADABLE, word_for
+from daemon.feeds.shared import word_for
 
 
 class Candle(msgspec.Struct, frozen=True):

@@ -7,12 +7,13 @@ from typing import Any, Final, Literal
 import msgspec
 
 from core.bars import Bar
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import text, whole
 from daemon.exchange.pairs import pair
 from daemon.feeds.kraken import HISTORY_ROWS, INTERVALS
-from daemon.feeds.shared import UNREADABLE, word_for
+from daemon.feeds.shared import word_for
 
 _SNAPSHOT_BARS: Final = 1
 

@@ -6,11 +6,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from core.bars import Bar
+from core.errors import UNREADABLE
 from daemon.exchange.dialects import Answer
 from daemon.exchange.market import Market, Update
 from daemon.exchange.numbers import short, whole
 from daemon.feeds.okx import HISTORY_ROWS, INTERVALS, RECENT_BARS, is_derivative
-from daemon.feeds.shared import UNREADABLE, word_for
+from daemon.feeds.shared import word_for
 
 _USUAL_ROWS: Final = 100
 _ID: Final = "a4d3ae55"
