@@ -21,17 +21,22 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
 
 
-def decode(text: str, kind: type[Settings], where: str, overrides: Sequence[str] = ()) -> Settings:
+def parsed(text: str | bytes, where: str) -> dict[str, Any]:
+    """The table that TOML tells; `where` names the text in errors. Raises: ConfigError: it is none."""
+    try:
+        return tomllib.loads(text if isinstance(text, str) else text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where} is not TOML: {error}; try: key = value, strings in quotes") from error
+
+
+def decode(text: str | bytes, kind: type[Settings], where: str, overrides: Sequence[str] = ()) -> Settings:
     """Read TOML text into `kind`, a tree of frozen Structs that forbid unknown fields.
 
     `where` names the text in errors. `overrides` are "dotted.key=value", value in TOML; a bare word is a string,
     where one is expected a bare number too, and bare words with commas between are a list where that is.
     Raises: ConfigError: not TOML, a key unknown, missing or of another type.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML: {error}; try: key = value, strings in quotes") from error
+    table = parsed(text, where)
     for override in overrides:
         _override(table, override, kind)
     try:
@@ -73,8 +78,8 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def dotted(text: str) -> list[str]:
-    """The dotted keys that a TOML text sets."""
+def dotted(text: str | bytes) -> list[str]:
+    """The dotted keys that a TOML text sets. Raises: ConfigError: it is none."""
 
     def within(table: Mapping[str, Any], above: str) -> Iterator[str]:
         for name, value in table.items():
@@ -83,7 +88,7 @@ def dotted(text: str) -> list[str]:
             else:
                 yield f"{above}{name}"
 
-    return list(within(tomllib.loads(text), ""))
+    return list(within(parsed(text, "the text"), ""))
 
 
 def _override(table: dict[str, Any], override: str, kind: type) -> None:

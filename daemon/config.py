@@ -223,7 +223,7 @@ def _twice(names: Iterable[str]) -> str:
 def told(path: Path, overrides: Sequence[str], environment: Mapping[str, str]) -> Iterator[Told]:
     """Every setting with its origin; of origins that say the same key, the last wins."""
     config = _decoded(path, overrides, environment)
-    origins = dict.fromkeys(settings.dotted(path.read_text()), str(path))
+    origins = dict.fromkeys(settings.dotted(path.read_bytes()), str(path))
     for variable, override in settings.from_environment(environment).items():
         origins[override.partition("=")[0]] = variable
     origins |= {override.partition("=")[0]: "the command line" for override in overrides}
@@ -237,7 +237,7 @@ def _decoded(path: Path, overrides: Sequence[str], environment: Mapping[str, str
         raise ConfigError(f"no configuration at {path}; try: gaze init DIR writes one, gaze run CONFIG.toml takes it")
     variables = settings.from_environment(environment)
     where = f"{path} with {', '.join(variables)}" if variables else str(path)
-    return settings.decode(path.read_text(), Config, where, [*variables.values(), *overrides])
+    return settings.decode(path.read_bytes(), Config, where, [*variables.values(), *overrides])
 
 
 def _with_secrets(config: Config) -> Config:

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -260,10 +259,7 @@ def read(name: str, profile: str | None = None, changes: Iterable[str] = ()) -> 
     Raises: ConfigError: no such recipe, not TOML, a key or a value that does not fit.
     """
     path = find(name)
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}; try: an example such as {BUILT_IN / 'demo.toml'}") from error
+    table = settings.parsed(path.read_bytes(), str(path))
     if profile is not None:
         profiles = table.get("profiles", {})
         if profile not in profiles:

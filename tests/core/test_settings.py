@@ -27,9 +27,10 @@ def test_toml_becomes_frozen_settings():
         ('name = "x"\n[window]\nlength = "a"', "f: window.length: expected int, got str; try: length = 48"),
         ("", 'f: name must be given; try: name = "..."'),
         ("= 3", "f is not TOML"),
+        (b'name = "\xff"', "f is not TOML: 'utf-8' codec can't decode byte 0xff"),
     ],
 )
-def test_what_is_wrong_is_said_with_where_and_what_was_meant(text: str, said: str):
+def test_what_is_wrong_is_said_with_where_and_what_was_meant(text: str | bytes, said: str):
     with pytest.raises(ConfigError) as caught:
         settings.decode(text, Outer, "f")
     assert said in str(caught.value)

@@ -99,7 +99,8 @@ def test_an_unknown_profile_is_refused_and_those_there_are_named():
         recipe.read("bitcoin_hourly", "gpu")
 
 
-def test_a_file_that_is_no_toml_is_refused(tmp_path: Path):
-    (tmp_path / "broken.toml").write_text("name = [")
+@pytest.mark.parametrize("content", [b"name = [", b"PAR1\xb5"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "broken.toml").write_bytes(content)
     with pytest.raises(ConfigError, match="is not TOML"):
         recipe.read(str(tmp_path / "broken.toml"))
