@@ -16,6 +16,8 @@ from core.features import FeatureSet
 Rows = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
+_SYMBOLS_AT_ONCE = 64
+"""The bars of so many stay in the cache while they are compared, read and remembered."""
 _NONE = -1
 """The opening time of a symbol without a window."""
 
@@ -33,6 +35,13 @@ def _follows(bars_NL5, before_SL5, symbols_N, out_N):  # type: ignore[no-untyped
             if not same:
                 break
         out_N[row] = same
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _move_on(rows_STF, symbols_N, follows_N, out_NTF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for row in range(len(symbols_N)):
+        if follows_N[row]:
+            out_NTF[row, :-1] = rows_STF[symbols_N[row], 1:]
 
 
 class RowMemory:
@@ -53,16 +62,24 @@ class RowMemory:
         bars_NL5, opened_at_ms_NL = bars_NL5[:, -self._length :], opened_at_ms_NL[:, -self._length :]
         symbols_N = np.array([self._numbers.setdefault(symbol, len(self._numbers)) for symbol in symbols], np.int64)
         self._make_room(len(self._numbers))
-        follows_N = self._following(bars_NL5, opened_at_ms_NL[:, -1], symbols_N)
         rows_NTF = np.empty((len(symbols_N), *self._rows_STF.shape[1:]), np.float32)
-        rows_NTF[follows_N, :-1] = self._rows_STF[symbols_N[follows_N], 1:]
+        for first in range(0, len(symbols_N), _SYMBOLS_AT_ONCE):
+            some = slice(first, first + _SYMBOLS_AT_ONCE)
+            self._put(bars_NL5[some], opened_at_ms_NL[some], symbols_N[some], rows_NTF[some])
+        return rows_NTF
+
+    def _put(self, bars_NL5: BarArray, opened_at_ms_NL: TimeArray, symbols_N: Positions, rows_NTF: Rows) -> None:
+        """Into `rows_NTF` what rows() gives, and into the memory."""
+        follows_N = self._following(bars_NL5, opened_at_ms_NL[:, -1], symbols_N)
+        _move_on(self._rows_STF, symbols_N, follows_N, rows_NTF)
         for some_N, count in ((follows_N, 1), (~follows_N, self._count)):
-            made = self._features.rows(bars_NL5[some_N], count, opened_at_ms_NL[some_N])
-            rows_NTF[some_N, -count:] = made
+            if some_N.all():
+                rows_NTF[:, -count:] = self._features.rows(bars_NL5, count, opened_at_ms_NL)
+            elif some_N.any():
+                rows_NTF[some_N, -count:] = self._features.rows(bars_NL5[some_N], count, opened_at_ms_NL[some_N])
         self._opened_at_ms_S[symbols_N] = opened_at_ms_NL[:, -1]
         self._bars_SL5[symbols_N] = bars_NL5
         self._rows_STF[symbols_N] = rows_NTF
-        return rows_NTF
 
     def _following(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray, symbols_N: Positions) -> npt.NDArray[np.bool_]:
         """(N,): whether this window is the remembered one of its symbol and one bar more."""

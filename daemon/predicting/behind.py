@@ -75,8 +75,11 @@ class Behind:
             for one, filled, ready in zip(asked, filled_N.tolist(), ready_N, strict=True)
             if ready
         ]
-        reach_N = self._inputs.reach(unbroken_N[ready_N])
-        return Cut(predicted, bars_NL5[ready_N], {name: bars[ready_N] for name, bars in markets.items()}, reach_N)
+        if not ready_N.all():
+            # As a burst has them: where all are ready, windows of a few kilobytes each are not copied once more.
+            unbroken_N, bars_NL5 = unbroken_N[ready_N], bars_NL5[ready_N]
+            markets = {name: bars[ready_N] for name, bars in markets.items()}
+        return Cut(predicted, bars_NL5, markets, self._inputs.reach(unbroken_N))
 
     def complete_ms(self, windows: Windows) -> int:
         """The last bar that every member of every breadth has come to; the newest of all where none is read."""

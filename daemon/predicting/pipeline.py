@@ -166,7 +166,9 @@ class Pipeline:
         markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
         symbols = [one.arrival.bar.symbol for one in predicted]
         external = self._inputs.external_rows(self._records(), symbols, opened_N) if self._records else None
-        return self._inputs.make(np.concatenate([cut.bars_NL5 for cut in cuts]), opened_N, markets, symbols, external)
+        # Of one turn, as a burst is, they are not copied once more.
+        bars_NL5 = cuts[0].bars_NL5 if len(cuts) == 1 else np.concatenate([cut.bars_NL5 for cut in cuts])
+        return self._inputs.make(bars_NL5, opened_N, markets, symbols, external)
 
     def _newest(self, windows: Windows, positions_N: Places, opened_N: TimeArray) -> Iterator[dict[str, Float32s]]:
         """The newest row of every input, of some symbols after the other: their bars stay in the cache meanwhile."""

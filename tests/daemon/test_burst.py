@@ -33,8 +33,9 @@ NEEDED = 28
 ROWS_A_PART = 512
 ENTRIES_A_CALL = 250
 STEPS_A_CALL = 64
-BLOCKS_PREPARED = 5
-BLOCKS_FINISHED = 42
+BLOCKS_PREPARED = 4
+BLOCKS_FINISHED = 37
+BLOCKS_KEPT = 8
 
 
 class Counted:
@@ -221,3 +222,14 @@ def test_a_burst_allocates_few_blocks_a_symbol():
     batch = pipeline.prepare(windows, [an_arrival(bar) for bar in closing(symbols, NEEDED + 2)], {}).batch
     outputs = Engine(Counted()).run(batch.inputs)
     assert blocks_of(lambda: pipeline.finish(batch, outputs, now_ms=0)) <= BLOCKS_FINISHED
+
+    metrics = Metrics(a_manifest(), "digest", [])
+
+    def kept() -> Status:
+        """What stays of messages until the next close."""
+        status = Status(metrics, {}, SYMBOLS)
+        sent = pipeline.finish(batch, outputs, now_ms=0)
+        status.published_now([message for _, message in sent if message], [entry.message or b"" for entry, _ in sent])
+        return status
+
+    assert blocks_of(kept) <= BLOCKS_KEPT
