@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from core.bars import LOW, Interval
+from core.bars import LATEST_MS, LOW, Interval
 from core.windows import EMPTY, Windows
 
 ROW: Final = np.dtype([("opened_at_ms", "<i8"), ("written", "<i4"), ("published", "<i4"), ("bar", "<f8", (5,))])
@@ -68,8 +68,8 @@ def merge(windows: Windows, first: int, rings: Sequence[bytes | None]) -> list[b
 def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> npt.NDArray[np.void]:
     """N rings as they are stored -> (N, capacity) of ROW; None is a symbol without one.
 
-    A row is emptied unless its time is on the interval's grid, belongs in its slot and lies within the capacity of the
-    symbol's newest bar, its numbers are finite and its prices above zero.
+    A row is emptied unless its time is one, is on the interval's grid, belongs in its slot and lies within the capacity
+    of the symbol's newest bar, its numbers are finite and its prices above zero.
     """
     size = offset_bytes(capacity)
     told = bytearray().join((ring or b"")[:size].ljust(size, b"\0") for ring in rings)
@@ -79,6 +79,8 @@ def unpack(rings: Sequence[bytes | None], interval: Interval, capacity: int) -> 
         (rows_NC["written"] > 0)
         & (off_grid_NC == 0)
         & (number_NC % capacity == np.arange(capacity))
+        & (rows_NC["opened_at_ms"] >= 0)
+        & (rows_NC["opened_at_ms"] <= LATEST_MS)
         & np.isfinite(rows_NC["bar"]).all(axis=-1)
         & (rows_NC["bar"][..., LOW] > 0)
     )

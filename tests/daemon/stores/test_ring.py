@@ -69,6 +69,14 @@ def test_a_bar_off_the_grid_is_left_out():
     assert hours([bytes(told)]) == [[]]
 
 
+@pytest.mark.parametrize("number", [10**9, -4])
+def test_a_bar_of_no_time_is_left_out_and_takes_none_with_it(number: int):
+    told = bytearray(a_ring(9, 10))
+    told[:56] = ring.pack(0, number * HOUR.ms, 0, BAR)[4:]
+    assert number % 4 == 0
+    assert hours([bytes(told)]) == [[9, 10]]
+
+
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
 def test_a_bar_with_a_number_that_is_none_is_left_out(broken: float):
     assert hours([a_ring(8, bar=(1.0, 2.0, 0.5, broken, 10.0))]) == [[]]
