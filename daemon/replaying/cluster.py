@@ -5,31 +5,25 @@ depend on the rows beside it, so the table is, row for row, that of one process.
 """
 
 import io
-import logging
-import socket
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import polars as pl
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from core import barfile, disk
 from core import bundle as bundles
-from core.errors import ConfigError, DataError, GazeError
+from core.cluster import RETRIES, answer, joined
 from daemon.config import Config
 from daemon.feeds import feed as open_feed
 from daemon.predicting.pipeline import Pipeline
 from daemon.replaying.job import Report, replayed
 
-LOCAL: Final = "local"
-_RETRIES: Final = 5
-_PATIENCE_S: Final = 5.0
 _SYMBOLS: Final = 25
 """Of one task: small enough that a lost machine costs little, large enough that a task's start does not."""
 
@@ -40,30 +34,14 @@ def spread(config: Config, bars: Path, out: Path, on: str, from_ms: int | None, 
     Raises: ConfigError: nobody answers there. As `replayed` raises.
     """
     begun = time.monotonic()
-    _join(on)
-    try:
+    with joined(on):
         folder = Path(config.bundle.path)
         bundle = ray.put({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
         records = Path(config.external.path).read_bytes() if config.external.path else b""
         tasks = [_replayed.remote(part, bundle, _of(bars, part), records, from_ms, to_ms) for part in _parts(config)]
-        reports, tables = zip(*map(_answer, tasks), strict=True)
-    finally:
-        ray.shutdown()
+        reports, tables = zip(*(answer(task, "a part of the replay") for task in tasks), strict=True)
     _write(tables, out)
     return _together(reports, out, time.monotonic() - begun)
-
-
-def _join(address: str) -> None:
-    try:
-        if address == LOCAL:
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-            return
-        host, _, port = address.removeprefix("ray://").rpartition(":")
-        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()  # Ray itself would wait for minutes
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        why = f"no Ray cluster at {address} ({error})"
-        raise ConfigError(f"{why}; try: ray start --head and its address, or --on local") from error
 
 
 def _parts(config: Config) -> Iterator[Config]:
@@ -89,7 +67,7 @@ def _of(bars: Path, part: Config) -> bytes:
     return packed.getvalue()
 
 
-@ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
+@ray.remote(max_retries=RETRIES)  # type: ignore[untyped-decorator]
 def _replayed(
     part: Config, bundle: dict[str, bytes], bars: bytes, records: bytes, from_ms: int | None, to_ms: int | None
 ) -> tuple[Report, bytes]:
@@ -109,20 +87,6 @@ def _replayed(
         )
         out = folder / "predictions.parquet"
         return replayed(here, folder / "bars.parquet", out, "", from_ms, to_ms), out.read_bytes()
-
-
-def _answer(task: Any) -> tuple[Report, bytes]:
-    try:
-        answer: tuple[Report, bytes] = ray.get(task)
-    except RayTaskError as error:
-        if isinstance(error.cause, GazeError):
-            raise type(error.cause)(str(error.cause)) from error
-        raise
-    except RayError as error:
-        raise DataError(
-            f"a part of the replay was lost on the cluster: {error}; try: the same command again"
-        ) from error
-    return answer
 
 
 def _write(tables: Sequence[bytes], out: Path) -> None:

@@ -7,8 +7,6 @@ goes on with what is missing.
 """
 
 import io
-import logging
-import socket
 import tarfile
 import tempfile
 import tomllib
@@ -16,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 import core
-from core.errors import ConfigError, DataError, GazeError
+from core.cluster import RETRIES, answer, joined
+from core.errors import ConfigError
 from training.job import Job
 from training.many.trial import Outcome, attempt
 from training.recipe import Recipe
@@ -31,9 +29,6 @@ from training.runs import run
 from training.runs.run import Run
 from training.tables import fit
 
-LOCAL: Final = "local"
-_RETRIES: Final = 5
-_PATIENCE_S: Final = 5.0
 Name = TypeVar("Name")
 
 
@@ -44,24 +39,16 @@ class Cluster:
     """
 
     def __init__(self, address: str) -> None:
-        self._address = address
+        self._joined = joined(address)
 
     def __enter__(self) -> Self:
-        here = self._address == LOCAL
-        if not here:
-            _refuse_nobody(self._address)
-        own: dict[str, Any] = {"include_dashboard": False} if here else {}
-        try:
-            # What is told on the terminal is ours; Ray's own lines are in its log files.
-            ray.init(
-                address="local" if here else self._address, log_to_driver=False, logging_level=logging.ERROR, **own
-            )
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            raise _nobody(self._address, error) from error
+        self._joined.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        ray.shutdown()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._joined.__exit__(kind, error, trace)
 
     def train(self, planned: dict[str, Recipe], bars: Path, out: Path) -> Iterator[tuple[str, Run]]:
         """Train all that is planned and write each run folder as it comes, in whatever order they end.
@@ -102,34 +89,13 @@ def _ended(waiting: dict[Any, Name]) -> Iterator[tuple[Name, Any]]:
     while waiting:
         [ended], _ = ray.wait(list(waiting), num_returns=1)
         name = waiting.pop(ended)
-        try:
-            version, found = ray.get(ended)
-        except RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, GazeError):
-                raise type(cause)(f"{name}: {cause}") from error
-            raise
-        except RayError as error:
-            raise DataError(f"{name} was lost on the cluster: {error}; try: the same command again") from error
+        version, found = answer(ended, str(name))
         if version != core.__version__:
             raise ConfigError(f"the cluster has gazed {version}, here is {core.__version__}; try: the same on both")
         yield name, found
 
 
-def _refuse_nobody(address: str) -> None:
-    """Ask before Ray does, which would wait for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
-    except (OSError, ValueError) as error:
-        raise _nobody(address, error) from error
-
-
-def _nobody(address: str, why: Exception) -> ConfigError:
-    return ConfigError(f"no Ray cluster at {address} ({why}); try: ray start --head and its address, or --on local")
-
-
-@ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
+@ray.remote(max_retries=RETRIES)  # type: ignore[untyped-decorator]
 def _train(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, bytes]:
     """One training in a folder of its own, which comes back packed."""
     with _laid_out(files) as here:
@@ -140,7 +106,7 @@ def _train(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, bytes]:
         return core.__version__, pack(here / "run")
 
 
-@ray.remote(max_retries=_RETRIES)  # type: ignore[untyped-decorator]
+@ray.remote(max_retries=RETRIES)  # type: ignore[untyped-decorator]
 def _attempt(told: str, bars: str, files: dict[str, bytes]) -> tuple[str, dict[str, Any]]:
     """One trial of a sweep."""
     with _laid_out(files) as here:

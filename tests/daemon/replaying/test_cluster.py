@@ -9,7 +9,7 @@ import pytest
 from builders import HOUR
 from bundles import a_bundle
 
-from core.errors import ConfigError, DataError
+from core.errors import DataError
 from daemon.config import BundleConfig, Config, FeedConfig
 from daemon.replaying.cluster import spread
 from daemon.replaying.job import replayed
@@ -54,9 +54,3 @@ def test_the_table_is_that_of_one_process_in_the_order_of_time(bars: Path, tmp_p
             None,
         )
     assert not (tmp_path / "none.parquet").exists()
-
-
-def test_nobody_at_an_address_is_said(bars: Path, tmp_path: Path):
-    config = Config(BundleConfig(str(tmp_path)), FeedConfig(SYMBOLS))
-    with pytest.raises(ConfigError, match=r"no Ray cluster at 127\.0\.0\.1:1 "):
-        spread(config, bars, tmp_path / "out.parquet", "127.0.0.1:1", None, None)
