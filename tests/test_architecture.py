@@ -1,6 +1,7 @@
 """The rules of the house that import-linter cannot hold: what a command loads, and what nobody imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.metadata import metadata
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+import gaze
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "training", "export", "daemon")
@@ -104,3 +107,13 @@ def test_every_pinned_package_installs_on_the_first_python_3_11():
     assert len(names) > 100
     wanted = {name: metadata(name).get("Requires-Python") or "" for name in names}
     assert {name: asked for name, asked in wanted.items() if not SpecifierSet(asked).contains("3.11.0")} == {}
+
+
+def test_every_benchmark_is_a_program_that_is_there_and_asks_for_what_is_there():
+    home = ROOT / "benchmarks"
+    text = "\n".join(path.read_text() for path in [*home.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+    named = {program for program, _, _ in gaze._BENCHMARKS.values()} | set(
+        re.findall(r"\bbenchmarks\.([a-z_.]+)", text)
+    )
+    places = [home / one.strip(".").replace(".", "/") for one in named]
+    assert [str(one) for one in places if not (one.is_dir() or one.with_suffix(".py").is_file())] == []
