@@ -1,7 +1,7 @@
 """What so many symbols in so many processes take, on paper: so much a process, and so much a symbol.
 
-Daemons that share symbols out have nothing in common but the server, so what one process takes at several sizes is
-enough to say what several take; `gaze bench capacity` measures both.
+Daemons that share symbols out have nothing in common but the server, which takes so much however many there are: one
+process at several sizes, and two at one of them, are enough to say what several take.
 """
 
 import math
@@ -12,6 +12,9 @@ import msgspec
 import numpy as np
 
 MINUTE_S: Final = 60.0
+DAEMON: Final = "daemon"
+MOST_A_SHARD: Final = 10_000
+"""No benchmark has seen a daemon with more."""
 QUANTITIES: Final[Mapping[str, str]] = {
     "daemon_close_s": "CPU s of the daemons, from a close to the last prediction",
     "daemon_bar_s": "CPU s of the daemons for a bar, with what is run ahead of the next",
@@ -49,14 +52,15 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One quantity."""
+    """One quantity. `always`: what it is without a process or a symbol; 0 of the daemons."""
 
+    always: float
     a_process: float
     a_symbol: float
 
     def at(self, symbols: int, processes: int) -> float:
         """What it comes to."""
-        return self.a_process * processes + self.a_symbol * symbols
+        return self.always + self.a_process * processes + self.a_symbol * symbols
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -82,16 +86,19 @@ class Need(msgspec.Struct, frozen=True):
 
 
 def derive(uses: Sequence[Use], told: Use) -> Model:
-    """From one process at several sizes; `told`: one of those sizes again, with open updates.
+    """From one process at several sizes and two at one; `told`: one process again, with open updates.
 
-    Least squares of what each took over (processes, symbols).
+    Least squares over (1, processes, symbols), of the daemons without the 1.
     """
-    sizes = np.array([(use.processes, use.symbols) for use in uses], np.float64)
-    lines = {
-        name: Line(*np.linalg.lstsq(sizes, np.array([use.took[name] for use in uses]), rcond=None)[0].tolist())
-        for name in QUANTITIES
-    }
-    [quiet] = [use for use in uses if (use.symbols, use.speed) == (told.symbols, told.speed)]
+    sizes = np.array([(1, use.processes, use.symbols) for use in uses], np.float64)
+    lines: dict[str, Line] = {}
+    for name in QUANTITIES:
+        took = np.array([use.took[name] for use in uses])
+        first = int(name.startswith(DAEMON))
+        found = np.linalg.lstsq(sizes[:, first:], took, rcond=None)[0].tolist()
+        lines[name] = Line(*[0.0] * first, *found)
+    alike = (told.symbols, told.processes, told.speed)
+    [quiet] = [use for use in uses if (use.symbols, use.processes, use.speed) == alike]
     more_s = told.period_cpu_s - quiet.period_cpu_s
     stream_bytes = float(np.mean([use.stream_bytes for use in uses]))
     return Model(lines, max(more_s, 0.0) / (told.updates * told.symbols), stream_bytes)
@@ -119,7 +126,7 @@ def need(model: Model, symbols: int, within_s: float, updates: float) -> Need | 
     shards = max(
         math.ceil(close.a_symbol * symbols / (within_s - close.a_process)),
         math.ceil(minute_s / (MINUTE_S - minute_each)),
-        1,
+        math.ceil(symbols / MOST_A_SHARD),
     )
     redis_s = lines["redis_bar_s"].at(symbols, shards)
     return Need(

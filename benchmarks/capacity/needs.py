@@ -3,11 +3,11 @@
     gaze bench capacity [--sizes 1000,2000,3000] [--symbols 5000] [--processes 1,2,4] [--bars 4] [--updates 30]
                         [--needs 100000] [--json] [--keep]
 
-One process at each of the sizes gives the model: so much a process, so much a symbol. Then `--symbols` in 1, 2 and 4
-processes that share them out (store.shards) over one server, with one venue and one subscriber, show by how much it
-errs; and one more run, told of every bar `--updates` times before it closes, gives what an open update costs. CPU
-seconds are the kernel's, each kind of process apart, and hang little on what else the machine does. Last, what
-`--needs` symbols need. The venue's minute takes ten seconds; idling is measured apart, between the bars.
+One process at each of the sizes, and two at the middle one, give the model: so much a process, so much a symbol. Then
+`--symbols` in 1, 2 and 4 processes that share them out (store.shards) over one server, with one venue and one
+subscriber, show by how much it errs; and one more run, told of every bar `--updates` times before it closes, gives what
+an open update costs. CPU seconds are the kernel's, each kind of process apart, and hang little on what else the machine
+does. Last, what `--needs` symbols need. The venue's minute takes ten seconds; idling is measured apart, between bars.
 """
 
 import argparse
@@ -51,8 +51,9 @@ def report(asked: argparse.Namespace) -> dict[str, Any]:
         return use
 
     alone = [run(size, 1) for size in sizes]
+    pair = run(sizes[len(sizes) // 2], 2)
     spoken = run(sizes[len(sizes) // 2], 1, asked.updates)
-    model = derive(alone, spoken)
+    model = derive([*alone, pair], spoken)
     checked = [run(asked.symbols, count) for count in processes]
     return {
         "benchmark": "capacity",
@@ -63,6 +64,7 @@ def report(asked: argparse.Namespace) -> dict[str, Any]:
         "updates": asked.updates,
         "model": msgspec.to_builtins(model),
         "alone": msgspec.to_builtins(alone),
+        "pair": msgspec.to_builtins(pair),
         "spoken": msgspec.to_builtins(spoken),
         "checked": [msgspec.to_builtins(use) | {"error": errors(model, use)} for use in checked],
         "needs": msgspec.to_builtins(needs(model, asked.needs, asked.updates)),
@@ -74,11 +76,12 @@ def show(found: dict[str, Any]) -> None:
     print(f"{found['family']} on {found['features']}, {found['graph']} graph, one-minute bars")
     print(f"{found['machine']}, load {found['load_before']}, {found['date']}, commit {found['commit']}\n")
     lines = found["model"]["lines"]
-    print(f"{'a process':>12} {'1,000 symbols':>14}")
+    print(f"{'always':>12} {'a process':>12} {'1,000 symbols':>14}")
     for name, what in QUANTITIES.items():
-        print(f"{lines[name]['a_process']:>12.4g} {lines[name]['a_symbol'] * 1e3:>14.4g}  {what}")
-    print(f"{found['model']['update_s'] * 1e6:>27.2f}  CPU us of an open update")
-    print(f"{found['model']['stream_bytes']:>27,.0f}  bytes of a message in the stream\n")
+        line = lines[name]
+        print(f"{line['always']:>12.4g} {line['a_process']:>12.4g} {line['a_symbol'] * 1e3:>14.4g}  {what}")
+    print(f"{found['model']['update_s'] * 1e6:>40.2f}  CPU us of an open update")
+    print(f"{found['model']['stream_bytes']:>40,.0f}  bytes of a message in the stream\n")
     for use in found["checked"]:
         print(f"{use['symbols']:,} symbols in {use['processes']} processes, last after {use['last_ms']:,.0f} ms")
         for name, measured in use["took"].items():

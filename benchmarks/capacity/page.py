@@ -47,7 +47,7 @@ def needs(report: dict[str, Any]) -> str:
         spoken,
         streams,
         "",
-        "So far the model, made of one process at several sizes, is from what was measured:",
+        "So far the model, made of one and two processes at other sizes, is from what was measured:",
     ]
     lines += ["", f"| symbols | processes | {' | '.join(CHECKED.values())} |", "|---" * (2 + len(CHECKED)) + "|"]
     for use in report["checked"]:
