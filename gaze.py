@@ -55,6 +55,7 @@ _BENCHMARKS = {
     "drift": ("drift.alarms", "False alarms beside their promise, and planted drifts.", "--quarters 20"),
     "extras": ("install.extras", "What each extra installs, and whether it works.", "--only cpu"),
     "engines": ("engines.forms", "Every family in every form.", "--families tcn"),
+    "carried": ("engines.carried", "The step at the close beside whole windows.", "--models hourly_lstm/48"),
     "gpu": ("engines.gpu", "Every way to run a model on a GPU.", "--family hourly_lstm"),
     "features": ("features.kernels", "The feature kernels beside numpy and polars.", "--symbols 1000"),
 }

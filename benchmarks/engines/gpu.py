@@ -1,17 +1,20 @@
 """Every way to run a model on a GPU: does it give the golden values, and how fast? For a machine with an NVIDIA GPU.
 
-    gaze bench gpu [--family hourly_lstm] [--window 48] [--json]
+    gaze bench gpu [--family hourly_lstm] [--window 48] [--bundle FOLDER] [--out FILE] [--write] [--device cpu --runs 3]
 
-Latencies are milliseconds a batch, p50 and p99 of 200 runs, for 1, 32, 1,000 and 10,000 rows, copies to and from the
-device included: PyTorch eager, torch.compile, a CUDA graph of PyTorch, windows that stay on the device and get only
-their newest row, ONNX Runtime with CUDA and with TensorRT, and TensorRT itself. What cannot run says why. The parity of
-each is its largest difference from PyTorch on the CPU, as a share of an output's largest value.
+Latencies are milliseconds a batch, p50 and p99 of up to 200 runs, for 1, 32, 1,000 and 10,000 rows, copies to and from
+the device included. Golden values are those of PyTorch on the CPU; a way that is off by more than its tolerance makes
+the exit status 1. Each way runs in a process of its own, so that one that crashes, hangs or lacks a library says so and
+the rest go on; what was found is written to --out after each, with device, date and commit.
 
-It has never been run: no GPU was at hand where it was written.
+The model is exported first. --bundle takes one that was exported elsewhere (`--prepare FOLDER` writes it), where the
+machine with the GPU lacks what export needs. --write puts what --out holds into docs/reference/engines.md. --device cpu
+is a rehearsal: the ways of PyTorch run on the CPU, and what needs a GPU says that there is none.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,198 +23,180 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 import torch
-from torch import nn
 
-from benchmarks.engines.models import ONE_THREAD, inputs_of, source_of
-from benchmarks.house import conditions
+from benchmarks.engines import matrix
+from benchmarks.engines.models import inputs_of, sample_of, source_of
+from benchmarks.engines.ways import WAYS, Way
+from benchmarks.house import HOUSE, RESULTS, conditions
 from core import bundle, golden
-from core.bundle import GOLDEN, REFERENCE, Artefact, Bundle
+from core.bundle import GOLDEN
 from core.errors import GazeError
-from daemon.engines import open_engine
-from export.bundle import npz
-from export.formats import FORMATS
+from core.golden import INPUT, OUTPUT
+from export.bundle import make_bundle, npz
 from export.source import Source
 
 BATCHES = (1, 32, 1_000, 10_000)
 RUNS = 200
-Inputs = dict[str, npt.NDArray[np.float32]]
-Runner = Callable[[Inputs], dict[str, npt.NDArray[np.float32]]]
+_FEWEST_RUNS = 20
+_ENOUGH_S = 6.0
+"""Of one batch size; slower ways get fewer runs."""
+_LONGEST_S = 300
+Report = dict[str, Any]
 
 
-def eager(source: Source) -> Runner:
-    """PyTorch, float32 without TF32."""
-    return _torch(source, source.model)
+def measure(way: Way, source: Source, folder: Path, device: str, batches: tuple[int, ...], most: int = RUNS) -> Report:
+    """What one way gives and takes, in so many runs at most. Raises whatever keeps it from running."""
+    arrays = bundle.read(folder / "plain").arrays(GOLDEN)
+    run, told = way.opened(source, folder, device)
+    off = golden.differences(golden.named(OUTPUT, arrays), run(golden.named(INPUT, arrays)), way.name)
+    worst = max(off.values())
+    latency = {rows: _latency_ms(run, inputs_of(source.manifest, rows), most) for rows in batches}
+    return {
+        "way": way.name,
+        "told": told,
+        "off": worst,
+        "allowed": way.tolerance,
+        "golden": bool(worst <= way.tolerance),
+        "ms": {rows: {"p50": p50, "p99": p99, "runs": runs} for rows, (p50, p99, runs) in latency.items()},
+    }
 
 
-def compiled(source: Source) -> Runner:
-    """torch.compile, once for each batch size."""
-    return _torch(source, torch.compile(source.model, dynamic=False))
-
-
-def cuda_graph(source: Source) -> Runner:
-    """The kernels of one batch size, recorded once and started together."""
-    recorded: dict[int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], dict[str, torch.Tensor]]] = {}
-
-    def run(inputs: Inputs) -> Inputs:
-        rows = len(next(iter(inputs.values())))
-        if rows not in recorded:
-            recorded[rows] = _record(source.model, [torch.from_numpy(one).cuda() for one in inputs.values()])
-        graph, given, said = recorded[rows]
-        for place, values in zip(given, inputs.values(), strict=True):
-            place.copy_(torch.from_numpy(values))
-        graph.replay()
-        return {name: said[name].cpu().numpy() for name in source.manifest.graph_outputs}
-
-    return run
-
-
-def device_windows(source: Source) -> Runner:
-    """Windows stay on the device; a call rolls them and uploads the newest row of each."""
-    kept: dict[int, list[torch.Tensor]] = {}
-
-    def run(inputs: Inputs) -> Inputs:
-        rows = len(next(iter(inputs.values())))
-        if rows not in kept:
-            kept[rows] = [torch.from_numpy(np.roll(one, 1, axis=1)).cuda() for one in inputs.values()]
-        with torch.inference_mode():
-            for place, values in zip(kept[rows], inputs.values(), strict=True):
-                place.copy_(torch.roll(place, -1, dims=1))
-                place[:, -1].copy_(torch.from_numpy(np.ascontiguousarray(values[:, -1])))
-            said = source.model(*kept[rows])
-        return {name: said[name].cpu().numpy() for name in source.manifest.graph_outputs}
-
-    return run
-
-
-def ort_tensorrt(source: Source) -> Runner:
-    """ONNX Runtime's TensorRT provider, which is asked for alone: no falling back."""
-    provider = "TensorrtExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise RuntimeError(f"onnxruntime {onnxruntime.__version__} is built without TensorRT")
-    source.model.cpu()  # the exporter traces there
-    session = onnxruntime.InferenceSession(source.onnx, providers=[provider])
-    if session.get_providers()[0] != provider:
-        raise RuntimeError(f"it fell back to {session.get_providers()[0]}")
-    names = list(source.manifest.graph_outputs)
-    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
-
-
-def of_daemon(name: str, kind: str) -> Callable[[Source], Runner]:
-    """An engine of the daemon, opened from a bundle."""
-
-    def opened(source: Source) -> Runner:
-        with tempfile.TemporaryDirectory() as folder:
-            return open_engine(name, _bundle(Path(folder) / "bundle", kind, source)).run
-
-    return opened
-
-
-PATHS: dict[str, Callable[[Source], Runner]] = {
-    "PyTorch eager": eager,
-    "torch.compile": compiled,
-    "CUDA graph": cuda_graph,
-    "windows on the device": device_windows,
-    "ONNX Runtime, CUDA": of_daemon("onnxruntime-cuda", "onnx"),
-    "ONNX Runtime, TensorRT": ort_tensorrt,
-    "TensorRT, plan exported": of_daemon("tensorrt", "tensorrt"),
-    "TensorRT, plan built here": of_daemon("tensorrt", "onnx"),
-}
-
-
-def measure(family: str, window: int) -> list[dict[str, Any]]:
-    """One entry for each path."""
+def prepared(family: str, window: int, folder: Path) -> Path:
+    """The bundles that the engines are opened from, exported into this folder."""
     source = source_of(family, window)
-    found: list[dict[str, Any]] = []
-    for name, opened in PATHS.items():
-        source.model.cuda()
+    sample = sample_of(source.manifest)
+    for name, formats in (("plain", ("onnx", "fp16-gpu")), ("planned", ("onnx", "tensorrt"))):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / f"{name}.txt").unlink(missing_ok=True)
         try:
-            run = opened(source)
-            off = golden.differences(source.outputs, run(source.inputs), name)
-            latency = {rows: _latency_ms(run, inputs_of(source.manifest, rows)) for rows in BATCHES}
-        except (GazeError, RuntimeError) as error:
-            found.append({"path": name, "refused": str(error).splitlines()[0]})
-        else:
-            found.append({"path": name, "off": max(off.values()), "p50_p99_ms": latency})
-    return found
+            make_bundle(folder / name, source.model, source.manifest, sample, npz({}), formats)
+        except GazeError as error:
+            (folder / f"{name}.txt").write_text(str(error))
+            print(f"no {name} bundle: {error}", file=sys.stderr)
+    return folder
 
 
-def _torch(source: Source, model: Callable[..., dict[str, torch.Tensor]]) -> Runner:
-    def run(inputs: Inputs) -> Inputs:
-        with torch.inference_mode():
-            said = model(*(torch.from_numpy(inputs[one.name]).cuda() for one in source.manifest.inputs))
-        return {name: said[name].cpu().numpy() for name in source.manifest.graph_outputs}
-
-    return run
-
-
-def _record(
-    model: nn.Module, given: list[torch.Tensor]
-) -> tuple[torch.cuda.CUDAGraph, list[torch.Tensor], dict[str, torch.Tensor]]:
-    with torch.inference_mode():
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(3):
-                model(*given)
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            said = model(*given)
-    return graph, given, said
+def in_its_own_process(way: Way, asked: argparse.Namespace, folder: Path) -> Report:
+    """As measure(); what keeps it from running, a crash or a hang too, is in "refused"."""
+    again = ["--family", asked.family, "--window", str(asked.window), "--device", asked.device]
+    again += ["--runs", str(asked.runs), "--batches", asked.batches, "--bundle", str(folder), "--only", way.name]
+    command = [sys.executable, "-m", "benchmarks.engines.gpu", *again]
+    try:
+        ended = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
+    except subprocess.TimeoutExpired:
+        return {"way": way.name, "refused": f"not done after {_LONGEST_S} s"}
+    if ended.returncode:
+        last = [line for line in ended.stderr.splitlines() if line.strip()][-1:] or ["without a word"]
+        return {"way": way.name, "refused": f"status {ended.returncode}: {last[0]}"}
+    report: Report = json.loads(ended.stdout.splitlines()[-1])
+    return report
 
 
-def _bundle(folder: Path, kind: str, source: Source) -> Bundle:
-    source.model.cpu()  # the exporter traces there
-    form = FORMATS[kind]
-    files = form.named(form.convert(source))
-    artefact = Artefact(kind, tuple(files), form.tolerance, {})
-    files |= {GOLDEN: npz({}), REFERENCE: npz({})}
-    return bundle.write(folder, msgspec.structs.replace(source.manifest, artefacts=(artefact,)), files)
+def off_from_golden(results: list[Report]) -> list[str]:
+    """The ways that ran and gave something else."""
+    return [one["way"] for one in results if not one.get("golden", True)]
 
 
-def _latency_ms(run: Runner, inputs: Inputs) -> tuple[float, float]:
-    for _ in range(10):
+def where(asked: str) -> str:
+    """The GPU and its driver, as nvidia-smi tells them."""
+    if asked == "cpu":
+        return "a rehearsal without a GPU"
+    told = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
+    except (OSError, subprocess.SubprocessError):
+        return torch.cuda.get_device_name()
+
+
+def page(reports: list[Report]) -> str:
+    """What was found, as Markdown."""
+    told = []
+    for report in reports:
+        model = f"`{report['family']}` over {report['window']} bars"
+        told += [
+            f"{report['device']}, {model}, {report['date']}, {report['commit']}:",
+            "",
+            f"| way | off | p50 / p99, ms: {' | '.join(f'{int(rows):,}' for rows in report['batches'])} |",
+            f"|---|---|{'---|' * len(report['batches'])}",
+        ]
+        for one in report["results"]:
+            if "refused" in one:
+                told.append(f"| {one['way']} | no: {one['refused']} |{' |' * len(report['batches'])}")
+                continue
+            cells = [f"{ms['p50']:.2f} / {ms['p99']:.2f}" for ms in one["ms"].values()]
+            off = f"{one['off']:.0e}" + ("" if one["golden"] else ", **past its tolerance**")
+            name = f"{one['way']} ({one['told']})" if one["told"] else one["way"]
+            told.append(f"| {name} | {off} | {' | '.join(cells)} |")
+        told.append("")
+    return "\n".join(told)
+
+
+def _latency_ms(run: Callable[[Any], Any], inputs: Any, most: int) -> tuple[float, float, int]:
+    for _ in range(min(5, most)):
         run(inputs)
-    taken = []
-    for _ in range(RUNS):
+    taken: list[float] = []
+    while len(taken) < most and (len(taken) < _FEWEST_RUNS or sum(taken) < _ENOUGH_S * 1e3):
         begun = time.perf_counter()
         run(inputs)
         taken.append((time.perf_counter() - begun) * 1e3)
-    return float(np.percentile(taken, 50)), float(np.percentile(taken, 99))
-
-
-def device() -> str:
-    """The GPU and its driver, as nvidia-smi tells them."""
-    asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return float(np.percentile(taken, 50)), float(np.percentile(taken, 99)), len(taken)
 
 
 def main(arguments: list[str] | None = None) -> None:
+    asked = _parsed(arguments)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if asked.device == "cpu":
+        torch.set_num_threads(1)
+    batches = tuple(int(rows) for rows in asked.batches.split(","))
+    if asked.prepare:
+        print(prepared(asked.family, asked.window, Path(asked.prepare).resolve()))
+        return
+    if asked.only:
+        way = next(one for one in WAYS if one.name == asked.only)
+        print(
+            json.dumps(measure(way, source_of(asked.family, asked.window), Path(asked.bundle), asked.device, batches))
+        )
+        return
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("this measures GPUs, and PyTorch finds none here; try: a machine with an NVIDIA GPU, or --device cpu")
+    out = Path(asked.out)
+    kept = [one for one in _read(out) if (one["device"], one["family"]) != (where(asked.device), asked.family)]
+    report: Report = {"device": where(asked.device), "family": asked.family, "window": asked.window}
+    report |= {**conditions(torch=str(torch.__version__)), "batches": batches, "results": []}
+    with tempfile.TemporaryDirectory() as own:
+        folder = Path(asked.bundle).resolve() if asked.bundle else prepared(asked.family, asked.window, Path(own))
+        for way in WAYS:
+            report["results"].append(in_its_own_process(way, asked, folder))
+            print(json.dumps(report["results"][-1]), flush=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps([*kept, report], indent=2) + "\n")
+    print(page([report]))
+    if asked.write:
+        matrix.write(page(_read(out)), "gpu")
+    if wrong := off_from_golden(report["results"]):
+        sys.exit(f"off from the golden values by more than allowed: {', '.join(wrong)}")
+
+
+def _read(out: Path) -> list[Report]:
+    return json.loads(out.read_text()) if out.is_file() else []
+
+
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", default="hourly_lstm")
     parser.add_argument("--window", type=int, default=48)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args(arguments)
-    if not torch.cuda.is_available():
-        sys.exit("this measures GPUs, and PyTorch finds none here; try: a machine with an NVIDIA GPU and its driver")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    report = {**conditions(**ONE_THREAD | {"machine": device()}), "results": measure(asked.family, asked.window)}
-    if asked.json:
-        print(json.dumps(report, indent=2))
-        return
-    print(" | ".join(f"{key}: {told}" for key, told in report.items() if key != "results"))
-    for row in report["results"]:
-        if "refused" in row:
-            print(f"{row['path']:<24} {row['refused']}")
-            continue
-        speed = "  ".join(f"{rows}: {p50:.2f} / {p99:.2f} ms" for rows, (p50, p99) in row["p50_p99_ms"].items())
-        print(f"{row['path']:<24} off {row['off']:.0e}  {speed}")
+    parser.add_argument("--bundle", help="a folder that --prepare wrote")
+    parser.add_argument("--prepare", metavar="FOLDER", help="only export, into this folder")
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--out", default=str(RESULTS / "gpu.json"))
+    parser.add_argument("--write", action="store_true", help="put what --out holds into docs/reference/engines.md")
+    parser.add_argument("--only", metavar="WAY", help="one way, in this process; its report goes to stdout")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

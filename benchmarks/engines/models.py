@@ -1,6 +1,7 @@
 """Models to measure: every family at its usual size, with random weights, on made-up bars."""
 
 import platform
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from training.families import FAMILIES
 
 ONE_THREAD = {"machine": f"{platform.machine()}, {platform.system()}, one thread", "torch": str(torch.__version__)}
 ROWS = 12
+_FEWEST_PAIRS = 2
 OPTIONS: dict[str, dict[str, object]] = {
     "hybrid_lstm": {"windows": [8, 24]},
     "hybrid_lstm:last": {"windows": [8, 24], "queries": "last"},
@@ -58,7 +60,7 @@ def source_of(family: str, window: int) -> Source:
         commit="unknown",
         created_at="2026-01-01T00:00:00Z",
     )
-    return Source(model, manifest, golden.make(model, manifest, _sample(manifest)))
+    return Source(model, manifest, golden.make(model, manifest, sample_of(manifest)))
 
 
 def inputs_of(manifest: Manifest, rows: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -67,18 +69,26 @@ def inputs_of(manifest: Manifest, rows: int) -> dict[str, npt.NDArray[np.float32
     return {one.name: (0.01 * random.standard_normal((rows, *one.row))).astype(np.float32) for one in manifest.inputs}
 
 
-def best_us(run: Callable[[], Any], seconds: float = 1.0) -> float:
-    """The best of the runs that fit into so many seconds, at least two, after one to warm up; microseconds."""
+def in_turn(run: Callable[[], Any], other: Callable[[], Any], seconds: float = 2.0) -> tuple[float, float]:
+    """One after the other, again and again for so many seconds, twice at least, after one of each to warm up.
+
+    Returns how many times as long the other takes, the median over pairs, and the best of the first in microseconds.
+    """
     run()
-    taken: list[float] = []
-    while len(taken) < 2 or sum(taken) < seconds:
+    other()
+    pairs: list[tuple[float, float]] = []
+    while len(pairs) < _FEWEST_PAIRS or sum(map(sum, pairs)) < seconds:
         begun = time.perf_counter()
         run()
-        taken.append(time.perf_counter() - begun)
-    return min(taken) * 1e6
+        between = time.perf_counter()
+        other()
+        pairs.append((between - begun, time.perf_counter() - between))
+    ratio = statistics.median(second / first for first, second in pairs)
+    return ratio, min(first for first, _ in pairs) * 1e6
 
 
-def _sample(manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+def sample_of(manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+    """Made-up bars, long enough for its windows."""
     random = np.random.default_rng(1)
     steps = max(one.bars_needed + one.lag for one in manifest.inputs)
     close_NL = 100 * np.exp(np.cumsum(random.normal(0, 5e-3, (ROWS, steps)), axis=1))
