@@ -17,8 +17,9 @@ def a_file(folder: Path, *bars: tuple[str, int], **columns: object) -> Path:
     path = folder / "bars.parquet"
     ts = [datetime.fromtimestamp(number * 3_600, UTC) for _, number in bars]
     table = pl.DataFrame({"symbol": [symbol for symbol, _ in bars], "ts": ts})
-    numbers = {"open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 3.0} | columns
-    table = table.with_columns(*(pl.lit(value, pl.Float64).alias(name) for name, value in numbers.items()))
+    usual = {"open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 3.0}
+    numbers, kinds = usual | columns, dict.fromkeys(usual, pl.Float64)
+    table = table.with_columns(*(pl.lit(value, kinds.get(name)).alias(name) for name, value in numbers.items()))
     table.with_columns(pl.col("ts").cast(pl.Datetime("ms", "UTC"))).write_parquet(path)
     return path
 
