@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from core import attention, barfile
@@ -16,7 +15,7 @@ from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
 from core.reach import Rows, over
 from training import families
-from training.data.dataset import Panel, Samples
+from training.data.dataset import Panel, Samples, spread
 from training.data.panel import panel
 from training.data.split import Parts, split
 from training.fitting import calibration, loop
@@ -27,7 +26,7 @@ from training.judging.evaluation import Evaluation, judge, traded
 from training.judging.predicting import LOOKED, Said, predict
 from training.judging.reference import ranges, watched
 from training.judging.slices import By
-from training.network.model import Model
+from training.network.model import PLAIN, Model
 from training.recipe import Evaluate, Recipe
 from training.runs import peeks, run
 from training.runs.leaks import leaks
@@ -157,7 +156,9 @@ def evaluate(
     replace, judged = msgspec.structs.replace, Evaluate(cost, trained.recipe.evaluate.tries)
     trading.refuse_foresight(replace(trained.recipe, evaluate=judged))
     samples, fingerprint, parts = unseen(trained, bars, records)
-    said, margins = predict(trained.model, samples), trained.facts.margins
+    # Matrices of attention of every window may be more than memory holds, and no score reads them.
+    kept = {LOOKED, *(told for one in trained.model.outputs for told in (one.name, PLAIN + one.name))}
+    said, margins = predict(trained.model, samples, kept), trained.facts.margins
     tries = max(trained.recipe.evaluate.tries, peeks.tried(peeks.read(trained.folder)))
     return replace(
         judge(said, trained.baselines, samples, fingerprint, margins, by),
@@ -195,7 +196,7 @@ def unseen(trained: Run, bars: Path, records: str = "") -> tuple[Samples, str, P
 
 def _sample(samples: Samples) -> Arrays:
     """Bars of some windows spread evenly over the part, oldest first."""
-    which = _spread(len(samples), SAMPLE_WINDOWS)
+    which = spread(len(samples), SAMPLE_WINDOWS)
     names = np.array(samples.panel.symbols)
     beside: Arrays = {
         MARKET + one.name: samples.market_bars(which) for one in samples.panel.inputs if one.source == "market"
@@ -219,7 +220,7 @@ def _reference(model: Model, said: Said, reach_N: Rows) -> Arrays:
         if output.gates:
             continue
         weights = said[output.name]
-        which = _spread(len(weights), REFERENCE_WINDOWS)
+        which = spread(len(weights), REFERENCE_WINDOWS)
         some = weights[which]
         kept[f"{output.name}.profile"] = weights.reshape(-1, weights.shape[-1]).mean(axis=0, dtype=np.float64)
         whole = output.axes[-1] == "market"
@@ -227,7 +228,3 @@ def _reference(model: Model, said: Said, reach_N: Rows) -> Arrays:
         kept[f"{output.name}.entropy"] = over(attention.normalised_entropy, some, reach_n).reshape(-1)
         kept[f"{output.name}.concentration"] = over(attention.concentration, some, reach_n).reshape(-1)
     return kept
-
-
-def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
-    return np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64)

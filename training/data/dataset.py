@@ -4,7 +4,7 @@ R rows (bars of all symbols, one symbol after the other), T steps, F features, N
 buffer: rows end - T + 1 to end. Nothing is copied until a batch is cut.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -20,6 +20,8 @@ from training import recipe
 from training.data.market import Market
 from training.data.scales import Scale
 from training.data.stretches import Rows
+
+_GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -190,3 +192,18 @@ def _covered(ends_N: Rows, reach: Rows | int, rows: int) -> npt.NDArray[np.bool_
     np.add.at(changes_R, ends_N - reach + 1, 1)
     np.add.at(changes_R, ends_N + 1, -1)
     return np.asarray(changes_R[:-1].cumsum() > 0)
+
+
+def spread(count: int, wanted: int) -> Rows:
+    """`wanted` of the numbers below `count`, one in each of as many equal stretches; all of them where there are fewer.
+
+    The first and the last are among them. Where in its stretch each lies moves by the golden section: steps of one
+    length would meet the same few symbols again and again among windows that are ordered by time.
+    """
+    wanted = min(count, wanted)
+    number = np.arange(wanted)
+    first, end = number * count // max(1, wanted), (number + 1) * count // max(1, wanted)
+    chosen = np.asarray(first + (end - first) * (number * _GOLDEN % 1), np.int64)
+    if wanted > 1:
+        chosen[-1] = count - 1
+    return chosen

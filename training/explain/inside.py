@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from core import attention
-from training.explain.predictions import Predictions, spread
+from training.data.dataset import spread
+from training.explain.predictions import Predictions
 from training.explain.reads import Doubles
 from training.network.layers import MultiHead, Pooling
 

@@ -11,10 +11,11 @@ import numpy as np
 from core import attention
 from core.outputs import Kind
 from core.reach import over
+from training.data.dataset import spread
 from training.explain import together
 from training.explain.cases import importances, truths
 from training.explain.estimate import Draws, Estimate, Mask
-from training.explain.predictions import Gates, Look, Predictions, spread
+from training.explain.predictions import Gates, Look, Predictions
 from training.explain.reads import Doubles, Floats, Rows
 from training.explain.reliability import Reliability
 from training.explain.report import AttentionReport, Bucket, Contrast, GateReport, Group, Head

@@ -13,11 +13,12 @@ from plotly.subplots import make_subplots
 
 from core import attention
 from core.reach import over
+from training.data.dataset import spread
 from training.explain.cases import Case, CaseLook, iso
 from training.explain.explaining import Explained
 from training.explain.pictures.single import title
 from training.explain.pictures.style import BLUE, CYCLE, GREY, PALE, VERMILION
-from training.explain.predictions import Look, Predictions, spread
+from training.explain.predictions import Look, Predictions
 from training.explain.report import AttentionReport, Report
 from training.explain.text import UNTRAINED
 

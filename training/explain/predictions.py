@@ -19,7 +19,7 @@ from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
 from core.reach import over
 from training.data import panel as panels
-from training.data.dataset import Panel, Samples
+from training.data.dataset import Panel, Samples, spread
 from training.explain.axes import Layout
 from training.explain.estimate import Draws
 from training.explain.reads import Doubles, Floats, Reader, Reads, Rows, together
@@ -182,11 +182,6 @@ def unseen(subject: Subject, panel: Panel, limit: int) -> Samples:
         )
     ends_N = ends_N[np.argsort(panel.opened_at_ms_R[ends_N], kind="stable")]
     return Samples(panel, ends_N[spread(len(ends_N), limit)])
-
-
-def spread(count: int, wanted: int) -> Rows:
-    """`wanted` of the numbers below `count`, evenly spread; all of them where there are fewer."""
-    return np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64)
 
 
 def predict(subject: Subject, samples: Samples, output: Output, watch: Watch) -> Predictions:

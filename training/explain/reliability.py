@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from core import attention
 from core.reach import over
+from training.data.dataset import spread
 from training.explain.attribution import OCCLUDED, Forecast, occlude_steps, without
 from training.explain.estimate import Estimate
-from training.explain.predictions import Predictions, Watch, spread
+from training.explain.predictions import Predictions, Watch
 from training.explain.reads import Doubles, Floats, Reads, Rows
 
 PREDICTIONS: Final = 240

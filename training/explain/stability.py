@@ -12,9 +12,9 @@ import numpy as np
 
 from core import attention
 from core.errors import DataError
-from training.data.dataset import Samples
+from training.data.dataset import Samples, spread
 from training.explain.estimate import Estimate
-from training.explain.predictions import Predictions, Watch, predict, spread
+from training.explain.predictions import Predictions, Watch, predict
 from training.explain.reliability import rank_correlation
 from training.explain.subject import Subject
 

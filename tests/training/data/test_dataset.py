@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from runs import a_recipe, some_bars
 
-from training.data.dataset import Samples
+from training.data.dataset import Samples, spread
 from training.data.panel import panel
 from training.data.windows import Windows
 
@@ -38,3 +41,21 @@ def test_samples_whose_label_is_not_known_are_left_out_only_if_no_label_is():
     with_return = panel(some_bars(), a_recipe(*how, 'label.kind=["direction", "return"]'))
     everything = Samples(with_return, with_return.ends_N)
     assert len(everything.known(with_return.outputs[0])) == len(made.ends_N) < len(everything)
+
+
+@given(st.integers(0, 5_000), st.integers(1, 300))
+def test_what_is_spread_lies_one_in_each_of_equal_stretches(count: int, wanted: int):
+    chosen = spread(count, wanted)
+    assert len(chosen) == min(count, wanted)
+    for number, one in enumerate(chosen.tolist()):
+        assert number * count // len(chosen) <= one < (number + 1) * count // len(chosen)
+    assert {0, count - 1} <= set(chosen.tolist()) or min(count, wanted) < 2
+
+
+@pytest.mark.parametrize("symbols", [2, 20, 100, 337])
+@pytest.mark.parametrize("wanted", [60, 240, 4_096])
+def test_what_is_spread_over_hours_is_spread_over_symbols_too(symbols: int, wanted: int):
+    """Where a step is a multiple of the number of symbols, as with 590 hours of 20 symbols and 60 windows."""
+    for hours in (590, 600, 4_096):
+        met = np.unique(spread(symbols * hours, wanted) % symbols)
+        assert len(met) >= 0.5 * min(symbols, wanted)

@@ -16,6 +16,7 @@ from runs import HOUR, a_run
 from core import barfile
 from training import recipe
 from training.bars.simulate import simulate
+from training.data.dataset import spread
 from training.explain import attribution, predictions, subject, truth
 from training.families import FAMILIES
 
@@ -87,7 +88,7 @@ def looked(run: Path, bars: Path) -> tuple[float, float]:
     told = predictions.predict(of, samples, of.output(), lambda _: None)
     back_N = truth.planted(told, bars.with_suffix(".events.parquet"))
     caused = np.flatnonzero(back_N >= 0)
-    rows = caused[predictions.spread(len(caused), CAUSED)]
+    rows = caused[spread(len(caused), CAUSED)]
     lost_nT = attribution.occlude_steps(attribution.forecaster(of, told.output), told.reads(rows), told.usual)
     steps = lost_nT.shape[1]
     event_n = steps - 1 - back_N[rows]

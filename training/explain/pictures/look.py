@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from core import attention
 from core.reach import over
+from training.data.dataset import spread
 from training.explain.explaining import Explained
 from training.explain.measure import groups
 from training.explain.pictures import style
-from training.explain.predictions import Look, Predictions, spread
+from training.explain.predictions import Look, Predictions
 from training.explain.reads import Floats
 from training.explain.report import AttentionReport
 
