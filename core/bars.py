@@ -45,7 +45,7 @@ class Interval(msgspec.Struct, frozen=True):
         Raises: ConfigError: not a whole number of seconds, minutes, hours, days or weeks.
         """
         count, unit = name[:-1], name[-1:]
-        if not count.isdecimal() or int(count) < 1 or unit not in _UNIT_MS:
+        if not (count.isascii() and count.isdecimal()) or int(count) < 1 or unit not in _UNIT_MS:
             raise ConfigError(f"interval {name!r} is not known; try: 1m, 15m, 1h, 4h, 1d or 1w (months vary in length)")
         return cls(name, int(count) * _UNIT_MS[unit])
 

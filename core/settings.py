@@ -119,7 +119,7 @@ def value_of(text: str, kind: type, key: str) -> Any:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    return [part.strip() for part in value.split(",")] if listed and isinstance(value, str) else value
+    return [part.strip() for part in value.split(",") if part.strip()] if listed and isinstance(value, str) else value
 
 
 def _explained(problem: str, kind: type) -> str:

@@ -206,8 +206,8 @@ def of_settings(path: Path, environment: Mapping[str, str]) -> tuple[str, Path, 
 
 
 def _check(feed: FeedConfig, path: Path) -> None:
-    if not all(one.symbols for one in feed.venues):
-        raise ConfigError(f"{path}: [feed] symbols is empty; try: symbols = ['BTCUSDT']")
+    if not all(one.symbols and all(one.symbols) for one in feed.venues):
+        raise ConfigError(f"{path}: [feed] symbols is empty, or names an empty one; try: symbols = ['BTCUSDT']")
     symbols = _twice(name for one in feed.venues for name in one.symbols)
     if symbols:
         raise ConfigError(f"{path}: [feed] symbols names {symbols} twice; try: a daemon of its own for another venue's")

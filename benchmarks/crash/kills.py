@@ -57,7 +57,7 @@ def make_scene(folder: Path, bars: Path | None, symbols: int, days: int) -> None
         gaze("bars", "simulate", "--out", "all.parquet", "--symbols", str(symbols))
     else:
         shutil.copyfile(bars, folder / "all.parquet")
-    small = ("model.options.hidden=16", "optimiser.epochs=1", "data.features=btc_3")
+    small = ("model.options.hidden=16", "optimiser.epochs=1", "data.features=btc_3", "data.symbols=[]")
     changes = [word for change in small for word in ("--set", change)]
     gaze("train", "bitcoin_hourly", "--bars", "all.parquet", "--out", "run", *changes)
     gaze("export", "run", "--out", "bundle", "--name", "crash")

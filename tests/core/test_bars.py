@@ -21,7 +21,7 @@ def test_an_interval_is_read_from_the_name_that_venues_use(name: str, ms: int):
     assert Interval.parse(name) == Interval(name, ms)
 
 
-@pytest.mark.parametrize("name", ["", "h", "0h", "-1h", "1.5h", "1M", "1y", "hour", "1 h"])
+@pytest.mark.parametrize("name", ["", "h", "0h", "-1h", "1.5h", "1M", "1y", "hour", "1 h", "\uff11h"])
 def test_an_interval_that_is_not_known_says_which_are(name: str):
     with pytest.raises(ConfigError, match="try: 1m, 15m, 1h, 4h, 1d or 1w"):
         Interval.parse(name)

@@ -56,9 +56,14 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: Inner = Inner()
 
 
-@pytest.mark.parametrize("told", ["A, B", '["A", "B"]'])
+@pytest.mark.parametrize("told", ["A, B", '["A", "B"]', "A,,B,"])
 def test_a_list_may_be_told_with_commas(told: str):
     assert settings.decode("", Listed, "f", [f"names={told}"]) == Listed(("A", "B"))
+
+
+@pytest.mark.parametrize("told", ["", " ", '""', "[]"])
+def test_a_list_told_by_nothing_is_empty(told: str):
+    assert settings.decode('names = ["A"]', Listed, "f", [f"names={told}"]) == Listed()
 
 
 def test_the_environment_says_dotted_keys_and_what_is_not_ours_is_left_alone():

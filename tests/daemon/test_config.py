@@ -45,6 +45,7 @@ def test_a_wrong_variable_is_named(tmp_path: Path):
     [
         (SMALLEST.replace("symbols", "symbol"), "unknown key 'symbol' in [feed]; did you mean 'symbols'?"),
         (SMALLEST.replace('["BTCUSDT"]', "[]"), "symbols is empty"),
+        (SMALLEST.replace('["BTCUSDT"]', '["BTCUSDT", ""]'), "symbols is empty, or names an empty one"),
         (SMALLEST.replace('["BTCUSDT"]', '["A", "B", "A"]'), "names A twice"),
         (SMALLEST + "[http]\nport = 70000\n", "http.port: expected int <= 65535; try: port = 9464"),
         (
