@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import redis.asyncio as redis
 from crashes import Stage, clean
+from redis.crc import key_slot
 
 from benchmarks.crash.comparison import compare
 from benchmarks.crash.record import Record
 from benchmarks.crash.scene import RUN
 from benchmarks.running.commands import PATIENCE_S, Command
+from benchmarks.running.redises import Service, cluster
 from daemon.sharding import share
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
@@ -88,14 +90,22 @@ class Shards:
 
 
 @asynccontextmanager
-async def shards_of(stage: Stage, name: str, count: int, subscribers: int = 1) -> AsyncIterator[Shards]:
+async def shards_of(
+    stage: Stage, name: str, count: int, subscribers: int = 1, over: str = "server"
+) -> AsyncIterator[Shards]:
     async with stage.scene.exchange(name, SPEED, subscribers=subscribers) as place, AsyncExitStack() as stack:
-        server = await stack.enter_async_context(EmbeddedServer(place / "redis"))
-        yield Shards(stage, place, server.url, stack, count)
+        opened = cluster(place / "redis") if over == "cluster" else EmbeddedServer(place / "redis")
+        store: Service | EmbeddedServer = await stack.enter_async_context(opened)
+        yield Shards(stage, place, store.url, stack, count)
 
 
-async def test_a_shard_that_is_killed_during_a_burst_leaves_no_hole_and_no_double(stage: Stage):
-    async with shards_of(stage, "two shards", 2) as shards:
+def test_the_shards_of_a_cluster_lie_on_different_nodes():
+    assert len({key_slot(shard.encode()) * 3 // 16_384 for shard in ("0", "1")}) == 2
+
+
+@pytest.mark.parametrize("over", ["server", "cluster"])
+async def test_a_shard_that_is_killed_during_a_burst_leaves_no_hole_and_no_double(stage: Stage, over: str):
+    async with shards_of(stage, f"two shards, {over}", 2, over=over) as shards:
         await shards.begun_as_one()
         await shards.started(0, 2)
         killed = await shards.started(1, 2)
