@@ -78,6 +78,15 @@ def _displaced(weights_NT, out_N):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def _roughness(weights_NT, out_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for row in range(weights_NT.shape[0]):
+        total = 0.0
+        for step in range(1, weights_NT.shape[1]):
+            total += abs(np.float64(weights_NT[row, step]) - np.float64(weights_NT[row, step - 1]))
+        out_N[row] = total
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def _gini(sorted_NT, out_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     steps = sorted_NT.shape[1]
     for row in range(sorted_NT.shape[0]):
@@ -151,6 +160,13 @@ def concentration(weights: Weights) -> npt.NDArray[np.float64]:
     """(..., T) -> (...,). Normalised Herfindahl index, (T * sum(w^2) - 1) / (T - 1): 0 is even, 1 is one step."""
     out = np.empty(weights.shape[:-1])
     _concentration(_rows(weights), out.reshape(-1))
+    return out
+
+
+def roughness(weights: Weights) -> npt.NDArray[np.float64]:
+    """(..., T) -> (...,). Total variation, the sum of steps between neighbours: 0 is even, 2 is one step in between."""
+    out = np.empty(weights.shape[:-1])
+    _roughness(_rows(weights), out.reshape(-1))
     return out
 
 

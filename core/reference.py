@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from core.drift import calibration
 from core.drift.calibration import Limits
-from core.drift.statistics import Names, part_edges
+from core.drift.statistics import QUARTER_MS, Names, part_edges
 
 LOW: Final = "range.low."
 """With an input's name: (F,), the least value of each feature in training."""
@@ -88,6 +89,7 @@ def arrays(reference: Reference) -> Arrays:
     limits = reference.limits
     if limits is not None:
         told |= {
+            "version": np.array(calibration.VERSION),
             "windows": np.array(limits.windows),
             "usual": limits.usual_J,
             "level": limits.level_L,
@@ -111,20 +113,25 @@ def read(stored: Mapping[str, npt.NDArray[Any]]) -> Reference | None:
         return None
     looks = [name.removeprefix("parts.") for name in told if name.startswith("parts.")]
     heads = {name: tuple(told[f"heads.{name}"].tolist()) for name in looks}
-    limits = None
-    if "usual" in told:
-        windows = tuple(told["windows"].tolist())
-        limits = Limits(windows, told["usual"], told["level"], told["rate"], float(told["supported"]))
-    return Reference(
+    read = Reference(
         Names(tuple(told["names"].tolist()), tuple(told["groups"].tolist()), heads),
         int(told["period_ms"]),
         float(told["rows"]),
         {name: int(told[f"steps.{name}"]) for name in looks},
         told["values"].astype(np.float64),
         {name: told[f"parts.{name}"].astype(np.float64) for name in looks},
-        limits,
+        None,
         _usual(told),
     )
+    return msgspec.structs.replace(read, limits=_limits(told, read)) if "usual" in told else read
+
+
+def _limits(told: Arrays, read: Reference) -> Limits | None:
+    """As they were stored; of a bundle whose limits were made in another way, made anew from the same reference."""
+    if int(told.get("version", 0)) != calibration.VERSION:
+        return calibration.calibrated(read.values_CK, read.profiles, QUARTER_MS // read.period_ms)
+    windows = tuple(told["windows"].tolist())
+    return Limits(windows, told["usual"], told["level"], told["rate"], float(told["supported"]))
 
 
 def _usual(told: Arrays) -> Usual | None:

@@ -26,7 +26,7 @@ _SETTLE = 300
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """Observations of 20 statistics and two heads of 16 parts."""
+    """Observations of some statistics and two heads of 16 parts."""
 
     values: Floats
     parts: Floats
@@ -38,11 +38,11 @@ class Walk(msgspec.Struct, frozen=True):
         return self.rows(np.arange(first, last))
 
 
-def a_walk(quarters: float, seed: int = 0) -> Walk:
+def a_walk(quarters: float, seed: int = 0, statistics: int = STATISTICS) -> Walk:
     """So many quarters of hours, and ten days to begin with."""
     chance = np.random.default_rng(seed)
     count = round(quarters * QUARTER) + 240
-    shocks = chance.normal(size=(count + _SETTLE, STATISTICS))
+    shocks = chance.normal(size=(count + _SETTLE, statistics))
     own = np.zeros_like(shocks)
     for at in range(1, len(shocks)):
         own[at] = _MEMORY * own[at - 1] + shocks[at]
@@ -57,15 +57,21 @@ def _limits(quarters: float, seed: int) -> Reference:
 
 
 def _made(walk: Walk, seed: int) -> Reference:
-    groups = ("attention",) * 8 + ("input",) * 8 + ("prediction",) * 4
-    names = Names(tuple(f"statistic {number}" for number in range(STATISTICS)), groups, {"look": ("head 0", "head 1")})
-    limits = calibration.calibrated(walk.values, walk.parts, QUARTER, quarters=200, seed=seed)
+    count = walk.values.shape[1]
+    groups = (("attention",) * 8 + ("input",) * 8 + ("prediction",) * 4)[-count:]
+    names = Names(tuple(f"statistic {number}" for number in range(count)), groups, {"look": ("head 0", "head 1")})
+    limits = calibration.calibrated(walk.values, walk.parts, QUARTER, seed=seed)
     return Reference(names, HOUR_MS, 10.0, {"look": 48}, walk.values, {"look": walk.parts}, limits)
 
 
-def a_reference(quarters: float = 1.0, seed: int = 0, walk: Walk | None = None) -> Reference:
+def a_reference(quarters: float = 1.0, seed: int = 0) -> Reference:
     """What a process that does not change is watched by."""
-    return _limits(quarters, seed) if walk is None else _made(walk, seed)
+    return _limits(quarters, seed)
+
+
+def a_reference_of(walk: Walk, seed: int = 0) -> Reference:
+    """The same of what it was seen to do."""
+    return _made(walk, seed)
 
 
 def monitor(reference: Reference, rate: float | None = None) -> Monitor:
@@ -130,7 +136,7 @@ def reference_of(manifest: Manifest, closes: list[list[Message]], quarter: int =
     observed = joined([by_period(observe(one), np.zeros(len(one.newest), np.int64), 1)[0] for one in rows])
     told = names(manifest.inputs, manifest.outputs, manifest.attentions, rows[0])
     parts = side_by_side(observed.parts, len(observed.values))
-    limits = calibration.calibrated(observed.values, parts, quarter, quarters=60)
+    limits = calibration.calibrated(observed.values, parts, quarter)
     steps = {"attention": rows[0].looks["attention"].shape[-1]}
     symbols = tuple(message.prediction.symbol for message in closes[0])
     each_CSK = np.array([observe(one).values for one in rows])

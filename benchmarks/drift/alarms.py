@@ -3,10 +3,11 @@
     gaze bench drift [--quarters 200] [--trials 5] [--real BARS.parquet] [--work build/drift] [--write]
 
 One small model of four heads is trained on bars of `gaze bars simulate`. Its promise, one false alarm a quarter over
-all statistics together, is then held against quarters in which nothing happens: drawn from references by the stationary
-block bootstrap, and simulated afresh; every four quarters have a reference of their own. Into simulated bars drifts are
-planted. With --real the same is trained on Bitcoin's first hours: how often it alarms since is told, and what of the
-crash of 2022-05 was seen. Status 1 where a count lies outside the 95 % Poisson band of the promise.
+all statistics together, is then held against quarters in which nothing happens: drawn by the stationary block bootstrap
+from history that the reference has not seen, and simulated afresh; every quarter has a reference of its own, of four.
+--quarters 0 keeps the counts of the last run. Into simulated bars drifts are planted. With --real the same is trained
+on Bitcoin's first hours: how often it alarms since is told, and what of the crash of 2022-05 was seen. Status 1 where a
+count lies outside the 95 % Poisson band of the promise.
 """
 
 import argparse
@@ -35,9 +36,7 @@ from training.bars.simulate import simulate
 
 SYMBOLS: Final = 3
 EACH: Final = 4
-"""Quarters of a reference, and quarters that it watches."""
-DRAWN_OF, DRAWN = 20, 50
-"""References that quarters are drawn from, and how many of each: those of one are too alike for a Poisson count."""
+"""Quarters of a reference. It watches one: those that one reference watches are too alike for a Poisson count."""
 WARM: Final = 240
 """Observations until all windows are full, twice."""
 HOUR: Final = Interval.parse("1h")
@@ -55,7 +54,9 @@ _CALM_FROM, _CRASH = datetime(2021, 7, 1, tzinfo=UTC), datetime(2022, 5, 5, tzin
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and with --write keep it and put it into the docs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quarters", type=int, default=200, help="a multiple of four")
+    parser.add_argument(
+        "--quarters", type=int, default=200, help="each with a reference of its own; 0: as counted before"
+    )
     parser.add_argument("--trials", type=int, default=5, help="how often each drift is planted")
     parser.add_argument("--real", type=Path, help=f"Parquet file of hours with {_REAL} from 2017 to after 2022-05")
     parser.add_argument("--work", type=Path, default=HOUSE / "build" / "drift")
@@ -78,29 +79,34 @@ def measure(work: Path, quarters: int, trials: int, real: Path | None) -> Report
     of_real = on_real(real, work) if real else None
     print(of_real, file=sys.stderr, flush=True)
     where = conditions()
-    quiet = calibrated(watched, work, quarters)
+    quiet = calibrated(watched, work, quarters) if quarters else page.kept().calibrated
     return Report(where["machine"], where["date"], where["commit"], quiet, planted, of_real)
 
 
 def calibrated(watched: Watched, work: Path, quarters: int) -> tuple[Calibrated, ...]:
     """False alarms in quarters drawn from references, and in fresh ones of the same process."""
     drawn = fresh = 0
-    references = quarters // EACH
-    drawing = min(references, DRAWN_OF)
-    for seed in range(references):
-        _simulated(work / "calm.parquet", 2 * EACH * QUARTER + 2 * WARM + _BEFORE, 100 + seed)
-        seen = watched.see(watched.panel(work / "calm.parquet"))
+    history = _lived(watched, work, 99)
+    for seed in range(quarters):
+        seen = _lived(watched, work, 100 + seed)
         reference = watched.reference(seen.cut(0, EACH * QUARTER), seed)
-        drawn += alarms_drawn(reference, seed) if seed < drawing else 0
-        fresh += alarms(reference, seen.cut(EACH * QUARTER + WARM, len(seen.values)), EACH * QUARTER)
-        print(f"reference {seed + 1} of {references}: {drawn} alarms drawn, {fresh} fresh", file=sys.stderr, flush=True)
+        fresh += alarms(reference, seen.cut(EACH * QUARTER, len(seen.values)), QUARTER)
+        rows = calibration.drawn(np.random.default_rng(seed), EACH * QUARTER, QUARTER + WARM, WARM * 2)
+        drawn += alarms(reference, history.rows(rows), QUARTER)
+        history = seen
+        print(f"quarter {seed + 1} of {quarters}: {drawn} alarms drawn, {fresh} fresh", file=sys.stderr, flush=True)
     low, high = band(quarters * _PROMISE)
-    promised, all_drawn = round(quarters * _PROMISE), drawing * DRAWN
-    of_drawn = f"drawn from references in blocks: {all_drawn:,} of them, told for {quarters}"
+    promised = round(quarters * _PROMISE)
     return (
-        Calibrated(of_drawn, drawing, promised, round(drawn * quarters / all_drawn), low, high),
-        Calibrated("simulated afresh", references, promised, fresh, low, high),
+        Calibrated("drawn in blocks from unseen history", quarters, promised, drawn, low, high),
+        Calibrated("simulated afresh", quarters, promised, fresh, low, high),
     )
+
+
+def _lived(watched: Watched, work: Path, seed: int) -> Seen:
+    """What the model says of the quarters of a reference, and of one more."""
+    _simulated(work / "calm.parquet", (EACH + 1) * QUARTER + WARM + _BEFORE, seed)
+    return watched.see(watched.panel(work / "calm.parquet"))
 
 
 def alarms(reference: Reference, seen: Seen, counted: int) -> int:
@@ -111,17 +117,6 @@ def alarms(reference: Reference, seen: Seen, counted: int) -> int:
     rows = np.arange(len(seen.values))
     worst_N, _ = walk(scale, binned(seen.values, scale.edges_KE), seen.parts, rows, limits.usual_J)
     return episodes(worst_N[-counted:], level(limits, _PROMISE), max(limits.windows))
-
-
-def alarms_drawn(reference: Reference, seed: int) -> int:
-    """Alarms in quarters drawn as those were that gave the limits, by another chance."""
-    limits = reference.limits
-    assert limits is not None
-    quarters = [
-        calibration.redrawn(reference.values_CK, reference.profiles, limits, QUARTER, 10_000 + DRAWN * seed + number)
-        for number in range(DRAWN)
-    ]
-    return sum(episodes(worst_N, level(limits, _PROMISE), max(limits.windows)) for worst_N in quarters)
 
 
 def planted_into(watched: Watched, work: Path, trials: int) -> tuple[Planted, ...]:

@@ -60,13 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     def markdown(self) -> str:
         """The part of the page between its marks."""
         lines = [
-            "| quarters in which nothing happens | references | promised | alarms | 95 % band of the promise |",
-            "|---|---|---|---|---|",
-            *(
-                f"| {one.quarters} | {one.references} | {one.promised} | {one.alarms} | {one.low} to {one.high} |"
-                for one in self.calibrated
-            ),
-            "",
+            *(self._counts() if self.calibrated else []),
             "| planted | trials | found in attention | in input | in prediction | named first |",
             "|---|---|---|---|---|---|",
             *(
@@ -80,6 +74,17 @@ class Report(msgspec.Struct, frozen=True):
         ]
         return "\n".join([*lines, *(self._real() if self.real else []), ""])
 
+    def _counts(self) -> list[str]:
+        return [
+            "| quarters in which nothing happens | references | promised | alarms | 95 % band of the promise |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {one.quarters} | {one.references} | {one.promised} | {one.alarms} | {one.low} to {one.high} |"
+                for one in self.calibrated
+            ),
+            "",
+        ]
+
     def _real(self) -> list[str]:
         real = self.real
         assert real is not None
@@ -89,7 +94,7 @@ class Report(msgspec.Struct, frozen=True):
         )
         before = ", ".join(f"{group} {ratio:.2f}" for group, ratio in real.before.items())
         told = (
-            f"On Bitcoin's hours, on which nothing was tuned, alarms came {real.alarms} times in {real.quarters:.1f} "
+            f"On Bitcoin's hours alarms came {real.alarms} times in {real.quarters:.1f} "
             "quarters after the reference, at a promise of one a quarter by chance. The crash of 2022-05, "
             "counted from the 5th and held to the ten months before it, was past its limit: "
             f"{seen}; first {real.crash.first}. In the week before the worst ratios were {before}."
@@ -99,6 +104,11 @@ class Report(msgspec.Struct, frozen=True):
             "",
             f"`gaze bench drift --real BARS --write`: {self.machine}, {self.date}, commit {self.commit}.",
         ]
+
+
+def kept() -> Report:
+    """The one that was kept last."""
+    return msgspec.json.decode(KEPT.read_bytes(), type=Report)
 
 
 def write(report: Report) -> None:

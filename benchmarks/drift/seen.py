@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core import barfile
 from core.drift import calibration
@@ -39,6 +40,10 @@ class Seen(msgspec.Struct, frozen=True):
     def cut(self, first: int, last: int) -> "Seen":
         """Some of it."""
         return Seen(self.values[first:last], self.parts[first:last], self.opened_at_ms[first:last])
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> "Seen":
+        """These of it."""
+        return Seen(self.values[rows], self.parts[rows], self.opened_at_ms[rows])
 
     def at(self, opened_at_ms: int) -> int:
         """The number of the first observation from then on."""

@@ -1,9 +1,10 @@
 """How far what is watched has moved from its reference: sliding windows and a running mean, observation by observation.
 
-Each statistic is told by which tenth of its reference it falls into, or below or above all of it: whatever its unit
-and its tails, one scale. Of each window the counts of the tenths give three distances (Jensen-Shannon, PSI,
-Wasserstein), and the mean profile of each head one more (Jensen-Shannon over the parts of the window); beside the
-windows runs an exponentially weighted mean of ranks, which sees what comes slowly.
+Each statistic is told by which part of its reference it falls into, tenths and finer ones at both ends, or below or
+above all of it: whatever its unit, one scale, and one on which a crash is more than a day in the outermost tenth. Of
+each window the counts of the parts give three distances (Jensen-Shannon, PSI, Wasserstein), and the mean profile of
+each head one more (Jensen-Shannon over the parts of the window); beside the windows runs an exponentially weighted mean
+of ranks, which sees what comes slowly.
 
 Shapes: K statistics, B bins, V windows, W closes of a window, A heads of all attentions, P parts, J distances.
 """
@@ -18,10 +19,10 @@ from core.drift.kernel import bin_of, take, walked
 Floats = npt.NDArray[np.float64]
 Bins = npt.NDArray[np.uint8]
 
-BINS: Final = 12
-"""Ten tenths, and what lies below and above all of the reference."""
 DISTANCES: Final = ("Jensen-Shannon", "PSI", "Wasserstein")
-_INNER: Final = np.arange(1, 10) / 10
+_INNER: Final = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+BINS: Final = len(_INNER) + 3
+"""Between these shares of the reference, and what lies below and above all of it."""
 _PRIOR: Final = 0.5
 """Counted into each bin for PSI, which an empty one would make infinite."""
 
@@ -57,7 +58,7 @@ class Memory(NamedTuple):
 
 def measured(values_CK: Floats, parts_CAP: Floats, windows: tuple[int, ...]) -> Scale:
     """The scale of a reference of C observations."""
-    statistics = values_CK.shape[1]
+    statistics, values_CK = values_CK.shape[1], _kept(values_CK)
     edges_KE = np.full((statistics, BINS - 1), np.inf)
     shares_KB = np.zeros((statistics, BINS))
     for number in range(statistics):
@@ -82,8 +83,13 @@ def measured(values_CK: Floats, parts_CAP: Floats, windows: tuple[int, ...]) -> 
 def binned(values_CK: Floats, edges_KE: Floats) -> Bins:
     """(C, K): the bin of each; BINS where a value is absent."""
     bins_CK = np.empty(values_CK.shape, np.uint8)
-    bin_of(np.ascontiguousarray(values_CK), edges_KE, bins_CK)
+    bin_of(_kept(values_CK), edges_KE, bins_CK)
     return bins_CK
+
+
+def _kept(values_CK: Floats) -> Floats:
+    """As a bundle keeps them: one that takes few values would else lie beside its own edges."""
+    return np.ascontiguousarray(values_CK.astype(np.float32).astype(np.float64))
 
 
 def empty(scale: Scale) -> Memory:

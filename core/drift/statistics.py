@@ -37,8 +37,12 @@ LOOKS: Final = (
     "first third",
     "last third",
     "peak lag",
+    "roughness",
 )
-"""What is told of each head: lift is of the heaviest step over looking evenly, peak lag where it is in the window."""
+"""What is told of each head: lift is of the heaviest step over looking evenly, peak lag where it is in the window.
+
+Roughness is how far weights of neighbouring steps lie apart: a head whose steps are shuffled keeps all but that.
+"""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -171,6 +175,7 @@ def _look(weights_NT: Float32s) -> Floats:
             third_N3[:, 0],
             third_N3[:, 2],
             (steps - 1 - weights_NT.argmax(axis=1)) / steps,
+            attention.roughness(weights_NT),
         ],
         axis=1,
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from core.bundle import Manifest
 from core.drift.monitor import Monitor, Moved
-from core.drift.statistics import Floats, Observed, Rows, middle, observe, period_ms
+from core.drift.statistics import Floats, Observed, Rows, middle, names, observe, period_ms
 from core.prediction import Prediction
 from core.reference import Reference, side_by_side
 from daemon.ports import Float32s
@@ -70,7 +70,7 @@ class Drift:
         period = close.opened_at_ms // self._period_ms
         begins = period > self._period and self._observe()
         self._period = period
-        observed = observe(rows_of(self._manifest, close.predictions))
+        observed = self._observed(close.predictions)
         self.shifts.take([one.symbol for one in close.predictions], observed.values)
         self._gathered.append(observed)
         return begins
@@ -110,6 +110,16 @@ class Drift:
         told = [one.name for one in self.moved()]
         told += [f"{name}: missing" for name in self.missing()[:4]] + [f"{name}: stuck" for name in self.stuck()[:4]]
         return tuple(told)
+
+    def _observed(self, predictions: Sequence[Prediction]) -> Observed:
+        """What the reference knows of them: one that was made before a statistic was thought of lacks it."""
+        rows = rows_of(self._manifest, predictions)
+        observed = observe(rows)
+        known = self.monitor.reference.names.names
+        if observed.values.shape[1] == len(known):
+            return observed
+        told = names(self._manifest.inputs, self._manifest.outputs, self._manifest.attentions, rows).names
+        return Observed(observed.values[:, [told.index(name) for name in known]], observed.parts)
 
     def state(self) -> Observing:
         """All that it remembers but its history."""

@@ -61,6 +61,16 @@ def test_statistics_of_a_row_have_the_same_bits_in_any_batch(count: int, steps: 
 TWO = [0.0] * 10 + [0.5] + [0.0] * 30 + [0.5] + [0.0] * 6
 
 
+def test_even_weights_are_smooth_and_shuffled_ones_rougher_with_the_same_entropy():
+    falling = np.linspace(2, 0, 48, dtype=np.float32)[np.newaxis] / 48
+    shuffled = np.random.default_rng(0).permuted(falling, axis=1)
+    assert attention.roughness(weights(EVEN))[0] == pytest.approx(0.0, abs=1e-6)
+    assert attention.roughness(weights(ONE))[0] == pytest.approx(1.0)
+    assert attention.roughness(falling)[0] == pytest.approx(2 / 48, rel=1e-5)
+    assert attention.roughness(shuffled)[0] > 5 * attention.roughness(falling)[0]
+    assert attention.normalised_entropy(shuffled) == pytest.approx(attention.normalised_entropy(falling))
+
+
 def test_concentration_factor_is_the_largest_weight_in_even_weights():
     assert attention.concentration_factor(weights(EVEN, ONE, TWO)) == pytest.approx([1, 48, 24], rel=1e-6)
 

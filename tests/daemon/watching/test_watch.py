@@ -122,6 +122,26 @@ def test_a_reference_comes_back_from_its_arrays(reference: Reference):
     assert again.profiles.shape == reference.profiles.shape
 
 
+def test_a_bundle_of_before_has_its_limits_made_anew_and_lacks_only_the_statistics_it_does_not_know(
+    reference: Reference,
+):
+    stored = arrays(reference)
+    known = np.array(["roughness" not in name for name in reference.names.names])
+    for name in ("names", "groups", "mean", "spread", "values"):
+        stored[f"watch.{name}"] = stored[f"watch.{name}"][..., known]
+    stored["watch.usual"] = stored["watch.usual"] * 0 + 1e-9
+    del stored["watch.version"]
+    before = read(stored)
+    assert before is not None
+    assert before.limits is not None
+    assert before.limits.usual_J.min() > 1e-9 * 1.5
+    stream = changed(said(24 * 8, seed=5, heads=3), 24 * 6, a_scaled_feature)
+    watch = a_watch(before)
+    watch.take(stream)
+    assert watch.drift
+    assert [one.name for one in watch.drift.moved()][:1] == ["log_return_1"]
+
+
 def test_a_reference_too_short_is_refused_where_a_rate_was_asked_for_and_else_said():
     short = reference_of(MANIFEST, said(50, heads=3))
     assert "too short to watch drift by" in Watch(MANIFEST, short).why_not
