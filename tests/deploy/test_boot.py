@@ -99,7 +99,7 @@ def machine(
     patience = root / "etc" / "systemd" / "system" / "gazed.service.d" / "test.conf"
     patience.parent.mkdir()
     # Long enough for a daemon that only waits for its turn.
-    patience.write_text("[Service]\nTimeoutStartSec=15min\nTimeoutStopSec=5min\nWatchdogSec=15s\nRestartSec=1s\n")
+    patience.write_text("[Service]\nTimeoutStopSec=5min\nWatchdogSec=15s\nRestartSec=1s\n")
     seen = [f"--bind-ro={path}" for path in SEEN_INSIDE if Path(path).exists()]
     booted = ("--quiet", f"--directory={root}", "--boot", "--register=no", "--keep-unit", "--console=pipe", *seen)
     with subprocess.Popen([nspawn, *booted], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
