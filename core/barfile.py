@@ -57,6 +57,8 @@ def scan(path: Path) -> "pl.LazyFrame":
             f"try: gaze bars import {path} --out bars.parquet"
         )
     for name, kind in schema.items():
+        if kind == pl.Null:
+            continue  # a column of nothing but nulls is of no kind
         if name in COLUMNS and not kind.is_numeric():
             raise _of_another_kind(path, name, kind, "numbers")
         if name == "ts" and not (isinstance(kind, pl.Datetime | pl.Date) or kind.is_integer()):
