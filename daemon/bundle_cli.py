@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from core.bundle import Artefact, Bundle, Manifest
+    from core.bundle import Artefact, Bundle, Manifest, Score
     from daemon.engines import OpenEngine
     from daemon.engines.proof import Proof, StreamProof
 
@@ -38,7 +38,10 @@ def show(folder: Folder, as_json: AsJson = False) -> None:  # noqa: FBT002
     console = Console()
     console.print(_grid(_lines(bundle)))
     if bundle.manifest.scores:
-        console.print(_scores(bundle.manifest))
+        console.print(_scores("scores on the test span", bundle.manifest.scores))
+    for artefact in bundle.manifest.artefacts:
+        if artefact.scores:
+            console.print(_scores(f"scores of {artefact.kind}, beside the model's on the same bars", artefact.scores))
 
 
 @app.command()
@@ -78,6 +81,7 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
         yield "reads", f"{one.name}: {one.window.kind} window of {one.window.length} bars of {manifest.interval}"
         yield "", f"{', '.join(one.features)} (digest {one.features_digest})"
         yield "needs", f"{one.bars_needed} bars before its first prediction"
+    yield "runs on", ", ".join(_engines(manifest))
     yield from _said(manifest)
     for attention in manifest.attentions:
         yield "looks", f"{attention.name} over {' x '.join(attention.axes)}"
@@ -94,6 +98,13 @@ def _lines(bundle: "Bundle") -> Iterator[tuple[str, str]]:
         yield "carried on", f"not: {manifest.not_carried}"
     for name, digest in manifest.files.items():
         yield "file", f"{name}: {bundle.path(name).stat().st_size / 1024:,.0f} KiB, sha256 {digest[:12]}..."
+
+
+def _engines(manifest: "Manifest") -> Iterator[str]:
+    from daemon.engines import ENGINES  # noqa: PLC0415 - as above
+
+    kinds = {artefact.kind for artefact in manifest.artefacts}
+    return (name for name, kind in ENGINES.items() if kinds.intersection(kind.artefacts))
 
 
 def _said(manifest: "Manifest") -> Iterator[tuple[str, str]]:
@@ -124,11 +135,11 @@ def _day(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
 
 
-def _scores(manifest: "Manifest") -> "Table":
+def _scores(title: str, scores: "tuple[Score, ...]") -> "Table":
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    table = Table("output", "measure", "predictor", "value", "95 % interval", title="scores on the test span")
-    for score in manifest.scores:
+    table = Table("output", "measure", "predictor", "value", "95 % interval", title=title)
+    for score in scores:
         interval = f"{score.low:.4g} to {score.high:.4g}"
         table.add_row(score.output, score.measure, score.predictor, f"{score.value:.4g}", interval)
     return table

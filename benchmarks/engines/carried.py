@@ -8,6 +8,7 @@ Weights are random, windows are full. --write puts the table into docs/reference
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,7 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     lines = ["| family | window | rows | the step | carrying on |", "|---|---|---|---|---|"]
     for model in asked.models.split(","):
         family, _, window = model.partition("/")
-        lines += rows_of(family, int(window))
+        for row in rows_of(family, int(window)):
+            print(row, file=sys.stderr, flush=True)
+            lines.append(row)
     now = conditions()
     told = "\n".join([*lines, "", f"{', '.join(ONE_THREAD.values())}, {now['date']}, {now['commit']}."]) + "\n"
     print(told)

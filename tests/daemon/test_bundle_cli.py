@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundles import a_bundle
+from bundles import a_bundle, rewritten
 from typer.testing import CliRunner
 
-from core.bundle import Bundle
+from core.bundle import Artefact, Bundle, Score
 from core.errors import BundleError, EngineError
 from daemon.bundle_cli import app
 
@@ -29,6 +29,17 @@ def told(*words: str | Path) -> str:
 def test_show_says_what_a_bundle_is_and_needs(exported: Bundle):
     said = told("show", exported.folder)
     for word in ("demo 1", exported.digest, "rolling window of 48 bars of 1h", "72 bars", "return_1", "model.onnx"):
+        assert word in said
+    assert "onnxruntime, onnxruntime-cuda, onnxruntime-tensorrt, tensorrt" in " ".join(said.split())
+
+
+def test_show_has_the_scores_of_a_form_of_fewer_bits_beside_the_models(exported: Bundle, tmp_path: Path):
+    scores = tuple(Score("return_1", "mae", one, value, 0.1, 0.2) for one, value in (("model", 0.123), ("int8", 0.129)))
+    artefact = Artefact("int8", ("model.onnx",), 1e-5, {"return_1": 0.0}, cost={"return_1": 3e-3}, scores=scores)
+    artefacts = (*exported.manifest.artefacts, artefact)
+    lossy = rewritten(exported, tmp_path / "lossy", "model.onnx", bytes, artefacts=artefacts)
+    said = told("show", lossy.folder)
+    for word in ("scores of int8", "0.123", "0.129", "return_1 off from PyTorch by 0.003"):
         assert word in said
 
 
