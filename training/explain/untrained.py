@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import torch
 
 from core.barfile import BarFile
 from core.bundle import Training
 from core.errors import UsageError
 from training import families, recipe
+from training.bars.gaps import SESSIONS, trading
 from training.data.panel import panel
 from training.data.split import split
 from training.explain.reads import speaker
@@ -69,6 +71,9 @@ def _recipe(family: str, file: BarFile) -> recipe.Recipe:
         f"model.options={{{', '.join(f'{name}={value!r}' for name, value in WHOLE.get(family, {}).items())}}}",
         "split.purge=labels",
     ]
+    times = max((bars.opened_at_ms for bars in file.symbols.values()), key=len)
+    if trading(pl.from_epoch(pl.Series(times), "ms"), file.interval) == SESSIONS:
+        changes.append("data.sessions=true")
     if FAMILIES[family].market:
         changes += [f"data.market={next(iter(file.symbols))}", "data.market_features=btc_3"]
     if FAMILIES[family].expanding:

@@ -35,6 +35,12 @@ def test_the_same_family_draws_the_same_weights_and_tells_every_axis_it_has(bars
     assert whole["self_attention"] == ("layer", "head", "time", "time")
 
 
+def test_bars_of_a_market_that_closes_at_weekends_are_taken_as_such(shared_data: Path):
+    file = barfile.read(shared_data / "bars" / "dow30_daily_2008_2019.parquet")
+    few = msgspec.structs.replace(file, symbols={name: file.symbols[name] for name in ("AAPL", "IBM")})
+    assert untrained("tcn", few).recipe.data.sessions
+
+
 def test_what_is_no_family_is_refused_and_so_is_a_run_beside_one(bars_path: Path):
     with pytest.raises(UsageError, match="no family is called 'lstm'"):
         asking.of([], bars_path, None, None, "lstm")
