@@ -41,4 +41,4 @@ def test_auto_passes_it_over_and_says_why(planned: Bundle, monkeypatch: pytest.M
         monkeypatch.setitem(sys.modules, name, None)
     engine = open_engine("auto", planned, {"XDG_CACHE_HOME": str(tmp_path)})
     assert engine.name.startswith("onnxruntime")
-    assert "tensorrt: tensorrt was asked for, but neither" in engine.reason
+    assert "; not tensorrt: neither TensorRT nor TensorRT-RTX is installed" in engine.reason
