@@ -17,7 +17,7 @@ from core.errors import StoreError
 from core.prediction import Message, encode
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
-from daemon.stores.record import Record
+from daemon.stores.record import Memory, Record
 from daemon.stores.record import said as recorded
 from daemon.stores.redis import RedisStore
 from daemon.watching import snapshot
@@ -73,13 +73,26 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
         yield server.url
 
 
+class Told:
+    """A memory that tells what was put away."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.put: asyncio.Queue[bytes] = asyncio.Queue()
+        self.load, self.close = memory.load, memory.close
+        self._memory = memory
+
+    async def save(self, told: bytes) -> None:
+        await self._memory.save(told)
+        self.put.put_nowait(told)
+
+
 class Scene:
     """A watcher at work on a record, and the record."""
 
     def __init__(self, url: str, keep_s: float = 1e9) -> None:
         self.record, self.writer = (Record(url, KEYS, KEYS.stream) for _ in range(2))
         self.store = RedisStore(url, KEYS, MANIFEST.grid, 5)
-        self.memory = self.store.memory()
+        self.memory = Told(self.store.memory())
         self.notebook = Notebook()
         self.watcher = Watcher(
             a_watch(),
@@ -172,11 +185,9 @@ async def until_kept(scene: Scene, closes: int) -> None:
     """Wait until what is remembered of so many closes is put away."""
     async with asyncio.timeout(60):
         while True:
-            raw = await scene.memory.load()
-            watch = a_watch()
-            if raw and snapshot.go_on(watch, raw) and watch.closes == closes:
+            raw, watch = await scene.memory.put.get(), a_watch()
+            if snapshot.go_on(watch, raw) and watch.closes == closes:
                 return
-            await asyncio.sleep(PROMPT_S)
 
 
 async def test_a_daemon_that_is_killed_again_and_again_goes_on_to_the_same_bits_though_the_stream_is_trimmed(url: str):
