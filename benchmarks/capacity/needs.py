@@ -116,6 +116,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/capacity.json")
     asked = parser.parse_args()
     found = report(asked)
+    looked = min(use["looked"] for use in (*found["alone"], found["pair"], found["spoken"], *found["checked"]))
+    if asked.keep and looked < ENOUGH:
+        show(found)
+        sys.exit("not kept: bars ran into each other; try: --speed 1, or a machine with nothing else to do")
     if not told(found, "capacity", as_json=asked.json, keep=asked.keep):
         show(found)
 
