@@ -3,7 +3,8 @@
     gaze bench speed [--only burst,latency,scale,peers,stages]
 
 Bursts, one bar alone, 10 to 30,000 symbols, other pipelines, and where each microsecond goes, with its picture; then
-the tables in the README, in docs/explanation/burst.md and in docs/how-to/monitoring.md. The better part of an hour on two cores.
+the tables in the README, in docs/explanation/burst.md and in docs/how-to/monitoring.md. The better part of an hour
+on two cores.
 """
 
 import argparse
