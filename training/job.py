@@ -13,7 +13,7 @@ from core import attention, barfile
 from core.bundle import Training
 from core.errors import DataError
 from core.golden import EXTERNAL, MARKET
-from core.reach import Rows, over
+from core.reach import over
 from training import families
 from training.data.dataset import Panel, Samples, spread
 from training.data.panel import panel
@@ -23,8 +23,8 @@ from training.fitting.history import Epoch
 from training.fitting.loop import Watch
 from training.judging import baselines, conformal, trading
 from training.judging.evaluation import Evaluation, judge, traded
-from training.judging.predicting import LOOKED, Said, predict
-from training.judging.reference import ranges, watched
+from training.judging.predicting import BATCH, LOOKED, Floats, Said, predict
+from training.judging.reference import less, ranges, watched
 from training.judging.slices import By
 from training.network.model import PLAIN, Model
 from training.recipe import Evaluate, Recipe
@@ -35,6 +35,7 @@ from training.runs.unfinished import Unfinished
 
 SAMPLE_WINDOWS: Final = 32
 REFERENCE_WINDOWS: Final = 4_096
+LOOKS: Final = {"entropy": attention.normalised_entropy, "concentration": attention.concentration}
 
 
 class Job:
@@ -109,7 +110,7 @@ def conclude(
     seconds: float = 0.0,
 ) -> Run:
     """Judge a trained model on the test part once, and write its run. `joined`: of an ensemble, its members."""
-    made, unseen = parts.train.panel, predict(model, parts.validation)
+    made, unseen = parts.train.panel, predict(model, parts.validation, less=less(model))
     spans = {name: part.span for name, part in parts.named.items()}
     rows = {name: len(part) for name, part in parts.named.items()}
     facts = Facts(
@@ -129,15 +130,14 @@ def conclude(
         joined,
     )
     learned = baselines.learn(parts.train, predict(model, parts.train, {LOOKED})[LOOKED])
-    said, how = predict(model, parts.test), recipe.evaluate
+    said, how = predict(model, parts.test, less=less(model)), recipe.evaluate
     evaluation = msgspec.structs.replace(
         judge(said, learned, parts.test, fingerprint, facts.margins),
         leaks=leaks(recipe, facts, model, parts.test, parts),
         trades=traded(said, learned, parts.test, how.cost_bps, how.tries),
     )
     beyond = [(parts.validation, unseen), (parts.test, said)][recipe.window.stride > 1 :]
-    reach_N = made.reach_R[parts.validation.ends_N]
-    reference = _reference(model, unseen, reach_N) | ranges(parts.train) | watched(model, beyond)
+    reference = _reference(model, parts.validation, unseen) | ranges(parts.train) | watched(model, beyond)
     run.write(out, recipe, facts, model, history, evaluation, learned, _sample(parts.test), reference)
     return run.load(out)
 
@@ -210,21 +210,23 @@ def _sample(samples: Samples) -> Arrays:
     }
 
 
-def _reference(model: Model, said: Said, reach_N: Rows) -> Arrays:
-    """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows.
-
-    `reach_N`: how many rows each window has.
-    """
+def _reference(model: Model, samples: Samples, said: Said) -> Arrays:
+    """How each attention looked: the mean weight of each step, and entropies and concentrations of some windows."""
+    looks = [one for one in model.attentions if not one.gates]
     kept: Arrays = {}
-    for output in model.attentions:
-        if output.gates:
-            continue
-        weights = said[output.name]
-        which = spread(len(weights), REFERENCE_WINDOWS)
-        some = weights[which]
-        kept[f"{output.name}.profile"] = weights.reshape(-1, weights.shape[-1]).mean(axis=0, dtype=np.float64)
-        whole = output.axes[-1] == "market"
-        reach_n = np.full(len(some), some.shape[-1]) if whole else reach_N[which].clip(max=some.shape[-1])
-        kept[f"{output.name}.entropy"] = over(attention.normalised_entropy, some, reach_n).reshape(-1)
-        kept[f"{output.name}.concentration"] = over(attention.concentration, some, reach_n).reshape(-1)
-    return kept
+    for one in looks:
+        steps = said[one.name].shape[-1]
+        kept[f"{one.name}.profile"] = said[one.name].reshape(-1, steps).mean(axis=0, dtype=np.float64)
+    told: dict[str, list[Floats]] = {}
+    some = samples.ends_N[spread(len(samples), REFERENCE_WINDOWS)]
+    for first in range(0, len(some), BATCH):
+        few = Samples(samples.panel, some[first : first + BATCH])
+        weights = predict(model, few, [one.name for one in looks])
+        for one in looks:
+            mine = weights[one.name]
+            reach_n = samples.panel.reach_R[few.ends_N].clip(max=mine.shape[-1])
+            reach_n = np.full_like(reach_n, mine.shape[-1]) if one.axes[-1] == "market" else reach_n
+            for name, statistic in LOOKS.items():
+                made = over(statistic, mine, reach_n)
+                told.setdefault(f"{one.name}.{name}", []).append(made.reshape(-1))
+    return kept | {name: np.concatenate(parts) for name, parts in told.items()}

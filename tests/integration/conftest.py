@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,12 +14,19 @@ import pytest
 from crashes import Stage, a_scene
 
 GAZE = Path(sys.executable).with_name("gaze")
+EDGE = Path(os.environ.get("GAZE_TEST_EDGE", GAZE))
+"""The `gaze` that does what an edge box does: another Python's, for tests/pythons.py."""
+
+
+def _program(command: str) -> Path:
+    return EDGE if command in {"run", "replay"} else GAZE
 
 
 class Gaze:
     """Runs commands in one folder."""
 
     command = GAZE
+    edge = EDGE
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,7 +34,12 @@ class Gaze:
     def run(self, *arguments: str) -> str:
         """A command to its end; its output. A failure fails the test with what it said."""
         done = subprocess.run(
-            [GAZE, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=900, check=False
+            [_program(arguments[0]), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
         )
         assert done.returncode == 0, f"gaze {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -36,7 +49,11 @@ class Gaze:
         """A command that serves, ended by its own id when the test is done with it."""
         with (self.folder / f"{arguments[0]}.log").open("a") as log:
             process = subprocess.Popen(
-                [GAZE, *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True
+                [_program(arguments[0]), *arguments],
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
         try:
             assert process.stdout is not None

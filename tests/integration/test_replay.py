@@ -64,6 +64,13 @@ def recorded(real_bundle: "Gaze", config_for: Callable[..., str]) -> "Gaze":
 
 
 @pytest.mark.timeout(1_200)
+def test_the_daemon_ran_on_the_python_that_was_asked_for(recorded: "Gaze"):
+    asked = [recorded.edge.with_name("python"), "-c", "import platform; print(platform.python_version())"]
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    assert f'python="{version}"' in (recorded.folder / "rich.metrics").read_text()
+
+
+@pytest.mark.timeout(1_200)
 def test_a_replay_of_the_bars_finds_no_difference_to_what_was_published(recorded: "Gaze"):
     told = recorded.run(
         *("replay", "rich.toml", "--bars", "bars.parquet", "--out", "said.parquet"),

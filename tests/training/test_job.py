@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from runs import a_recipe, a_run, some_bars, write_parquet
 
+from core import attention
 from core.barfile import SymbolBars
 from core.errors import DataError
 from training import job
 from training.job import Job
 from training.judging.predicting import predict
+from training.judging.reference import less
 from training.runs.run import Run
 
 
@@ -73,3 +75,18 @@ def test_windows_that_expand_are_never_evaluated_where_their_symbol_was_trained_
     )
     trained = a_run(recipe, path, tmp_path / "run")
     assert job.evaluate(trained, path) == trained.evaluation
+
+
+def test_matrices_of_attention_are_learned_from_and_never_held_for_all_windows(bars_path: Path, tmp_path: Path):
+    """Of 2 x 2 x 24 x 24 weights a window, 24 are kept, and the reference is that of all."""
+    tiny = '{d_model=8, heads=2, layers=2, feed_forward=8, matrices="all"}'
+    recipe = a_recipe("model.family=transformer", f"model.options={tiny}", "window.length=24")
+    trained, part = a_run(recipe, bars_path, tmp_path / "run"), Job(recipe, bars_path).parts.validation
+    whole = predict(trained.model, part)["self_attention"]
+    assert whole.shape == (len(part), 2, 2, 24, 24)
+    kept = predict(trained.model, part, less=less(trained.model))["self_attention"]
+    np.testing.assert_array_equal(kept, attention.profile(whole))
+    reference = np.load(trained.folder / "reference.npz")
+    np.testing.assert_allclose(reference["self_attention.profile"], whole.mean(axis=(0, 1, 2, 3)), rtol=1e-5)
+    entropy = attention.normalised_entropy(whole)
+    np.testing.assert_allclose(reference["self_attention.entropy"], entropy.reshape(-1), rtol=1e-5)

@@ -1,6 +1,6 @@
 """What a bundle will be watched by: the ranges of features in training, and how it was on bars not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,11 @@ def ranges(train: Samples) -> Arrays:
         kept[LOW + name] = np.nanmin(rows_RF, axis=0)
         kept[HIGH + name] = np.nanmax(rows_RF, axis=0)
     return kept
+
+
+def less(model: Model) -> dict[str, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]]:
+    """What is watched of each attention: of T x T numbers a window no more than travels in messages."""
+    return {one.name: openness if one.gates else travels for one in model.attentions}
 
 
 def watched(model: Model, unseen: Sequence[tuple[Samples, Said]]) -> Arrays:
