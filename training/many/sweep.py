@@ -6,7 +6,6 @@ before them alone: in whatever order and wherever they end, the next are the sam
 `best.toml` is the best trial's recipe.
 """
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from core import barfile
+from core import barfile, settings
 from core.errors import ConfigError, DataError, UsageError
 from training import recipe
 from training.many.trial import Attempts, Outcome, in_turn
@@ -63,11 +62,10 @@ def read_space(path: Path) -> Space:
     Raises: ConfigError: no such file, not TOML, or a key that must stay as it is.
     """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        space = msgspec.convert(table, Space)
+        space = msgspec.convert(settings.parsed(path.read_bytes(), str(path)), Space)
     except FileNotFoundError as error:
         raise ConfigError(f'no space at {path}; try: a file with "optimiser.batch" = [64, 256]') from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise ConfigError(
             f'{path}: {error}; try: "optimiser.learning_rate" = {{ low = 1e-4, high = 1e-2, log = true }}'
         ) from error

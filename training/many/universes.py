@@ -1,13 +1,13 @@
 """Universes: sets of symbols by name, each of which a training of its own learns from."""
 
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from core import settings
 from core.errors import ConfigError, DataError
 
 Universes = dict[str, tuple[str, ...]]
@@ -21,10 +21,10 @@ def read_universes(path: Path, there: Collection[str]) -> Universes:
     Raises: ConfigError: no such file, not TOML, or a name that no folder can have. DataError: a symbol is not there.
     """
     try:
-        found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Universes)
+        found = msgspec.convert(settings.parsed(path.read_bytes(), str(path)), Universes)
     except FileNotFoundError as error:
         raise ConfigError(f'no universes at {path}; try: a file with majors = ["BTCUSDT", "ETHUSDT"]') from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise ConfigError(f'{path}: {error}; try: majors = ["BTCUSDT", "ETHUSDT"]') from error
     if not found:
         raise ConfigError(f'{path} names no universe; try: majors = ["BTCUSDT", "ETHUSDT"]')

@@ -148,11 +148,12 @@ def test_another_recipe_does_not_go_on(whole: tuple[list[Tried], Path], bars_pat
         ('"optimiser.batch" = []', "has nothing to try"),
         ("", "names no key"),
         ('"optimiser.batch" = { from = 1 }', "low = 1e-4"),
-        ("a = b", "low = 1e-4"),
+        ("a = b", "is not TOML"),
+        ('"é" = [1]', "is not TOML"),
     ],
 )
 def test_a_space_that_says_nothing_or_too_much_is_refused(text: str, told: str, tmp_path: Path):
-    (tmp_path / "space.toml").write_text(text)
+    (tmp_path / "space.toml").write_text(text, "latin-1")
     with pytest.raises(ConfigError, match=told):
         read_space(tmp_path / "space.toml")
 

@@ -13,7 +13,8 @@ THERE = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
     [
         ("", ConfigError, "names no universe"),
         ("majors = 3", ConfigError, "Expected `array`.*try: majors"),
-        ("majors = [", ConfigError, "try: majors"),
+        ("majors = [", ConfigError, "is not TOML"),
+        ('é = ["BTCUSDT"]', ConfigError, "is not TOML"),
         ("majors = []", ConfigError, "no symbol"),
         ('majors = ["BTCUSDT", "BTCUSDT"]', ConfigError, "one twice"),
         ('"a_fold_1" = ["BTCUSDT"]', ConfigError, "part of a folder"),
@@ -23,7 +24,7 @@ THERE = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
 def test_a_file_of_universes_that_cannot_be_trained_says_why(
     told: str, kind: type[GazeError], said: str, tmp_path: Path
 ):
-    (tmp_path / "universes.toml").write_text(told)
+    (tmp_path / "universes.toml").write_text(told, "latin-1")
     with pytest.raises(kind, match=said):
         read_universes(tmp_path / "universes.toml", THERE)
 
