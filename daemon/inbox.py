@@ -3,13 +3,13 @@
 import asyncio
 from collections import deque
 
-from core.bars import Arrival, Bar
+from core.bars import Arrival
 
 
 class Inbox:
     """Closed bars wait in the order they were put and are never dropped: full, it lets its putters wait.
 
-    Of open bars only the latest of each symbol is kept. `capacity`: how many closed bars may wait, and open ones.
+    Bars that still form are dropped as they come, and counted: nothing is predicted of them.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -18,12 +18,9 @@ class Inbox:
         """Closed bars that had to wait for room before they were let in: their socket waited with them."""
         self.closed_bars = 0
         """Closed bars ever put."""
-        self.open_bars = 0
-        """Open bars ever put."""
         self.open_dropped = 0
-        """Open bars that a newer one, their own close or a lack of room made void before they were taken."""
+        """Bars that still formed when they came."""
         self._closed: deque[Arrival] = deque()
-        self._open: dict[str, Bar] = {}
         self._putting = 0
         self._ended = False
         # One putter at a time, in the order they came: nobody overtakes a bar that waits for room.
@@ -44,10 +41,6 @@ class Inbox:
             self._closed.append(arrival)
             self._arrived.set()
         self.closed_bars += 1
-        shown = self._open.get(arrival.bar.symbol) if self._open else None
-        if shown is not None and shown.opened_at_ms <= arrival.bar.opened_at_ms:
-            del self._open[arrival.bar.symbol]
-            self.open_dropped += 1
 
     async def _wait_to_put(self, arrival: Arrival) -> None:
         self._putting += 1
@@ -62,15 +55,9 @@ class Inbox:
             self._putting -= 1
             self._arrived.set()
 
-    def put_open(self, bar: Bar) -> None:
-        """Show a bar that is still forming."""
-        self.open_bars += 1
-        if bar.symbol in self._open:
-            self.open_dropped += 1
-        elif len(self._open) >= self.capacity:
-            self.open_dropped += 1
-            return
-        self._open[bar.symbol] = bar
+    def drop_open(self) -> None:
+        """Count a bar that is still forming."""
+        self.open_dropped += 1
 
     async def take(self, limit: int) -> list[Arrival]:
         """Wait for a closed bar, then take all that are there, oldest first, up to `limit`; cancelling loses none.
@@ -82,12 +69,6 @@ class Inbox:
             await self._arrived.wait()
         taken = [self._closed.popleft() for _ in range(min(limit, len(self._closed)))]
         self._room.set()
-        return taken
-
-    def take_open(self) -> list[Bar]:
-        """The latest open bar of each symbol that has a new one."""
-        taken = list(self._open.values())
-        self._open.clear()
         return taken
 
     def close(self) -> None:

@@ -112,7 +112,7 @@ class Seam:
     async def receive(self, bar: Bar) -> None:
         """Take a bar off a socket."""
         if not bar.closed:
-            self._inbox.put_open(bar)
+            self._inbox.drop_open()
         held = self._held.get(bar.symbol)
         if held is not None and bar.opened_at_ms == self._next_ms.get(bar.symbol):
             await self._release(bar.symbol)

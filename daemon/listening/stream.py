@@ -131,7 +131,7 @@ class StreamSource:
         if bar.symbol not in self._since:
             return
         if not bar.closed:
-            self._inbox.put_open(bar)
+            self._inbox.drop_open()
         elif not known or bar.opened_at_ms >= self._since[bar.symbol]:
             await self._inbox.put_closed(self._arrival(bar, Origin.BACKFILLED if known else Origin.LIVE))
             if known:

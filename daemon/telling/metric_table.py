@@ -72,7 +72,7 @@ TABLE: Final = (
     Told("gaze_inbox_held_back_total", "counter", (),
          "Closed bars that found the inbox full and waited outside, and their socket with them."),
     Told("gaze_open_bars_dropped_total", "counter", (),
-         "Bars still forming that were dropped, which comes first: for a newer one, their close, or lack of room."),
+         "Bars that still formed when they came, and were dropped: nothing is predicted of them."),
     Told("gaze_held_bars", "gauge", (), "Bars that wait for a missing one before them."),
     Told("gaze_batch_bars", "histogram", (), "Bars predicted together.", tuple(2**power for power in range(15))),
     Told("gaze_stage_seconds", "histogram", ("stage",), "Time of one batch in each stage.", _LATENCY),

@@ -114,20 +114,10 @@ async def test_closing_ends_a_take_that_waits():
     assert taking.result() == []
 
 
-def test_of_open_bars_the_latest_of_each_symbol_is_kept_and_the_others_counted():
-    inbox = Inbox(2)
-    for symbol in ("A", "B", "A", "C"):
-        inbox.put_open(a_bar(len(symbol), symbol, closed=False))
-    assert [bar.symbol for bar in inbox.take_open()] == ["A", "B"]
-    assert inbox.take_open() == []
-    assert (inbox.open_bars, inbox.open_dropped) == (4, 2)
-
-
-async def test_a_close_makes_the_open_bars_up_to_it_void():
-    inbox = Inbox(4)
-    inbox.put_open(a_bar(3, "A", closed=False))
-    inbox.put_open(a_bar(4, "B", closed=False))
+async def test_open_bars_are_counted_and_take_no_room():
+    inbox = Inbox(1)
+    for _ in range(3):
+        inbox.drop_open()
     await inbox.put_closed(an_arrival(3, "A"))
-    await inbox.put_closed(an_arrival(3, "B"))
-    assert [bar.symbol for bar in inbox.take_open()] == ["B"]
-    assert inbox.open_dropped == 1
+    assert numbers(await inbox.take(4)) == [3]
+    assert inbox.open_dropped == 3

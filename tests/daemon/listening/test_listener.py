@@ -31,11 +31,11 @@ async def joined(venue: Venue, desk: Desk) -> Link:
     return link
 
 
-async def test_open_bars_are_shown_and_closed_ones_handed_over(venue: Venue, a_desk: ADesk):
+async def test_open_bars_are_dropped_and_closed_ones_handed_over(venue: Venue, a_desk: ADesk):
     desk = a_desk()
     async with desk.listening():
         link = await joined(venue, desk)
-        assert desk.inbox.take_open() == [venue.bar(BTC, 10, closed=False)]
+        assert desk.inbox.open_dropped == 1
         await link.tell(venue.bar(BTC, 10))
         assert await desk.take(1) == [(BTC, 10, "live")]
     assert link.symbols == (BTC,)

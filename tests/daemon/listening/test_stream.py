@@ -97,7 +97,7 @@ async def test_what_is_there_comes_first_as_history_and_what_is_added_live(
         await client.xadd("mine", entry(1, close=102.0))
         assert await desk.take(1) == [(1, 102.0, "live")]
         assert desk.source.live
-        assert desk.inbox.open_bars == 1
+        assert desk.inbox.open_dropped == 1
 
 
 async def test_entries_that_are_none_or_of_others_are_passed_over(
