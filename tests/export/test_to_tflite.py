@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from builders import a_manifest
 from bundles import a_bundle, a_model, a_sample, rewritten
+from networks import VARIANTS
+from sources import a_source as family_source
 
 from core.bundle import Bundle
 from core.errors import BundleError, EngineError, UsageError
@@ -17,7 +19,10 @@ from daemon.engines import open_engine
 from daemon.engines.proof import prove
 from export import golden as golden_of_model
 from export import to_tflite
+from export.prove import prove as prove_export
 from export.source import Source
+
+FIRST_VARIANTS = [*{family: (family, variant) for family, variant in reversed(VARIANTS)}.values()]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,16 @@ def test_weights_that_are_wrong_by_one_percent_are_refused(converted: Bundle, tm
 
 def _with(found: bytes, to: bytes, content: bytes) -> bytes:
     return content.replace(found, to)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize(("family", "variant"), [*FIRST_VARIANTS, ("hybrid_lstm", "last")])
+def test_every_family_is_converted(converted: Bundle, family: str, variant: str):
+    assert converted.manifest.artefact("tflite")  # The environment is there.
+    source = family_source(family, variant=variant)
+    proven, _ = prove_export("tflite", to_tflite.convert(source), source, 1e-5)
+    assert max(proven.measured.values()) < 1e-5
 
 
 @pytest.mark.slow

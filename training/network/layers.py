@@ -143,22 +143,31 @@ class MultiHead(nn.Module):
         return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
 
     def _few(self, query_NQH: Tensor, key_NKH: Tensor, lacking_NK: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keys and values are never made: each head asks for rows in their place. B = A x Q, of rank 3 for LiteRT."""
         queries, hidden = query_NQH.shape[1:]
+        query_NAQO = split(self.query(query_NQH), self.heads)
         key_AOH, value_AOH = (layer.weight.reshape(self.heads, -1, hidden) for layer in (self.key, self.value))
-        asked_NAQH = split(self.query(query_NQH), self.heads) @ key_AOH / math.sqrt(hidden // self.heads)
-        score_NBK = asked_NAQH.flatten(1, 2) @ key_NKH.transpose(-1, -2)
-        weights_NAQK = _weights(score_NBK.reshape(-1, self.heads, queries, score_NBK.shape[-1]), lacking_NK)
-        kept_NAQK = self.dropout(weights_NAQK)
-        found_NAQH = (kept_NAQK.flatten(1, 2) @ key_NKH).reshape(-1, self.heads, queries, hidden)
-        bias_A1O = self.value.bias.reshape(self.heads, 1, -1)
-        seen_NAQO = found_NAQH @ value_AOH.transpose(-1, -2) + kept_NAQK.sum(dim=-1, keepdim=True) * bias_A1O
-        return self.out(seen_NAQO.transpose(1, 2).flatten(2)), weights_NAQK
+        asked_NBH = torch.cat([query_NAQO[:, head] @ weight_OH for head, weight_OH in enumerate(key_AOH)], dim=1)
+        score_NBK = asked_NBH / math.sqrt(hidden // self.heads) @ key_NKH.transpose(-1, -2)
+        weights_NBK = _weights(score_NBK, lacking_NK)
+        kept_NBK = self.dropout(weights_NBK)
+        found_NBH, share_NB1 = kept_NBK @ key_NKH, kept_NBK.sum(dim=-1, keepdim=True)
+        told_NQO = zip(
+            *(x.split(queries, dim=1) for x in (found_NBH, share_NB1)),
+            value_AOH,
+            self.value.bias.reshape(self.heads, -1),
+            strict=True,
+        )
+        seen_NQH = torch.cat([found @ weight.T + share * bias for found, share, weight, bias in told_NQO], dim=-1)
+        return self.out(seen_NQH), weights_NBK.reshape(-1, self.heads, queries, weights_NBK.shape[-1])
 
 
-def _weights(score_NAQK: Tensor, lacking_NK: Tensor | None) -> Tensor:
+def _weights(score: Tensor, lacking_NK: Tensor | None) -> Tensor:
+    """(N, ..., K) -> (N, ..., K), of which each last axis adds up to one; keys that are lacking get none."""
     if lacking_NK is not None:
-        score_NAQK = score_NAQK.masked_fill(lacking_NK[:, None, None], -math.inf)
-    return torch.softmax(score_NAQK, dim=-1)
+        between = (None,) * (score.ndim - 2)
+        score = score.masked_fill(lacking_NK[:, *between], -math.inf)
+    return torch.softmax(score, dim=-1)
 
 
 class Encoder(nn.Module):
