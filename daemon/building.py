@@ -205,12 +205,22 @@ async def build(
         "watch": watcher.watch_forever,
         "reload": reloads.look_forever,
         "reread": Rereader(config, read, reread, reloads.look, notifier).reread_forever,
-        # A server of our own has nobody beside us.
-        **({"shards": partial(neighbours.stay_known_forever, store)} if config.store.url else {}),
+        **_of_server(config, store, neighbours, predictor, stack),
         **{f"challenger {number}": one.predict_forever for number, one in enumerate(challengers)},
         **challengers_watched(config, beside, lambda: watcher.watch, store, metrics, predictor, stack),
     }
     return Daemon(server.url, all_sources, inbox, predictor, keeper, parity, notifier, ahead, known, standby, behind)
+
+
+def _of_server(
+    config: Config, store: RedisStore, neighbours: Neighbours, predictor: Predictor, stack: AsyncExitStack
+) -> dict[str, Callable[[], Coroutine[None, None, NoReturn]]]:
+    """A server of our own has nobody beside us, and its file is ours to keep short."""
+    if config.store.url:
+        return {"shards": partial(neighbours.stay_known_forever, store)}
+    file = store.append_only_file(lambda: predictor.at_work)
+    stack.push_async_callback(file.close)
+    return {"append-only file": file.rewrite_forever}
 
 
 def _lost(status: Status, watcher: Callable[[], Watcher], loss: Loss) -> None:

@@ -222,6 +222,8 @@ class EmbeddedServer:
             "appendonly": "yes",
             "appendfsync": "always",
             "aof-load-truncated": "yes",
+            # AppendOnlyFile says when: the server would begin in the middle of a burst.
+            "auto-aof-rewrite-percentage": "0",
             "maxmemory-policy": "noeviction",
         }
         told = [word for name, value in options.items() for word in (f"--{name}", value)]

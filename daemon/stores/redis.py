@@ -10,6 +10,7 @@ from core.windows import EMPTY, Windows
 from daemon.ports import Entry
 from daemon.stores import ring
 from daemon.stores.address import address
+from daemon.stores.append_only import AppendOnlyFile
 from daemon.stores.commits import Commits
 from daemon.stores.keys import Keys
 from daemon.stores.lease import Lease
@@ -81,6 +82,10 @@ class RedisStore:
     def shadow(self, digest: str) -> Record:
         """What a challenger would have said, over a connection of its own."""
         return Record(self._url, self._keys, self._keys.shadow(digest))
+
+    def append_only_file(self, busy: Callable[[], bool]) -> AppendOnlyFile:
+        """What a server of our own writes to disk, over a connection of its own. `busy`: whether bars wait."""
+        return AppendOnlyFile(self._url, self._keys, busy=busy)
 
     @property
     def address(self) -> str:

@@ -119,3 +119,21 @@ async def test_a_private_server_that_dies_is_started_again(config: Config, venue
         await asyncio.to_thread(until_another_answers, folder, first)
         os.kill(os.getpid(), signal.SIGTERM)
         await serving
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+async def test_only_a_server_of_its_own_is_asked_to_rewrite_its_file(
+    config: Config, venue: Venue, leading: tuple[str, RedisStore], whose: str
+):
+    feed = FeedConfig(("BTCUSDT",), websocket_url=venue.websocket_url, rest_url=venue.rest_url)
+    store = config.store if whose == "ours" else StoreConfig(url=leading[0])
+    started = asyncio.Event()
+    changed = msgspec.structs.replace(config, feed=feed, store=store)
+    serving = asyncio.create_task(serve(changed, lambda _: started.set()))
+    async with asyncio.timeout(100):
+        await started.wait()
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert "predict" in names
+        assert ("append-only file" in names) == (whose == "ours")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serving
