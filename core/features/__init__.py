@@ -43,7 +43,8 @@ class FeatureSet:
         self.names = tuple(feature.name for feature in self.features)
         self.lookback = max(feature.lookback for feature in self.features)
         self.timed = any(feature in CALENDAR for feature in self.features)
-        self._kernel = Kernel([f.value for f in self.features], [f.parameters for f in self.features])
+        log_returns = max((feature.lookback - 1 for feature in self.features if feature.log_returns), default=0)
+        self._kernel = Kernel([f.value for f in self.features], [f.parameters for f in self.features], log_returns)
 
     @classmethod
     def named(cls, name: str) -> "FeatureSet":

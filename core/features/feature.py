@@ -9,6 +9,7 @@ class Feature(msgspec.Struct, frozen=True):
     """A number at each bar that depends on the last `lookback` bars, the bar itself included, and on nothing else.
 
     `source` is where its definition comes from: a paper, a book, or the formula itself where it is common knowledge.
+    `log_returns`: whether it may read LOG_RETURN; one that looks far back says where it does not: logarithms are dear.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Feature(msgspec.Struct, frozen=True):
     lookback: int
     unit: str
     source: str
+    log_returns: bool = True
 
     @property
     def family(self) -> str:

@@ -25,10 +25,12 @@ from core.bars import CLOSE, BarArray, TimeArray
 from core.errors import ConfigError
 
 LOG_RETURN: Final = 5
-"""Log return of the close over the one bar before; NaN at the first bar of a series, which has none before it."""
+"""Log return of the close over the one bar before; NaN at a series' first bar, and further back than any reads."""
 OPENED_AT_MS: Final = 6
 """Opening time, Unix milliseconds UTC, exact as a float until the year 287,000; NaN where no times were given."""
 ROWS: Final = 7
+EVERY: Final = 1 << 32
+"""As many log returns as there are."""
 
 Floats = npt.NDArray[np.float64]
 Value = Callable[[Floats, int, Floats], float]
@@ -64,23 +66,26 @@ def _compiled(function: Value) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def _prepare(bars_T5, opened_at_ms_T, series_7T):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    timed = len(opened_at_ms_T) > 0
-    for step in range(len(bars_T5)):
+def _prepare(bars_T5, opened_at_ms_T, log_returns, series_7T):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    length = len(bars_T5)
+    for step in range(length):
         for column in range(5):
             series_7T[column, step] = bars_T5[step, column]
-        series_7T[LOG_RETURN, step] = math.log(bars_T5[step, CLOSE] / bars_T5[step - 1, CLOSE]) if step else np.nan
-        series_7T[OPENED_AT_MS, step] = opened_at_ms_T[step] if timed else np.nan
+    for step in range(max(length - log_returns, 1), length):
+        series_7T[LOG_RETURN, step] = math.log(bars_T5[step, CLOSE] / bars_T5[step - 1, CLOSE])
+    for step in range(len(opened_at_ms_T)):
+        series_7T[OPENED_AT_MS, step] = opened_at_ms_T[step]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _run(functions, parameters_FP, bars_NT5, opened_at_ms_NT, rows, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _run(functions, parameters_FP, bars_NT5, opened_at_ms_NT, log_returns, rows, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     count, length = bars_NT5.shape[0], bars_NT5.shape[1]
-    series_B7T = np.empty((min(_SYMBOLS, count), ROWS, length))
+    # What is not prepared stays no number.
+    series_B7T = np.full((min(_SYMBOLS, count), ROWS, length), np.nan)
     for first in range(0, count, _SYMBOLS):
         here = min(_SYMBOLS, count - first)
         for symbol in range(here):
-            _prepare(bars_NT5[first + symbol], opened_at_ms_NT[first + symbol], series_B7T[symbol])
+            _prepare(bars_NT5[first + symbol], opened_at_ms_NT[first + symbol], log_returns, series_B7T[symbol])
         for start in range(0, rows, _STEPS):
             for column in range(len(functions)):
                 function = functions[column]
@@ -94,14 +99,19 @@ def _run(functions, parameters_FP, bars_NT5, opened_at_ms_NT, rows, out_NRF):  #
 class Kernel:
     """Several value functions, compiled and ready to run over many symbols in one call.
 
+    `log_returns`: so many are prepared for each row, the newest: few sets read more than some of them.
+
     Raises: ConfigError: numba would use Intel's SVML, whose logarithm has other last bits inside a loop than alone.
     """
 
-    def __init__(self, functions: Sequence[Value], parameters: Sequence[Sequence[float]]) -> None:
+    def __init__(
+        self, functions: Sequence[Value], parameters: Sequence[Sequence[float]], log_returns: int = EVERY
+    ) -> None:
         if getattr(config, "USING_SVML", False):
             raise ConfigError(
                 "features keep their bits only without Intel SVML; try: export NUMBA_DISABLE_INTEL_SVML=1"
             )
+        self._log_returns = log_returns
         width = max((len(row) for row in parameters), default=0) or 1
         self._parameters_FP = np.zeros((len(functions), width))
         for position, row in enumerate(parameters):
@@ -119,8 +129,8 @@ class Kernel:
         """(N, T, 5) bars, (N, T) opening times -> (N, rows, F): every feature at the last `rows` bars."""
         bars = np.ascontiguousarray(bars_NT5, dtype=np.float64)
         times = np.zeros((len(bars), 0)) if opened_at_ms_NT is None else opened_at_ms_NT
+        times = np.ascontiguousarray(times, np.int64)
+        log_returns = self._log_returns + rows - 1
         out = np.empty((len(bars), rows, len(self._parameters_FP)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
-            _run(self._functions, self._parameters_FP, bars, np.ascontiguousarray(times, np.int64), rows, out)
+        _run(self._functions, self._parameters_FP, bars, times, log_returns, rows, out)
         return out

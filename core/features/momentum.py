@@ -115,16 +115,17 @@ def stochastic_average(series: Floats, end: int, parameters: Floats) -> float:
 
 
 _PRICE = "share of the close"
+_NEAR_HIGH = "George and Hwang 2004, the 52-week high"
 
 MOMENTUM: Final = (
-    Feature("rsi_14", relative_strength, (14, 256), 256, "0..100", "Wilder 1978"),
+    Feature("rsi_14", relative_strength, (14, 256), 256, "0..100", "Wilder 1978", log_returns=False),
     Feature("rsi_14_in_60", relative_strength, (14, 60), 60, "0..100", "Wilder 1978"),
     Feature("rsi_14_in_52", relative_strength, (14, 52), 52, "0..100", "Wilder 1978"),
-    Feature("macd", macd_line, (12, 26, 256), 256, _PRICE, "Appel 1979, 12/26"),
+    Feature("macd", macd_line, (12, 26, 256), 256, _PRICE, "Appel 1979, 12/26", log_returns=False),
     Feature("macd_in_60", macd_line, (12, 26, 60), 60, _PRICE, "Appel 1979, 12/26"),
     Feature("macd_in_52", macd_line, (12, 26, 52), 52, _PRICE, "Appel 1979, 12/26"),
-    Feature("macd_signal", macd_signal, (12, 26, 9, 256), 256, _PRICE, "Appel 1979, 12/26/9"),
-    Feature("macd_histogram", macd_histogram, (12, 26, 9, 256), 256, _PRICE, "Aspray 1986, 12/26/9"),
+    Feature("macd_signal", macd_signal, (12, 26, 9, 256), 256, _PRICE, "Appel 1979, 12/26/9", log_returns=False),
+    Feature("macd_histogram", macd_histogram, (12, 26, 9, 256), 256, _PRICE, "Aspray 1986, 12/26/9", log_returns=False),
     Feature("macd_histogram_in_60", macd_histogram, (12, 26, 9, 60), 60, _PRICE, "Aspray 1986, 12/26/9"),
     Feature("macd_histogram_in_52", macd_histogram, (12, 26, 9, 52), 52, _PRICE, "Aspray 1986, 12/26/9"),
     Feature("stochastic_14", stochastic, (14,), 14, "0..100", "Lane, %K"),
@@ -133,8 +134,8 @@ MOMENTUM: Final = (
     Feature("range_position_52", stochastic, (52,), 52, "0..100", "Lane, %K: the range of 52 weeks"),
     Feature("range_position_60", stochastic, (60,), 60, "0..100", "Lane, %K: the Donchian channel of 60 bars"),
     Feature("cci_20", commodity_channel, (20,), 20, "ratio", "Lambert 1980"),
-    Feature("gap_to_high_52", gap_to_high, (52,), 52, "log ratio", "George and Hwang 2004, the 52-week high"),
-    Feature("gap_to_high_252", gap_to_high, (252,), 252, "log ratio", "George and Hwang 2004, the 52-week high"),
+    Feature("gap_to_high_52", gap_to_high, (52,), 52, "log ratio", _NEAR_HIGH),
+    Feature("gap_to_high_252", gap_to_high, (252,), 252, "log ratio", _NEAR_HIGH, log_returns=False),
     Feature("gap_to_low_52", gap_to_low, (52,), 52, "log ratio", "log(close / lowest low of 52)"),
     Feature("acceleration_5", acceleration, (5,), 11, "log return", "log_return_5 less that of 5 bars ago"),
 )

@@ -92,7 +92,9 @@ TREND: Final = (
     Feature("sma_gap_40", average_gap, (40,), 40, "log ratio", "log(close / SMA of 40)"),
     Feature("sma_gap_50", average_gap, (50,), 50, "log ratio", "log(close / SMA of 50)"),
     Feature("ema_gap_9_in_60", exponential_gap, (9, 60), 60, "log ratio", "log(close / EMA of span 9)"),
-    Feature("ema_gap_20", exponential_gap, (20, 256), 256, "log ratio", "log(close / EMA of span 20)"),
+    Feature(
+        "ema_gap_20", exponential_gap, (20, 256), 256, "log ratio", "log(close / EMA of span 20)", log_returns=False
+    ),
     Feature("sma_cross_10_40", average_cross, (10, 40), 40, "log ratio", "log(SMA of 10 / SMA of 40)"),
     Feature("sma_cross_20_50", average_cross, (20, 50), 50, "log ratio", "log(SMA of 20 / SMA of 50)"),
     Feature("trend_slope_15", trend_slope, (15,), 15, "per bar", "least squares over 15 closes / close"),
@@ -101,7 +103,7 @@ TREND: Final = (
     Feature("trend_fit_26", trend_fit, (26,), 26, "share", "R squared of the line through 26 closes"),
     Feature("efficiency_26", efficiency, (26,), 27, "share", "Kaufman 1995, efficiency ratio"),
     Feature("efficiency_30", efficiency, (30,), 31, "share", "Kaufman 1995, efficiency ratio"),
-    Feature("adx_14", directional_strength, (14, 256), 256, "0..100", "Wilder 1978"),
+    Feature("adx_14", directional_strength, (14, 256), 256, "0..100", "Wilder 1978", log_returns=False),
     Feature("adx_14_in_52", directional_strength, (14, 52), 52, "0..100", "Wilder 1978"),
     Feature("aroon_25", aroon, (25,), 26, "-100..100", "Chande 1995, Aroon oscillator"),
 )

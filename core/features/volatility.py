@@ -141,7 +141,7 @@ VOLATILITY: Final = (
     Feature("parkinson_20", parkinson, (20,), 20, _RISK, "Parkinson 1980"),
     Feature("garman_klass_12", garman_klass, (12,), 12, _RISK, "Garman and Klass 1980"),
     Feature("yang_zhang_12", yang_zhang, (12,), 13, _RISK, "Yang and Zhang 2000"),
-    Feature("atr_14", average_true_range, (14, 256), 256, "share of the close", "Wilder 1978"),
+    Feature("atr_14", average_true_range, (14, 256), 256, "share of the close", "Wilder 1978", log_returns=False),
     Feature("atr_14_in_60", average_true_range, (14, 60), 60, "share of the close", "Wilder 1978"),
     Feature("atr_14_in_52", average_true_range, (14, 52), 52, "share of the close", "Wilder 1978"),
     Feature("bbw_20", bollinger_width, (20,), 20, "share of the mean", "Bollinger 2001, BandWidth, 2 deviations"),
