@@ -15,7 +15,6 @@ from core.errors import BundleError
 from core.external import Records
 from core.features import FeatureSet
 from core.resample import join, parts_of
-from core.rows import RowMemory
 
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
@@ -34,11 +33,10 @@ class Inputs:
         self.breadths = tuple((one, _breadth(one)) for one in inputs if one.source == "market" and one.members)
         """Markets that are breadth over members; none of `markets`."""
         self._order = [one.name for one in inputs]
-        self._memories = {
-            one.name: RowMemory(known, one.window.length, interval)
-            for one, known in self._own
-            if one.window.kind == "rolling" and one.parts == 1
-        }
+        self.own = {one.name: (one.window.length, len(known.names)) for one, known in self._own}
+        """Rows and features of each input that is made of a symbol's own bars, external ones left out."""
+        self.rolls = all(one.window.kind == "rolling" and one.parts == 1 for one, _ in self._own)
+        """Whether each of these has one row more with each bar, and forgets one."""
         self.bars_needed = max(one.bars_needed + one.lag for one in inputs)
         """Bars behind each prediction, its own included, where windows are full."""
         self.fewest_bars = max((one.fewest_bars for one, _ in self._own), default=1)
@@ -93,17 +91,32 @@ class Inputs:
         bars_NL5: BarArray,
         opened_at_ms_N: TimeArray,
         markets: Mapping[str, BarArray] | None = None,
-        symbols: Sequence[str] = (),
         external: Mapping[str, npt.NDArray[np.float32]] | None = None,
     ) -> dict[str, npt.NDArray[np.float32]]:
         """(N, L, 5) bars and (N,) opening times of the last of each -> by input, (N, T, F).
 
-        NaN where a bar is missing: an expanding window begins after the newest such. `markets`: of each market, by the
-        input's name, (N, L, 5) bars up to its lag, or of breadth its (N, T, F) rows. `symbols`: whose bars they are;
-        rolling windows are then remembered, and the next one of a symbol costs its new row only. `external`: by input,
-        as `external_rows` makes them.
+        NaN where a bar is missing: an expanding window begins after the newest such. `markets` and `external`: as
+        `whole` reads them.
         """
-        made = {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N, symbols) for one, known in self._own}
+        return self.whole(self.own_rows(bars_NL5, opened_at_ms_N), opened_at_ms_N, markets, external)
+
+    def own_rows(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
+        """The same of those made of a symbol's own bars, what is external left out."""
+        return {one.name: self._rows(one, known, bars_NL5, opened_at_ms_N) for one, known in self._own}
+
+    def whole(
+        self,
+        own: Mapping[str, npt.NDArray[np.float32]],
+        opened_at_ms_N: TimeArray,
+        markets: Mapping[str, BarArray] | None = None,
+        external: Mapping[str, npt.NDArray[np.float32]] | None = None,
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """What own_rows() gave, and the other inputs.
+
+        `markets`: of each market, by the input's name, (N, L, 5) bars up to its lag, or of breadth its (N, T, F) rows.
+        `external`: by input, as `external_rows` makes them.
+        """
+        made = dict(own)
         for one, known in self._markets:
             assert markets is not None, "a model of markets is given their bars"
             before_N = self._interval.afters(opened_at_ms_N, -one.lag)
@@ -144,14 +157,11 @@ class Inputs:
         known: FeatureSet,
         bars_NL5: BarArray,
         opened_at_ms_N: TimeArray,
-        symbols: Sequence[str] = (),
     ) -> npt.NDArray[np.float32]:
         bars_NL5 = bars_NL5[:, -one.bars_needed :]
         if one.parts > 1:
             return self._joined_rows(one, known, bars_NL5, opened_at_ms_N)
         opened_at_ms_NL = self._interval.backs(opened_at_ms_N, bars_NL5.shape[1])
-        if symbols and one.window.kind == "rolling":
-            return self._memories[one.name].rows(bars_NL5, opened_at_ms_NL, symbols)
         if one.window.kind == "rolling":
             return known.rows(bars_NL5, one.window.length, opened_at_ms_NL).astype(np.float32)
         return _there(one, known, bars_NL5, opened_at_ms_NL, one.window.length)

@@ -1,98 +1,122 @@
 """The feature rows of the windows made last: a bar that follows them costs one new row, not a window of rows.
 
-Shapes: N windows, L bars, T rows, F features, S symbols. A feature is a pure function of the last bars, so a row that
-was made of the same bars at the same times is the same row, bit for bit; both are compared before it is used again.
+Shapes: N windows, L bars, T rows, F features, S symbols. A feature is a pure function of the last bars, so rows of bars
+that nothing has touched since are the same rows, bit for bit; `Windows.changes_S` counts whatever touches them.
 """
 
-from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.bars import BarArray, Interval, TimeArray
-from core.features import FeatureSet
+from core.bars import BarArray, TimeArray
+from core.inputs import Bools, Inputs
+from core.windows import Windows
 
 Rows = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
-_SYMBOLS_AT_ONCE = 64
-"""The bars of so many stay in the cache while they are compared, read and remembered."""
-_NONE = -1
-"""The opening time of a symbol without a window."""
+_SYMBOLS_AT_ONCE: Final = 64
+"""The bars of so many stay in the cache between being copied and being read."""
+_NONE: Final = -1
+"""The opening time of the next bar where no rows are remembered."""
+
+
+def newest_rows(windows: Windows, inputs: Inputs, positions_N: Positions, opened_at_ms_N: TimeArray) -> dict[str, Rows]:
+    """The newest row of the windows of these symbols that end with these bars: by input, (N, 1, F)."""
+    made = {name: np.empty((len(positions_N), 1, features), np.float32) for name, (_, features) in inputs.own.items()}
+    for first in range(0, len(positions_N), _SYMBOLS_AT_ONCE):
+        some = slice(first, first + _SYMBOLS_AT_ONCE)
+        bars_NL5, _ = windows.gather(positions_N[some], opened_at_ms_N[some], inputs.newest_bars)
+        for name, rows_N1F in inputs.newest(bars_NL5, opened_at_ms_N[some]).items():
+            made[name][some] = rows_N1F
+    return made
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _follows(bars_NL5, before_SL5, symbols_N, out_N):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    length = bars_NL5.shape[1]
-    for row in range(len(symbols_N)):
-        before_L5 = before_SL5[symbols_N[row]]
-        same = True
-        for step in range(length - 1):
-            for column in range(5):
-                # A missing bar is no number, and so the same as none.
-                same &= bars_NL5[row, step, column] == before_L5[step + 1, column]
-            if not same:
-                break
-        out_N[row] = same
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _move_on(rows_STF, symbols_N, follows_N, out_NTF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    for row in range(len(symbols_N)):
-        if follows_N[row]:
-            out_NTF[row, :-1] = rows_STF[symbols_N[row], 1:]
+def _go_on(rows_STF, positions_N, steps_N, newest_N1F, out_NTF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Put the newest row over the oldest of each ring, and the ring into `out_NTF`, oldest first."""
+    count = rows_STF.shape[1]
+    for row in range(len(positions_N)):
+        rows_TF, out_TF, oldest = rows_STF[positions_N[row]], out_NTF[row], steps_N[row] % count
+        rows_TF[oldest] = newest_N1F[row, 0]
+        out_TF[: count - 1 - oldest] = rows_TF[oldest + 1 :]
+        out_TF[count - 1 - oldest :] = rows_TF[: oldest + 1]
 
 
 class RowMemory:
-    """Makes the last `count` rows of every window, of one set of features, and remembers them by symbol."""
+    """Makes all rows of a symbol's own inputs, and remembers them, in rings; where not all of these roll, none."""
 
-    def __init__(self, features: FeatureSet, count: int, interval: Interval) -> None:
-        self._features = features
-        self._count = count
-        self._interval = interval
-        self._length = count + features.lookback - 1
-        self._numbers: dict[str, int] = {}
-        self._opened_at_ms_S = np.full(0, _NONE, np.int64)
-        self._bars_SL5 = np.empty((0, self._length, 5))
-        self._rows_STF = np.empty((0, count, len(features.names)), np.float32)
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._windows: Windows | None = None
 
-    def rows(self, bars_NL5: BarArray, opened_at_ms_NL: TimeArray, symbols: Sequence[str]) -> Rows:
-        """(N, L, 5) bars, (N, L) opening times and whose they are -> (N, T, F)."""
-        bars_NL5, opened_at_ms_NL = bars_NL5[:, -self._length :], opened_at_ms_NL[:, -self._length :]
-        symbols_N = np.array([self._numbers.setdefault(symbol, len(self._numbers)) for symbol in symbols], np.int64)
-        self._make_room(len(self._numbers))
-        rows_NTF = np.empty((len(symbols_N), *self._rows_STF.shape[1:]), np.float32)
-        for first in range(0, len(symbols_N), _SYMBOLS_AT_ONCE):
-            some = slice(first, first + _SYMBOLS_AT_ONCE)
-            self._put(bars_NL5[some], opened_at_ms_NL[some], symbols_N[some], rows_NTF[some])
-        return rows_NTF
-
-    def _put(self, bars_NL5: BarArray, opened_at_ms_NL: TimeArray, symbols_N: Positions, rows_NTF: Rows) -> None:
-        """Into `rows_NTF` what rows() gives, and into the memory."""
-        follows_N = self._following(bars_NL5, opened_at_ms_NL[:, -1], symbols_N)
-        _move_on(self._rows_STF, symbols_N, follows_N, rows_NTF)
-        for some_N, count in ((follows_N, 1), (~follows_N, self._count)):
-            if some_N.all():
-                rows_NTF[:, -count:] = self._features.rows(bars_NL5, count, opened_at_ms_NL)
-            elif some_N.any():
-                rows_NTF[some_N, -count:] = self._features.rows(bars_NL5[some_N], count, opened_at_ms_NL[some_N])
-        self._opened_at_ms_S[symbols_N] = opened_at_ms_NL[:, -1]
-        self._bars_SL5[symbols_N] = bars_NL5
-        self._rows_STF[symbols_N] = rows_NTF
-
-    def _following(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray, symbols_N: Positions) -> npt.NDArray[np.bool_]:
-        """(N,): whether this window is the remembered one of its symbol and one bar more."""
-        same_N = np.empty(len(symbols_N), np.bool_)
-        _follows(bars_NL5, self._bars_SL5, symbols_N, same_N)
-        before_N = self._opened_at_ms_S[symbols_N]
-        follows_N: npt.NDArray[np.bool_] = same_N & (opened_at_ms_N == self._interval.afters(before_N))
+    def follows(self, windows: Windows, positions_N: Positions, opened_at_ms_N: TimeArray) -> Bools:
+        """(N,): whether this bar is the next after those remembered, and all that came to its symbol since."""
+        if windows is not self._windows:
+            self._forget(windows)
+        came_N = windows.changes_S[positions_N] - self._looked_S[positions_N]
+        follows_N: Bools = (self._next_ms_S[positions_N] == opened_at_ms_N) & (came_N == 1)
         return follows_N
 
-    def _make_room(self, symbols: int) -> None:
-        more = symbols - len(self._opened_at_ms_S)
-        if more > 0:
-            self._opened_at_ms_S = np.append(self._opened_at_ms_S, np.full(more, _NONE))
-            for name in ("_bars_SL5", "_rows_STF"):
-                kept = getattr(self, name)
-                setattr(self, name, np.concatenate([kept, np.empty((more, *kept.shape[1:]), kept.dtype)]))
+    def rows(
+        self, positions_N: Positions, opened_at_ms_N: TimeArray, follows_N: Bools, bars_ML5: BarArray, whole_M: Bools
+    ) -> dict[str, Rows]:
+        """By input, (N, T, F), after follows() told which of these bars follow.
+
+        Of the M others, `bars_ML5` are those behind each, and `whole_M` says where the windows have them all.
+        """
+        others_N = ~follows_N
+        if others_N.all():
+            return self._make(bars_ML5, positions_N, opened_at_ms_N, whole_M)
+        if follows_N.all():
+            return self._follow(positions_N, opened_at_ms_N)
+        made = self._make(bars_ML5, positions_N[others_N], opened_at_ms_N[others_N], whole_M)
+        followed = self._follow(positions_N[follows_N], opened_at_ms_N[follows_N])
+        both = {name: np.empty((len(positions_N), *row), np.float32) for name, row in self._inputs.own.items()}
+        for name, rows_NTF in both.items():
+            rows_NTF[follows_N], rows_NTF[others_N] = followed[name], made[name]
+        return both
+
+    def _follow(self, positions_N: Positions, opened_at_ms_N: TimeArray) -> dict[str, Rows]:
+        assert self._windows is not None, "follows() was asked before"
+        newest = newest_rows(self._windows, self._inputs, positions_N, opened_at_ms_N)
+        made = {name: np.empty((len(positions_N), *row), np.float32) for name, row in self._inputs.own.items()}
+        for name, rows_NTF in made.items():
+            _go_on(self._rows[name], positions_N, self._steps_S[positions_N], newest[name], rows_NTF)
+        self._steps_S[positions_N] += 1
+        self._mark(positions_N, opened_at_ms_N)
+        return made
+
+    def _make(
+        self, bars_NL5: BarArray, positions_N: Positions, opened_at_ms_N: TimeArray, whole_N: Bools
+    ) -> dict[str, Rows]:
+        assert self._windows is not None, "follows() was asked before"
+        made = {name: np.empty((len(bars_NL5), *row), np.float32) for name, row in self._inputs.own.items()}
+        for first in range(0, len(bars_NL5), _SYMBOLS_AT_ONCE):
+            some = slice(first, first + _SYMBOLS_AT_ONCE)
+            for name, rows_NTF in self._inputs.own_rows(bars_NL5[some], opened_at_ms_N[some]).items():
+                made[name][some] = rows_NTF
+        # Of a bar that others came after, the next is there already: whatever changes then, it need not be that one.
+        kept_N = whole_N & (opened_at_ms_N == self._windows.newest_ms_S[positions_N]) & self._inputs.rolls
+        for name, rows_STF in self._rows.items():
+            rows_STF[positions_N[kept_N]] = made[name][kept_N]
+        self._steps_S[positions_N[kept_N]] = 0
+        self._mark(positions_N[kept_N], opened_at_ms_N[kept_N])
+        return made
+
+    def _mark(self, positions_N: Positions, opened_at_ms_N: TimeArray) -> None:
+        assert self._windows is not None
+        self._next_ms_S[positions_N] = self._windows.interval.afters(opened_at_ms_N)
+        self._looked_S[positions_N] = self._windows.changes_S[positions_N]
+
+    def _forget(self, windows: Windows) -> None:
+        symbols = len(windows.symbols)
+        self._windows = windows
+        self._next_ms_S: TimeArray = np.full(symbols, _NONE, np.int64)
+        self._looked_S = np.zeros(symbols, np.int64)
+        self._steps_S = np.zeros(symbols, np.int64)
+        # Of memory that nothing was written to there is none.
+        own = self._inputs.own.items() if self._inputs.rolls else ()
+        self._rows = {name: np.empty((symbols, *row), np.float32) for name, row in own}

@@ -14,7 +14,9 @@ from core.bars import CLOSE, VOLUME, Arrival, BarArray, TimeArray
 from core.breadth import Breadth
 from core.bundle import Input
 from core.inputs import Bools, Counts, Inputs, unbroken
+from core.rows import RowMemory
 from core.windows import Windows
+from daemon.ports import Float32s
 
 MOST_FILLED: Final = 8
 """A window that lacks more bars than this says too little of its symbol to be held flat."""
@@ -29,13 +31,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """Bars to be predicted, the bars behind each (N, L, 5), and those of each market, or rows of breadth, by name.
+    """Bars to be predicted, their own rows (N, T, F) by input, and bars of each market, or rows of breadth, by name.
 
     `reach_N`: how many rows each window has, where windows expand; else (0,).
     """
 
     predicted: list[Stored]
-    bars_NL5: BarArray
+    own: dict[str, Float32s]
     markets: dict[str, npt.NDArray[np.floating]]
     reach_N: Counts
 
@@ -48,6 +50,7 @@ class Behind:
 
     def __init__(self, inputs: Inputs, *, fill: bool, gone: Collection[str] = ()) -> None:
         self._inputs = inputs
+        self._memory = RowMemory(inputs)
         self._gone = frozenset(gone)
         self._fill = fill
 
@@ -55,11 +58,14 @@ class Behind:
         """Those of these bars that can be predicted, in their order, and what is behind them."""
         positions_N = np.array([windows.index[one.arrival.bar.symbol] for one in asked], np.int64)
         opened_N = np.array([one.arrival.bar.opened_at_ms for one in asked], np.int64)
-        bars_NL5, unbroken_N = windows.gather(positions_N, opened_N, self._inputs.bars_needed)
-        filled_N = np.zeros(len(asked), np.int64)
+        follows_N = self._memory.follows(windows, positions_N, opened_N)
+        others = np.flatnonzero(~follows_N)
+        bars_ML5, unbroken_M = windows.gather(positions_N[others], opened_N[others], self._inputs.bars_needed)
+        filled_M = np.zeros(len(others), np.int64)
         if self._fill:
-            self._hold_flat(windows, positions_N, opened_N, bars_NL5, unbroken_N, filled_N)
-        ready_N = self._inputs.enough(unbroken_N)
+            self._hold_flat(windows, positions_N[others], opened_N[others], bars_ML5, unbroken_M, filled_M)
+        ready_N, filled_N, unbroken_N = follows_N.copy(), np.zeros_like(positions_N), np.zeros_like(positions_N)
+        ready_N[others], filled_N[others], unbroken_N[others] = self._inputs.enough(unbroken_M), filled_M, unbroken_M
         markets: dict[str, npt.NDArray[np.floating]] = {}
         for one in self._inputs.markets:
             market_N = np.full(len(asked), windows.index[one.symbol], np.int64)
@@ -75,11 +81,14 @@ class Behind:
             for one, filled, ready in zip(asked, filled_N.tolist(), ready_N, strict=True)
             if ready
         ]
+        ready_M = ready_N[others]
         if not ready_N.all():
             # As a burst has them: where all are ready, windows of a few kilobytes each are not copied once more.
-            unbroken_N, bars_NL5 = unbroken_N[ready_N], bars_NL5[ready_N]
-            markets = {name: bars[ready_N] for name, bars in markets.items()}
-        return Cut(predicted, bars_NL5, markets, self._inputs.reach(unbroken_N))
+            bars_ML5, markets = bars_ML5[ready_M], {name: bars[ready_N] for name, bars in markets.items()}
+        own = self._memory.rows(
+            positions_N[ready_N], opened_N[ready_N], follows_N[ready_N], bars_ML5, filled_M[ready_M] == 0
+        )
+        return Cut(predicted, own, markets, self._inputs.reach(unbroken_N[ready_N]))
 
     def complete_ms(self, windows: Windows) -> int:
         """The last bar that every member of every breadth has come to; the newest of all where none is read."""

@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from core.bundle import Manifest
 from core.external import Records
 from core.inputs import Bools, Counts, Inputs
 from core.prediction import Message
+from core.rows import newest_rows
 from core.windows import Windows
 from daemon.ports import Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
@@ -28,7 +29,6 @@ Places = npt.NDArray[np.int64]
 
 NEVER_MS: Final = 1 << 62
 """As the time of the first bar to predict: a symbol that is only read beside others."""
-_SYMBOLS_AT_ONCE: Final = 64
 _AS_EXPORTED: Final = Standing()
 
 
@@ -99,7 +99,8 @@ class Pipeline:
             cuts.append(cut)
             # Made now: a later turn may revise these very bars.
             positions_N, opened_N = positions_N[fits_N], opened_N[fits_N]
-            newest += self._newest(windows, positions_N, opened_N)
+            if len(positions_N):
+                newest.append(newest_rows(windows, self._inputs, positions_N, opened_N))
             reaches.append(self._reach(windows, positions_N, opened_N))
             places.append(positions_N)
             foreseen += fit
@@ -166,16 +167,7 @@ class Pipeline:
         markets = {name: np.concatenate([cut.markets[name] for cut in cuts]) for name in cuts[0].markets}
         symbols = [one.arrival.bar.symbol for one in predicted]
         external = self._inputs.external_rows(self._records(), symbols, opened_N) if self._records else None
-        # Of one turn, as a burst is, they are not copied once more.
-        bars_NL5 = cuts[0].bars_NL5 if len(cuts) == 1 else np.concatenate([cut.bars_NL5 for cut in cuts])
-        return self._inputs.make(bars_NL5, opened_N, markets, symbols, external)
-
-    def _newest(self, windows: Windows, positions_N: Places, opened_N: TimeArray) -> Iterator[dict[str, Float32s]]:
-        """The newest row of every input, of some symbols after the other: their bars stay in the cache meanwhile."""
-        for first in range(0, len(positions_N), _SYMBOLS_AT_ONCE):
-            some = slice(first, first + _SYMBOLS_AT_ONCE)
-            bars_NL5, _ = windows.gather(positions_N[some], opened_N[some], self._inputs.newest_bars)
-            yield self._inputs.newest(bars_NL5, opened_N[some])
+        return self._inputs.whole(_joined([cut.own for cut in cuts]), opened_N, markets, external)
 
 
 def with_markets(symbols: Sequence[str], markets: Sequence[str]) -> tuple[str, ...]:
@@ -215,4 +207,7 @@ def _turns(arrivals: Sequence[Arrival]) -> list[list[Arrival]]:
 
 
 def _joined(parts: Sequence[dict[str, Float32s]]) -> dict[str, Float32s]:
+    """Of one turn, as a burst is, they are not copied once more."""
+    if len(parts) == 1:
+        return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
