@@ -4,14 +4,15 @@
 --       then of each entry: ring, latest
 -- ARGV  token, milliseconds the lease lasts, writes that are known to have been taken, channel, most entries of the
 --       stream, bytes of a ring, milliseconds to keep what is not renewed, bytes of a ring after which it is renewed,
---       then of each entry: its symbol, the offset of its slot in the ring (i4) before its packed row, its message
---       ('' for none)
+--       then of each entry: its symbol, the offset of its slot in the ring (i4) before its packed row as it is once its
+--       message is out, its message ('' for none)
 -- Returns the writes and messages counted so far, then 1 for each entry whose message went out now, else 0.
 --
 -- A slot begins with: opening time (i8), revision + 1 (i4; 0: no bar), last published revision + 1 (i4; 0: none).
 
+local call = redis.call
 local HEAD, HEAD_BYTES = '<i8i4i4', 16
-local PLACED_HEAD, PLACED_HEAD_BYTES = '<i4i8i4i4', 20
+local PLACED_HEAD, PLACED_HEAD_BYTES, OFFSET_BYTES = '<i4i8i4i4', 20, 4
 
 local lease, fence, stream, newest = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, lease_ms, known = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -22,7 +23,7 @@ local function number(told)
   return tonumber(string.match(told, '^%d+'))
 end
 
-local kept = redis.call('HMGET', fence, 'token', 'writes')
+local kept = call('HMGET', fence, 'token', 'writes')
 if not kept[1] or number(kept[1]) < number(token) then
   return redis.error_reply('UNHELD this server does not know that we took the lease')
 end
@@ -32,7 +33,7 @@ end
 if tonumber(kept[2] or 0) < known then
   return redis.error_reply('LOST this server lacks writes that were answered')
 end
-redis.call('SET', lease, token, 'PX', lease_ms)
+call('SET', lease, token, 'PX', lease_ms)
 
 -- What a script has written stays though a later command of it is refused, as where a right is missing. So each that
 -- comes after a message has gone into the stream is tried first, in words that change nothing.
@@ -55,15 +56,28 @@ for _, trial in ipairs(trials) do
 end
 
 local function stored(ring, offset)
-  local head = redis.call('GETRANGE', ring, offset, offset + HEAD_BYTES - 1)
+  local head = call('GETRANGE', ring, offset, offset + HEAD_BYTES - 1)
   if #head == HEAD_BYTES then
-    return struct.unpack(HEAD, head)
+    local opened_at_ms, written, published = struct.unpack(HEAD, head)
+    return opened_at_ms, written, published, false
   end
   -- A new ring takes its whole length at once: zeros are empty slots, and it never grows again.
-  redis.call('SETRANGE', ring, size - 1, '\0')
-  redis.call('PEXPIRE', ring, keep_ms)
-  return 0, 0, 0
+  call('SETRANGE', ring, size - 1, '\0')
+  return 0, 0, 0, true
 end
+
+-- A table that remembers what was made of a value.
+local function once(make)
+  return setmetatable({}, {__index = function(known, value)
+    known[value] = make(value)
+    return known[value]
+  end})
+end
+
+-- Most bars of a call opened at one time: words and number of it are made once.
+local number_of = once(tonumber)
+-- Redis 7.2 would write a number with many zeros at its end as 1.728e+12.
+local words_of = once(function(ms) return string.format('%.0f', ms) end)
 
 -- By symbol, the newest opening time that was published: asked and told once a call.
 local symbols, newest_ms, news = {}, {}, {}
@@ -71,26 +85,32 @@ for i = 1, (#KEYS - 4) / 2 do
   symbols[i] = ARGV[3 * i + 6]
 end
 if #symbols > 0 then
-  for i, told in ipairs(redis.call('HMGET', newest, unpack(symbols))) do
-    newest_ms[symbols[i]] = tonumber(told or 0)
+  for i, told in ipairs(call('HMGET', newest, unpack(symbols))) do
+    newest_ms[symbols[i]] = told and number_of[told] or 0
   end
 end
 
+local trimmed = false
+
 local function publish(symbol, latest, opened_at_ms, message)
   if newest_ms[symbol] <= opened_at_ms then
-    redis.call('SET', latest, message, 'PX', keep_ms)
+    call('SET', latest, message, 'KEEPTTL')
     newest_ms[symbol] = opened_at_ms
-    -- Redis 7.2 would write a number with many zeros at its end as 1.728e+12.
-    news[#news + 1], news[#news + 2] = symbol, string.format('%.0f', opened_at_ms)
+    news[#news + 1], news[#news + 2] = symbol, words_of[opened_at_ms]
   end
   -- First, since it cannot be tried: nobody hears of it before the script has ended.
-  redis.call('PUBLISH', channel, message)
-  redis.call('XADD', stream, 'MAXLEN', '~', most, '*', 'message', message)
+  call('PUBLISH', channel, message)
+  if trimmed then
+    call('XADD', stream, '*', 'message', message)
+  else
+    call('XADD', stream, 'MAXLEN', '~', most, '*', 'message', message)
+    trimmed = true
+  end
 end
 
 local function commit(ring, latest, symbol, row, message)
   local offset, opened_at_ms, revision = struct.unpack(PLACED_HEAD, row)
-  local there_at_ms, there, published = stored(ring, offset)
+  local there_at_ms, there, published, new = stored(ring, offset)
   if there > 0 then
     if there_at_ms > opened_at_ms or (there_at_ms == opened_at_ms and there > revision) then
       return 0
@@ -105,13 +125,14 @@ local function commit(ring, latest, symbol, row, message)
   local goes_out = message ~= ''
   if goes_out then
     publish(symbol, latest, opened_at_ms, message)
-    published = revision
+  elseif published > 0 then
+    row = struct.pack(PLACED_HEAD, offset, opened_at_ms, revision, published) .. row:sub(PLACED_HEAD_BYTES + 1)
   end
-  local head = struct.pack(HEAD, opened_at_ms, revision, published)
-  redis.call('SETRANGE', ring, offset, head .. row:sub(PLACED_HEAD_BYTES + 1))
+  call('SETRANGE', ring, offset, row:sub(OFFSET_BYTES + 1))
   -- Renewing at every bar would cost a tenth of the whole.
-  if offset % renew_every == 0 then
-    redis.call('PEXPIRE', ring, keep_ms)
+  if new or offset % renew_every == 0 then
+    call('PEXPIRE', ring, keep_ms)
+    call('PEXPIRE', latest, keep_ms)
   end
   return goes_out and 1 or 0
 end
@@ -123,8 +144,8 @@ for i, symbol in ipairs(symbols) do
   messages = messages + went_out
 end
 if #news > 0 then
-  redis.call('HSET', newest, unpack(news))
+  call('HSET', newest, unpack(news))
 end
-answer[1] = redis.call('HINCRBY', fence, 'writes', #answer > 2 and 1 or 0)
-answer[2] = redis.call('HINCRBY', fence, 'messages', messages)
+answer[1] = call('HINCRBY', fence, 'writes', #answer > 2 and 1 or 0)
+answer[2] = call('HINCRBY', fence, 'messages', messages)
 return answer

@@ -225,6 +225,8 @@ class EmbeddedServer:
             # AppendOnlyFile says when: the server would begin in the middle of a burst.
             "auto-aof-rewrite-percentage": "0",
             "maxmemory-policy": "noeviction",
+            # Seven messages to a block of the stream, of which so fewer are begun.
+            "stream-node-max-bytes": "16384",
         }
         told = [word for name, value in options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(  # noqa: S603 - our own binary, no shell

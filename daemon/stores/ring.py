@@ -32,9 +32,12 @@ def offset_bytes(slot: int) -> int:
     return slot * ROW.itemsize
 
 
-def pack(slot: int, opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float]) -> bytes:
-    """Where its slot begins (i32), then one row, not published."""
-    return _PLACED.pack(slot * ROW.itemsize, opened_at_ms, revision + 1, 0, *bar)
+def pack(
+    slot: int, opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float], *, published: bool
+) -> bytes:
+    """Where its slot begins (i32), then one row; `published`: this revision was, or is with this write."""
+    written = revision + 1
+    return _PLACED.pack(slot * ROW.itemsize, opened_at_ms, written, written if published else 0, *bar)
 
 
 def rows(windows: Windows, some: slice) -> npt.NDArray[np.void]:

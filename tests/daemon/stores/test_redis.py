@@ -118,11 +118,21 @@ async def test_what_is_no_longer_followed_goes_away_by_itself(
     assert await client.pttl(KEYS.stream) == -1
 
 
-async def test_a_bar_renews_the_time_its_ring_is_kept(store: RedisStore, client: "redis.Redis", an_entry: AnEntry):
+async def test_bars_renew_the_time_their_ring_and_the_latest_message_are_kept_eight_times_a_turn(
+    new_store: NewStore, client: "redis.Redis", an_entry: AnEntry
+):
+    store = await new_store(capacity=16)
+    wide = KEYS.ring("1h", 16, "BTCUSDT")
     await store.commit([an_entry(0)])
-    await client.pexpire(RING, 60_000)
-    await store.commit([an_entry(hour) for hour in range(1, 6)])
-    assert await client.pttl(RING) > 60_000
+    for key in (wide, LATEST):
+        await client.pexpire(key, 60_000)
+    await store.commit([an_entry(1)])
+    assert await client.get(LATEST) == b"BTCUSDT 1 0"
+    assert 0 < await client.pttl(wide) <= 60_000
+    assert 0 < await client.pttl(LATEST) <= 60_000
+    await store.commit([an_entry(2)])
+    assert await client.pttl(wide) > 60_000
+    assert await client.pttl(LATEST) > 60_000
 
 
 async def test_the_stream_is_cut_to_its_length(new_store: NewStore, client: "redis.Redis", an_entry: AnEntry):

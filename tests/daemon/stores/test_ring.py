@@ -19,7 +19,7 @@ def a_ring(
     told = bytearray(ring.size_bytes(capacity))
     for hour in opened_hours:
         begin = ring.offset_bytes(hour % capacity)
-        told[begin : begin + ring.ROW.itemsize] = ring.pack(0, hour * HOUR.ms, revision, bar)[4:]
+        told[begin : begin + ring.ROW.itemsize] = ring.pack(0, hour * HOUR.ms, revision, bar, published=False)[4:]
     return bytes(told)
 
 
@@ -31,7 +31,7 @@ def hours(rings: Sequence[bytes | None], capacity: int = 4):
 def test_a_row_is_56_bytes():
     assert ring.ROW.itemsize == 56
     assert ring.size_bytes(73) == 73 * 56
-    assert len(ring.pack(0, 0, 0, BAR)) == 4 + 56
+    assert len(ring.pack(0, 0, 0, BAR, published=False)) == 4 + 56
 
 
 def test_a_row_is_read_as_it_was_written():
@@ -65,14 +65,14 @@ def test_a_bar_in_another_slot_is_left_out():
 
 def test_a_bar_off_the_grid_is_left_out():
     told = bytearray(a_ring(8))
-    told[:56] = ring.pack(0, 8 * HOUR.ms + 1, 0, BAR)[4:]
+    told[:56] = ring.pack(0, 8 * HOUR.ms + 1, 0, BAR, published=False)[4:]
     assert hours([bytes(told)]) == [[]]
 
 
 @pytest.mark.parametrize("number", [10**9, -4])
 def test_a_bar_of_no_time_is_left_out_and_takes_none_with_it(number: int):
     told = bytearray(a_ring(9, 10))
-    told[:56] = ring.pack(0, number * HOUR.ms, 0, BAR)[4:]
+    told[:56] = ring.pack(0, number * HOUR.ms, 0, BAR, published=False)[4:]
     assert number % 4 == 0
     assert hours([bytes(told)]) == [[9, 10]]
 
@@ -87,7 +87,7 @@ def test_weeks_begin_on_mondays():
     opened = week.floor(1_700_000_000_000)
     told = bytearray(ring.size_bytes(4))
     begin = ring.offset_bytes(week.number(opened) % 4)
-    told[begin : begin + 56] = ring.pack(0, opened, 0, BAR)[4:]
+    told[begin : begin + 56] = ring.pack(0, opened, 0, BAR, published=False)[4:]
     assert (ring.unpack([bytes(told)], week, 4)["written"] > 0).sum() == 1
 
 
