@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from core.bars import Arrival
 
@@ -33,31 +34,37 @@ class Inbox:
         """Closed bars that wait."""
         return len(self._closed)
 
-    async def put_closed(self, arrival: Arrival) -> None:
-        """Hand over a closed bar, once there is room."""
-        if self._putting or len(self._closed) >= self.capacity:
-            await self._wait_to_put(arrival)
+    async def put_closed(self, arrivals: Sequence[Arrival]) -> None:
+        """Hand over closed bars, in their order, each once there is room."""
+        if self._putting or len(self._closed) + len(arrivals) > self.capacity:
+            await self._wait_to_put(arrivals)
         else:
-            self._closed.append(arrival)
+            self._closed += arrivals
+            self.closed_bars += len(arrivals)
             self._arrived.set()
-        self.closed_bars += 1
 
-    async def _wait_to_put(self, arrival: Arrival) -> None:
+    async def _wait_to_put(self, arrivals: Sequence[Arrival]) -> None:
         self._putting += 1
         try:
             async with self._turn:
-                self.held_back += len(self._closed) >= self.capacity and not self._ended
-                while len(self._closed) >= self.capacity and not self._ended:
-                    self._room.clear()
-                    await self._room.wait()
-                self._closed.append(arrival)
+                for arrival in arrivals:
+                    await self._wait_for_room()
+                    self._closed.append(arrival)
+                    self.closed_bars += 1
         finally:
             self._putting -= 1
             self._arrived.set()
 
-    def drop_open(self) -> None:
-        """Count a bar that is still forming."""
-        self.open_dropped += 1
+    async def _wait_for_room(self) -> None:
+        self.held_back += len(self._closed) >= self.capacity and not self._ended
+        while len(self._closed) >= self.capacity and not self._ended:
+            self._arrived.set()
+            self._room.clear()
+            await self._room.wait()
+
+    def drop_open(self, count: int) -> None:
+        """Count so many bars that are still forming."""
+        self.open_dropped += count
 
     async def take(self, limit: int) -> list[Arrival]:
         """Wait for a closed bar, then take all that are there, oldest first, up to `limit`; cancelling loses none.

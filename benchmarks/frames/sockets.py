@@ -17,7 +17,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -27,7 +27,7 @@ from benchmarks.frames.decode import frames_of
 from daemon.feeds import feed
 from daemon.listening.wire import Library, wire
 
-Read = Callable[[], Awaitable[bytes]]
+Read = Callable[[], Awaitable[Sequence[bytes]]]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _AT_ONCE = 100
@@ -61,7 +61,7 @@ async def send(count: int) -> None:
 async def ours(library: Library, url: str) -> AsyncIterator[Read]:
     """As the daemon opens them."""
     async with wire(library=library).open(url, pings=False) as connection:
-        yield lambda: connection.recv(decode=False)
+        yield lambda: connection.frames(_AT_ONCE)
 
 
 @asynccontextmanager
@@ -69,8 +69,8 @@ async def by_aiohttp(url: str) -> AsyncIterator[Read]:
     """Its own websocket."""
     async with aiohttp.ClientSession() as session, session.ws_connect(url, decode_text=False) as socket:
 
-        async def read() -> bytes:
-            return bytes((await socket.receive()).data)
+        async def read() -> list[bytes]:
+            return [bytes((await socket.receive()).data)]
 
         yield read
 
@@ -79,13 +79,16 @@ async def cost_us(library: str, url: str, count: int, decode: Callable[[bytes], 
     """Microseconds of processor time a frame."""
     opened = by_aiohttp(url) if library == "aiohttp" else ours("picows" if library == "picows" else "websockets", url)
     async with opened as read:
-        await read()
+        left = count - len(await read())
+        timed = left
         begun = time.process_time()
-        for _ in range(count - 1):
-            frame = await read()
+        while left:
+            frames = await read()
+            left -= len(frames)
             if decode:
-                decode(frame)
-        return (time.process_time() - begun) / (count - 1) * 1e6
+                for frame in frames:
+                    decode(frame)
+        return (time.process_time() - begun) / timed * 1e6
 
 
 def main() -> None:

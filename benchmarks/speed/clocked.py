@@ -18,12 +18,11 @@ from pathlib import Path
 from types import coroutine
 from typing import Any, Final
 
-from websockets.asyncio.connection import Connection
-
 from core.inputs import Inputs
 from daemon import cli
 from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.feeds.binance import Binance
+from daemon.listening.frames import Frames
 from daemon.listening.line import Line
 from daemon.predicting import messages
 from daemon.predicting.ahead import Ahead
@@ -146,9 +145,9 @@ def _stepped(clocks: Clocks, work: Coroutine[Any, Any, Any], stage: str) -> Gene
 
 def put_clocks(clocks: Clocks) -> None:
     """At the doors of every stage."""
-    received, published = Connection.data_received, Status.published_now
+    received, published = Frames.data_received, Status.published_now
 
-    def data_received(self: Connection, data: bytes) -> None:
+    def data_received(self: Frames, data: bytes) -> None:
         clocks.heard(data)
         received(self, data)
 
@@ -156,9 +155,9 @@ def put_clocks(clocks: Clocks) -> None:
         published(self, sent, *words)
         clocks.published(len(sent))
 
-    Connection.data_received = data_received
+    Frames.data_received = data_received
     Status.published_now = published_now
-    clocked(clocks, Connection, "data_received", "sockets")
+    clocked(clocks, Frames, "data_received", "sockets")
     clocked_steps(clocks, Line, "_read", "inbox")
     clocked(clocks, Binance, "decode", "decode")
     clocked(clocks, Pipeline, "prepare", "windows")

@@ -1,6 +1,7 @@
 """What several sockets tell of the same bars: the first word counts, a socket's own second word revises it."""
 
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from core.bars import Bar
@@ -10,22 +11,37 @@ _KEPT: Final = 4
 
 
 class Agreement:
-    """Judges closed bars of sockets that carry the same symbols. `disagreements`: bars that two told differently."""
+    """Judges closed bars of sockets that carry the same symbols, so many. `disagreements`: told differently by two.
 
-    def __init__(self) -> None:
+    Nearly always one socket is alone, and all it tells is passed on: that is kept as it came, until another speaks.
+    """
+
+    def __init__(self, symbols: int) -> None:
         self.disagreements = 0
+        self._alone: deque[tuple[int, Sequence[Bar]]] = deque()
+        self._alone_bars = 0
+        self._most_alone = symbols * _KEPT
         self._words: dict[str, dict[int, dict[int, Bar]]] = {}
         """Symbol -> opening time -> socket -> its last word."""
 
+    def hear_alone(self, speaker: int, bars: Sequence[Bar]) -> None:
+        """Remember what the only socket alive tells."""
+        closed = [bar for bar in bars if bar.closed]
+        if not closed:
+            return
+        self._alone.append((speaker, closed))
+        self._alone_bars += len(closed)
+        while self._alone_bars - len(self._alone[0][1]) >= self._most_alone:
+            self._alone_bars -= len(self._alone.popleft()[1])
+
     def takes(self, speaker: int, bar: Bar, alive: Collection[int]) -> bool:
         """Whether this closed bar is passed on: not where another socket that is still `alive` has told it."""
-        bars = self._words.setdefault(bar.symbol, {})
-        words = bars.get(bar.opened_at_ms)
-        if words is None:
-            bars[bar.opened_at_ms] = {speaker: bar}
-            if len(bars) > _KEPT:
-                del bars[min(bars)]
-            return True
+        while self._alone:
+            sole, told = self._alone.popleft()
+            self._alone_bars -= len(told)
+            for one in told:
+                self._words_on(one)[sole] = one
+        words = self._words_on(bar)
         before = words.get(speaker)
         others = [told.row for other, told in words.items() if other != speaker and other in alive]
         words[speaker] = bar
@@ -36,3 +52,11 @@ class Agreement:
         if before is None:
             self.disagreements += 1
         return before is not None
+
+    def _words_on(self, bar: Bar) -> dict[int, Bar]:
+        """What the sockets said of this bar last."""
+        bars = self._words.setdefault(bar.symbol, {})
+        words = bars.setdefault(bar.opened_at_ms, {})
+        if len(bars) > _KEPT:
+            del bars[min(bars)]
+        return words

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import ccxt.pro
@@ -68,12 +68,12 @@ class Watch:
         watches = (self._watch(symbol, hello.interval) for symbol in hello.subscribe)
         self.watches += [self._tasks.create_task(watch) for watch in watches]
 
-    async def recv(self, decode: Literal[False]) -> bytes:  # noqa: ARG002 - as a socket's
+    async def frames(self, most: int) -> list[bytes]:  # noqa: ARG002 - as a socket's
         """The next message. Raises: FeedError: ccxt has lost the venue."""
         told = await self._told.get()
         if isinstance(told, FeedError):
             raise told
-        return told
+        return [told]
 
     async def _watch(self, symbol: str, interval: str) -> None:
         """Pass on what is told of one symbol, until it cannot be watched any more."""

@@ -11,15 +11,18 @@ class Guesses:
         self._bars: dict[str, dict[int, Bar]] = {}
         self._told_ms: dict[str, int] = {}
 
-    def note(self, bar: Bar) -> bool:
-        """Remember a bar that is to be passed on; False where history has spoken, and a guess has nothing to add."""
-        if bar.opened_at_ms <= self._told_ms.get(bar.symbol, -1):
-            return False
+    def adds(self, bar: Bar) -> bool:
+        """Whether a guess says something: where history has spoken it does not."""
+        return bar.opened_at_ms > self._told_ms.get(bar.symbol, -1)
+
+    def note(self, bar: Bar) -> None:
+        """Remember a bar that was passed on, unless history has spoken meanwhile."""
+        if not self.adds(bar):
+            return
         bars = self._bars.setdefault(bar.symbol, {})
         bars[bar.opened_at_ms] = bar
         if len(bars) > self._most:
             del bars[min(bars)]
-        return True
 
     def knows(self, symbol: str, opened_at_ms: int) -> bool:
         """Whether this bar was passed on and awaits its confirmation."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -30,9 +30,9 @@ _LIVED: Final = (0.80, 0.95)
 class Lane:
     """Keeps one subscription open over `spares` + 1 sockets; each bar is passed on once.
 
-    `heard`: told of each frame. `changed`: told when a socket has opened or closed. `reopened`: when one was lost and
-    is open again. `disagreed`: two told this bar differently. `pace`: that
-    of the venue's sockets together. `healthy_s`: a socket open so long was no failure.
+    `heard`: told of frames, and why some were refused. `changed`: told when a socket has opened or closed. `reopened`:
+    when one was lost and is open again. `disagreed`: two told this bar differently. `pace`: that of the venue's sockets
+    together. `healthy_s`: a socket open so long was no failure.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Lane:
         wire: Way,
         *,
         spares: int,
-        heard: Callable[[FrameError | None], None],
+        heard: Callable[[int, Sequence[FrameError]], None],
         changed: Callable[[], None],
         reopened: Callable[[], None],
         disagreed: Callable[[Bar], None],
@@ -71,7 +71,7 @@ class Lane:
         self._healthy_s = healthy_s
         self._hello_spacing_s = hello_spacing_s
         self._chance = chance
-        self._agreement = Agreement()
+        self._agreement = Agreement(len(symbols))
         self._lines: dict[int, Line] = {}
         self._opened = 0
         self._told = {"venue": feed.name, "host": urlsplit(socket.url).netloc.rpartition("@")[2]}
@@ -140,7 +140,7 @@ class Lane:
             self._interval,
             self._seam,
             self._wire,
-            take=lambda bar: self._take(number, bar),
+            take=lambda bars: self._take(number, bars),
             heard=self._heard,
             covered=lambda: self._covers(number),
             changed=changed,
@@ -167,18 +167,24 @@ class Lane:
             for other, line in self._lines.items()
         )
 
-    async def _take(self, number: int, bar: Bar) -> None:
-        if bar.closed:
-            disagreements = self._agreement.disagreements
-            if not self._agreement.takes(number, bar, self._lines):
-                if self._agreement.disagreements > disagreements:
-                    log.warning(
-                        "two sockets tell a bar differently, the first counts",
-                        extra={**self._told, "symbol": bar.symbol, "opened_at_ms": bar.opened_at_ms},
-                    )
-                    self._disagreed(bar)
-                return
-        await self._seam.receive(bar)
+    async def _take(self, number: int, bars: Sequence[Bar]) -> None:
+        if len(self._lines) == 1:
+            self._agreement.hear_alone(number, bars)
+        else:
+            bars = [bar for bar in bars if not bar.closed or self._agrees(number, bar)]
+        await self._seam.receive(bars)
+
+    def _agrees(self, number: int, bar: Bar) -> bool:
+        """Whether this socket's closed bar is passed on, others being open beside it."""
+        disagreements = self._agreement.disagreements
+        taken = self._agreement.takes(number, bar, self._lines)
+        if self._agreement.disagreements > disagreements:
+            log.warning(
+                "two sockets tell a bar differently, the first counts",
+                extra={**self._told, "symbol": bar.symbol, "opened_at_ms": bar.opened_at_ms},
+            )
+            self._disagreed(bar)
+        return taken
 
 
 async def _retire(talk: asyncio.Task[str]) -> None:

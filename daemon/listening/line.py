@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -18,12 +18,14 @@ log = logging.getLogger("gaze.feed")
 
 _LOOK_S: Final = 1.0
 """At the latest so often bars without a word from the venue are looked at: its clock may have been set right."""
+AT_ONCE: Final = 256
+"""Frames read before others get their turn: enough for half a call of the model."""
 _REFUSED_IN_A_ROW: Final = 50
 """So many frames that are none tell of a broken connection."""
 
 
 class Line:
-    """Subscribes and reads. `take`: gets each bar. `heard`: told of each frame, and why it was refused, if it was.
+    """Subscribes and reads. `take`: gets the bars. `heard`: told how many frames came, and why some were refused.
 
     `covered`: whether another line carries the same symbols, so that nothing is missed while this one opens.
     `due_s`: after so long a successor should be opened; None: when the venue says so.
@@ -38,8 +40,8 @@ class Line:
         seam: Seam,
         wire: Way,
         *,
-        take: Callable[[Bar], Awaitable[None]],
-        heard: Callable[[FrameError | None], None],
+        take: Callable[[Sequence[Bar]], Awaitable[None]],
+        heard: Callable[[int, Sequence[FrameError]], None],
         covered: Callable[[], bool],
         changed: Callable[[], None],
         hello_spacing_s: float,
@@ -66,6 +68,7 @@ class Line:
         self._due_s = due_s
         self._subscribed = False
         self._waits_since_s: float | None = None
+        self._refused_in_a_row = 0
 
     async def talk(self) -> str:
         """Open it and read until it fails; returns why."""
@@ -121,8 +124,7 @@ class Line:
     async def _close(self, closer: Closer, grace_s: float) -> NoReturn:
         """Pass on the bars whose end is past by the grace period."""
         while True:
-            for bar in closer.due(self._seam.venue_now_ms()):
-                await self._take(bar)
+            await self._take(closer.due(self._seam.venue_now_ms()))
             past_ms = self._seam.venue_now_ms() - int(grace_s * 1_000)
             ahead_ms = self._interval.floor(past_ms) + self._interval.ms - past_ms
             await asyncio.sleep(min(ahead_ms / 1_000, _LOOK_S))
@@ -130,15 +132,20 @@ class Line:
     async def _read(self, connection: Connection, closer: Closer | None) -> NoReturn:
         """Raises: LOST: by the venue. FeedError: it speaks another dialect."""
         clock = asyncio.get_running_loop().time
-        refused_in_a_row = 0
         while True:
             self._waits_since_s = clock()
-            frame = await connection.recv(decode=False)
+            frames = await connection.frames(AT_ONCE)
             self._waits_since_s = None
             self.heard_at_s = clock()
-            refused_in_a_row = 0 if await self._hear(frame, closer) else refused_in_a_row + 1
-            if refused_in_a_row == _REFUSED_IN_A_ROW:
-                raise FeedError(f"{self._feed.name}: {refused_in_a_row} frames in a row were refused")
+            if self._subscribed:
+                self.ready.set()
+            bars = self._decode(frames)
+            await self._take(closer.take(bars) if closer else bars)
+            if self._refused_in_a_row >= _REFUSED_IN_A_ROW:
+                raise FeedError(f"{self._feed.name}: {self._refused_in_a_row} frames in a row were refused")
+            if len(frames) == AT_ONCE:
+                # More may be there: what these are for need not wait for it.
+                await asyncio.sleep(0)
 
     async def _watch(self) -> NoReturn:
         """Raises: FeedError: it went silent. A timeout for each frame would cost as much as the frame."""
@@ -151,33 +158,40 @@ class Line:
                 raise FeedError(f"{self._feed.name}: nothing came for {silence_s} s")
             await asyncio.sleep(left_s)
 
-    async def _hear(self, frame: bytes, closer: Closer | None) -> bool:
-        """Decode a frame and hand its bars on; returns whether it was one."""
-        if self._subscribed:
-            self.ready.set()
-        try:
-            bars = self._feed.decode(frame)
-            _refuse_beyond(self._feed.name, bars)
-        except FarewellError as told:
-            log.info(
-                "the venue says farewell, opening the next socket", extra={"venue": self._feed.name, "told": str(told)}
-            )
-            self._heard(None)
-            self.due.set()
-            return True
-        except FrameError as error:
-            self._heard(error)
-            return False
-        self._heard(None)
-        for bar in closer.take(bars) if closer else bars:
-            await self._take(bar)
-        return True
+    def _decode(self, frames: Sequence[bytes]) -> list[Bar]:
+        """The bars in frames, up to where too many in a row are refused."""
+        decode = self._feed.decode
+        bars: list[Bar] = []
+        refused: list[FrameError] = []
+        heard = 0
+        for frame in frames:
+            heard += 1
+            try:
+                told = decode(frame)
+                for bar in told:
+                    if bar.opened_at_ms > LATEST_MS:
+                        raise _beyond(self._feed.name, bar)
+                bars += told
+            except FarewellError as error:
+                self._part(str(error))
+            except FrameError as error:
+                refused.append(error)
+                self._refused_in_a_row += 1
+                if self._refused_in_a_row == _REFUSED_IN_A_ROW:
+                    break
+                continue
+            self._refused_in_a_row = 0
+        self._heard(heard, refused)
+        return bars
+
+    def _part(self, told: str) -> None:
+        """The venue is about to end it."""
+        log.info("the venue says farewell, opening the next socket", extra={"venue": self._feed.name, "told": told})
+        self.due.set()
 
 
-def _refuse_beyond(venue: str, bars: Iterable[Bar]) -> None:
-    """Raises: FrameError: a bar opens after all others to come, which it would close, or show as come."""
-    for bar in bars:
-        if bar.opened_at_ms > LATEST_MS:
-            raise FrameError(
-                f"{venue}: a bar of {bar.symbol[:EXCERPT]!a} opens at {bar.opened_at_ms} ms, beyond the year 2100"
-            )
+def _beyond(venue: str, bar: Bar) -> FrameError:
+    """Of a bar that opens after all others to come: it would close them, or show them as come."""
+    return FrameError(
+        f"{venue}: a bar of {bar.symbol[:EXCERPT]!a} opens at {bar.opened_at_ms} ms, beyond the year 2100"
+    )

@@ -117,11 +117,10 @@ class Listener:
         self._watcher.disagreed(self._feed.name)
         self._fills.request_fill(bar.symbol, bar.opened_at_ms, bar.opened_at_ms + self._interval.ms)
 
-    def _heard(self, refused: FrameError | None) -> None:
-        self._watcher.frames(self._feed.name, int(self._now() * 1_000))
-        if refused is None:
-            return
-        self._watcher.refused(self._feed.name)
-        self._refused += 1
-        if self._refused <= _SAMPLES:
-            log.warning("frame refused", extra={"venue": self._feed.name, "error": str(refused)})
+    def _heard(self, count: int, refused: Sequence[FrameError]) -> None:
+        self._watcher.frames(self._feed.name, int(self._now() * 1_000), count)
+        for error in refused:
+            self._watcher.refused(self._feed.name)
+            self._refused += 1
+            if self._refused <= _SAMPLES:
+                log.warning("frame refused", extra={"venue": self._feed.name, "error": str(error)})

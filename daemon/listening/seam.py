@@ -109,26 +109,32 @@ class Seam:
                 self._next_ms.setdefault(symbol, since_ms)
                 self._before_ms[symbol] = self._interval.after(since_ms, -1)
 
-    async def receive(self, bar: Bar) -> None:
-        """Take a bar off a socket."""
-        if not bar.closed:
-            self._inbox.drop_open()
-        held = self._held.get(bar.symbol)
-        if held is not None and bar.opened_at_ms == self._next_ms.get(bar.symbol):
-            await self._release(bar.symbol)
-            held = None
-        if bar.closed:
-            arrival = self._arrival(bar, self._live)
-            if held is None:
-                await self._pass_on(arrival)
-            else:
-                held.append(arrival)
+    async def receive(self, bars: Sequence[Bar]) -> None:
+        """Take bars off a socket."""
+        closed = [bar for bar in bars if bar.closed]
+        self._inbox.drop_open(len(bars) - len(closed))
+        if self._held:
+            await self._pass_on(self._unheld(bars))
+        elif closed:
+            venue, at_ms, live = self._venue, self._now_ms(), self._live
+            await self._pass_on([Arrival(bar, venue, at_ms, live) for bar in closed])
+
+    def _unheld(self, bars: Sequence[Bar]) -> list[Arrival]:
+        """What is to be passed on now that these bars came; closed ones that wait for their history are held."""
+        unheld: list[Arrival] = []
+        for bar in bars:
+            if bar.opened_at_ms == self._next_ms.get(bar.symbol):
+                unheld += self._held.pop(bar.symbol, ())
+            if bar.closed:
+                arrival = Arrival(bar, self._venue, self._now_ms(), self._live)
+                self._held.get(bar.symbol, unheld).append(arrival)
+        return unheld
 
     async def join(self, symbols: Sequence[str]) -> None:
         """Pass on the history of these symbols, then what is held of them."""
         await self._share(symbols, self._join)
 
-    async def backfill(self, bars: Iterable[Bar]) -> None:
+    async def backfill(self, bars: Sequence[Bar]) -> None:
         """Pass on bars from history that someone else asked for, except those that confirm what is known."""
         # Guesses before them are still to be confirmed.
         await self._backfill(bars, count=not self._history.confirms)
@@ -200,11 +206,8 @@ class Seam:
             await self._backfill(self._news(symbol, bars))
 
     async def _release(self, symbol: str) -> None:
-        held = self._held.get(symbol, deque())
-        while held:
-            await self._pass_on(held.popleft())
-        # Nothing was awaited since the last look: no bar can have slipped in behind.
-        self._held.pop(symbol, None)
+        # Whatever comes from now on lines up behind these at the inbox.
+        await self._pass_on(self._held.pop(symbol, ()))
 
     async def _chase(self, symbol: str) -> None:
         if not self._is_overdue(symbol):
@@ -247,33 +250,42 @@ class Seam:
         now_ms = self._history.venue_now_ms()
         return 0 if now_ms is None else now_ms
 
-    def _arrival(self, bar: Bar, origin: Origin) -> Arrival:
-        return Arrival(bar, self._venue, int(self._now() * 1_000), origin)
+    def _now_ms(self) -> int:
+        return int(self._now() * 1_000)
 
     def _warn(self, message: str, **values: str | int) -> None:
         log.warning(message, extra={"venue": self._venue, **values})
 
-    async def _pass_on(self, arrival: Arrival) -> None:
-        """Hand over a live bar."""
-        bar = arrival.bar
-        self._note(bar)
-        if not self._history.confirms:
-            await self._inbox.put_closed(arrival)
+    async def _pass_on(self, arrivals: Sequence[Arrival]) -> None:
+        """Hand over live bars."""
+        guesses = self._history.confirms
+        if guesses:
+            arrivals = [arrival for arrival in arrivals if self._guesses.adds(arrival.bar)]
+        if not arrivals:
+            return
+        await self._inbox.put_closed(arrivals)
+        for arrival in arrivals:
+            self._note(arrival.bar)
+            if guesses:
+                self._guesses.note(arrival.bar)
+            else:
+                self._count_as_come(arrival.bar)
+
+    async def _backfill(self, bars: Sequence[Bar], *, count: bool = True) -> None:
+        news = [bar for bar in bars if not self._guesses.confirmed_by(bar)]
+        if news:
+            await self._inbox.put_closed([self._from_history(bar) for bar in news])
+            self._watcher.backfilled(len(news))
+        for bar in news:
+            self._note(bar)
+        for bar in bars if count else ():
             self._count_as_come(bar)
-        elif self._guesses.note(bar):
-            await self._inbox.put_closed(arrival)
 
-    async def _backfill(self, bars: Iterable[Bar], *, count: bool = True) -> None:
-        for bar in bars:
-            if not self._guesses.confirmed_by(bar):
-                self._note(bar)
-                origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
-                await self._inbox.put_closed(self._arrival(bar, origin))
-                self._watcher.backfilled(1)
-            if count:
-                self._count_as_come(bar)
+    def _from_history(self, bar: Bar) -> Arrival:
+        origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
+        return Arrival(bar, self._venue, self._now_ms(), origin)
 
-    def _news(self, symbol: str, bars: Iterable[Bar]) -> list[Bar]:
+    def _news(self, symbol: str, bars: Sequence[Bar]) -> list[Bar]:
         """The bars without the one that was passed on last, where it is still the same."""
         known = self._newest.get(symbol)
         return [bar for bar in bars if known is None or bar != known]

@@ -115,30 +115,38 @@ class StreamSource:
             answer = await client.xread({self.feed.stream: self._last}, count=_ENTRIES, block=_BLOCK_MS)
             for _, entries in cast("list[tuple[bytes, Entries]]", answer or []):
                 self._watcher.frames(self.feed.name, int(self._now() * 1_000), len(entries))
-                for number, fields in entries:
-                    await self._take(fields, known=_order(number) <= _order(self._until))
-                    self._last = number
+                await self._take(entries)
+                self._last = entries[-1][0]
 
-    async def _take(self, fields: Mapping[bytes, bytes], *, known: bool) -> None:
+    async def _take(self, entries: Entries) -> None:
+        """Put the bars of entries, those that were there before we came as history."""
+        arrivals: list[Arrival] = []
+        at_ms = int(self._now() * 1_000)
+        for number, fields in entries:
+            bar = self._decode(fields)
+            if bar is None or bar.symbol not in self._since:
+                continue
+            known = _order(number) <= _order(self._until)
+            if not bar.closed:
+                self._inbox.drop_open(1)
+            elif not known or bar.opened_at_ms >= self._since[bar.symbol]:
+                arrivals.append(Arrival(bar, self.feed.name, at_ms, Origin.BACKFILLED if known else Origin.LIVE))
+        if arrivals:
+            await self._inbox.put_closed(arrivals)
+        backfilled = sum(arrival.origin is Origin.BACKFILLED for arrival in arrivals)
+        if backfilled:
+            self._watcher.backfilled(backfilled)
+
+    def _decode(self, fields: Mapping[bytes, bytes]) -> Bar | None:
+        """The bar of an entry; None where it is refused."""
         try:
-            bar = self.feed.decode(fields)
+            return self.feed.decode(fields)
         except FrameError as error:
             self._watcher.refused(self.feed.name)
             self._refused += 1
             if self._refused <= _SAMPLES:
                 log.warning("entry refused", extra={"venue": self.feed.name, "error": str(error)})
-            return
-        if bar.symbol not in self._since:
-            return
-        if not bar.closed:
-            self._inbox.drop_open()
-        elif not known or bar.opened_at_ms >= self._since[bar.symbol]:
-            await self._inbox.put_closed(self._arrival(bar, Origin.BACKFILLED if known else Origin.LIVE))
-            if known:
-                self._watcher.backfilled(1)
-
-    def _arrival(self, bar: Bar, origin: Origin) -> Arrival:
-        return Arrival(bar, self.feed.name, int(self._now() * 1_000), origin)
+            return None
 
 
 def _order(number: bytes) -> tuple[int, int]:

@@ -2,9 +2,9 @@
 
 import importlib.util
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, cast
 
 import aiohttp
 import msgspec
@@ -12,12 +12,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from core.errors import ConfigError
+from daemon.listening.frames import FRAME_BYTES, Frames
 from daemon.listening.rest import Asking, Rest
 
 LOST: Final = (OSError, WebSocketException)
 """What opening, sending and receiving raise when a socket is lost or cannot be had."""
 
-_FRAME_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 1.0
 """How long a venue may take to answer a close; a dead one never does."""
 _HTTP: Final = ("http://", "https://")
@@ -30,8 +30,8 @@ class Connection(Protocol):
     async def send(self, message: str) -> None:
         """Raises: LOST."""
 
-    async def recv(self, decode: Literal[False]) -> bytes:
-        """The next frame. Raises: LOST."""
+    async def frames(self, most: int) -> Sequence[bytes]:
+        """The frames that have come, oldest first: at least one, at most so many. Raises: LOST."""
 
 
 class Way(Protocol):
@@ -61,7 +61,7 @@ class Wire(msgspec.Struct, frozen=True):
         """A context in which a websocket is open; `pings`: the venue has no heartbeat of its own. Raises: LOST."""
         settings: dict[str, Any] = {
             "user_agent_header": "gaze",
-            "max_size": _FRAME_BYTES,
+            "max_size": FRAME_BYTES,
             "ping_interval": self.ping_interval_s if pings else None,
             "open_timeout": self.open_timeout_s,
             "close_timeout": _CLOSE_S,
@@ -70,7 +70,8 @@ class Wire(msgspec.Struct, frozen=True):
         }
         if self.library == "websockets":
             # The proxy finds the venue's address, as it does for REST: who needs one may not be able to.
-            return connect(url, **settings | {"proxy": (self.proxy or "").replace("socks5://", "socks5h://") or True})
+            settings["proxy"] = (self.proxy or "").replace("socks5://", "socks5h://") or True
+            return cast("AbstractAsyncContextManager[Frames]", connect(url, create_connection=Frames, **settings))
         from daemon.listening.picows import opened  # noqa: PLC0415 - an extra
 
         return opened(url, **settings)

@@ -180,7 +180,7 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
                 before = await evalsha_calls(server) if number > NEEDED else 0
                 counted.begin()
                 for bar in closing(symbols, number):
-                    await inbox.put_closed(an_arrival(bar))
+                    await inbox.put_closed([an_arrival(bar)])
                 for _ in range(SYMBOLS):
                     assert await channel.get_message(timeout=100)
         inbox.close()

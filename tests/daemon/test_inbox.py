@@ -21,7 +21,7 @@ def numbers(arrivals: list[Arrival]) -> list[int]:
 async def a_full_inbox(capacity: int) -> Inbox:
     inbox = Inbox(capacity)
     for number in range(capacity):
-        await inbox.put_closed(an_arrival(number))
+        await inbox.put_closed([an_arrival(number)])
     return inbox
 
 
@@ -38,7 +38,7 @@ async def test_taking_waits_for_a_bar():
         taking = tasks.create_task(inbox.take(10))
         await asyncio.sleep(0)
         assert not taking.done()
-        await inbox.put_closed(an_arrival(7))
+        await inbox.put_closed([an_arrival(7)])
     assert numbers(taking.result()) == [7]
 
 
@@ -47,7 +47,7 @@ async def test_a_wait_given_up_loses_no_bar():
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await inbox.take(10)
-    await inbox.put_closed(an_arrival(7))
+    await inbox.put_closed([an_arrival(7)])
     async with asyncio.timeout(0):
         assert numbers(await inbox.take(10)) == [7]
 
@@ -56,7 +56,7 @@ async def test_full_it_holds_its_putters_back_and_lets_them_in_in_the_order_they
     inbox = await a_full_inbox(2)
     async with asyncio.TaskGroup() as tasks:
         for number in range(2, 8):
-            tasks.create_task(inbox.put_closed(an_arrival(number)))
+            tasks.create_task(inbox.put_closed([an_arrival(number)]))
         await asyncio.sleep(0)
         assert inbox.depth == 2
         taken: list[int] = []
@@ -71,10 +71,10 @@ async def test_full_it_holds_its_putters_back_and_lets_them_in_in_the_order_they
 async def test_nobody_overtakes_a_bar_that_waits_for_room():
     inbox = await a_full_inbox(1)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(inbox.put_closed(an_arrival(1)))
+        tasks.create_task(inbox.put_closed([an_arrival(1)]))
         await asyncio.sleep(0)
         # Bar 2 is put when there is room again, but before bar 1, which waits for it, has been woken.
-        tasks.create_task(inbox.put_closed(an_arrival(2)))
+        tasks.create_task(inbox.put_closed([an_arrival(2)]))
         assert numbers(await inbox.take(1)) == [0]
         assert numbers(await inbox.take(1)) == [1]
         assert numbers(await inbox.take(1)) == [2]
@@ -83,8 +83,8 @@ async def test_nobody_overtakes_a_bar_that_waits_for_room():
 async def test_a_putter_that_gives_up_leaves_the_way_free():
     inbox = await a_full_inbox(1)
     async with asyncio.TaskGroup() as tasks:
-        quitter = tasks.create_task(inbox.put_closed(an_arrival(1)))
-        tasks.create_task(inbox.put_closed(an_arrival(2)))
+        quitter = tasks.create_task(inbox.put_closed([an_arrival(1)]))
+        tasks.create_task(inbox.put_closed([an_arrival(2)]))
         await asyncio.sleep(0)
         quitter.cancel()
         assert numbers(await inbox.take(1)) == [0]
@@ -94,8 +94,8 @@ async def test_a_putter_that_gives_up_leaves_the_way_free():
 async def test_closed_it_gives_out_what_is_left_and_what_was_waiting_for_room_then_ends():
     inbox = await a_full_inbox(2)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(inbox.put_closed(an_arrival(2)))
-        tasks.create_task(inbox.put_closed(an_arrival(3)))
+        tasks.create_task(inbox.put_closed([an_arrival(2)]))
+        tasks.create_task(inbox.put_closed([an_arrival(3)]))
         await asyncio.sleep(0)
         inbox.close()
         taken: list[int] = []
@@ -116,8 +116,33 @@ async def test_closing_ends_a_take_that_waits():
 
 async def test_open_bars_are_counted_and_take_no_room():
     inbox = Inbox(1)
-    for _ in range(3):
-        inbox.drop_open()
-    await inbox.put_closed(an_arrival(3, "A"))
+    inbox.drop_open(1)
+    inbox.drop_open(2)
+    await inbox.put_closed([an_arrival(3, "A")])
     assert numbers(await inbox.take(4)) == [3]
     assert inbox.open_dropped == 3
+
+
+async def test_many_go_in_as_far_as_there_is_room_and_the_others_follow_in_their_order():
+    inbox = await a_full_inbox(2)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(inbox.put_closed([an_arrival(number) for number in range(2, 7)]))
+        tasks.create_task(inbox.put_closed([an_arrival(7)]))
+        await asyncio.sleep(0)
+        taken: list[int] = []
+        while len(taken) < 8:
+            taken += numbers(await inbox.take(3))
+            assert inbox.depth <= 2
+    assert taken == list(range(8))
+    assert inbox.closed_bars == 8
+    assert inbox.held_back == 3
+
+
+async def test_many_that_fit_are_there_at_once():
+    inbox = Inbox(5)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(inbox.take(10))
+        await asyncio.sleep(0)
+        await inbox.put_closed([an_arrival(number) for number in range(5)])
+    assert numbers(taking.result()) == list(range(5))
+    assert inbox.held_back == 0

@@ -61,7 +61,7 @@ async def test_what_is_watched_and_what_is_fetched_are_the_file(venue: str, span
             replaying = asyncio.create_task(exchange.replay())
             # The last bar is closed by its grace period alone.
             while len(heard) < 168 - 24 - 1:
-                bars_told = closer.take(ours.decode(await connection.recv(decode=False)))
+                bars_told = closer.take(ours.decode((await connection.frames(1))[0]))
                 heard |= {(bar.symbol, bar.opened_at_ms): bar.row for bar in bars_told if bar.closed}
             await replaying
     assert heard == {place: expected[place] for place in heard}
@@ -96,9 +96,9 @@ async def test_a_symbol_that_the_venue_does_not_have_is_refused_and_the_others_a
                 ours.decode_history("NO/USDT", HOUR, (await rest.ask(asked)).body, market.last_ms)
             await connection.send(*ours.sockets(["NO/USDT", "BTC/USDT"], HOUR)[0].hello)
             with pytest.raises(FrameError, match="NO/USDT"):
-                ours.decode(await connection.recv(decode=False))
+                ours.decode((await connection.frames(1))[0])
             replaying = asyncio.create_task(exchange.replay())
-            (bar, *_) = ours.decode(await connection.recv(decode=False))
+            (bar, *_) = ours.decode((await connection.frames(1))[0])
             assert bar.symbol == "BTC/USDT"
             replaying.cancel()
 
@@ -129,7 +129,7 @@ async def test_a_venue_that_cannot_be_watched_has_no_live_word_and_is_not_taken_
         watch = Watch(exchange, tasks)
         for message in (*ours.sockets(["BTC/USD"], HOUR)[0].hello, "{}"):
             await watch.send(message)
-            assert ours.decode(await watch.recv(decode=False)) == []
+            assert ours.decode((await watch.frames(1))[0]) == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_a_proxy_leads_to_the_venue(scheme: str, span: Callable[[str], Bar
         async with way_to(ours, HOUR, proxy.url).open("", pings=True) as connection:
             await connection.send(*ours.sockets(["BTC/USDT"], HOUR)[0].hello)
             replaying = asyncio.create_task(exchange.replay())
-            assert ours.decode(await connection.recv(decode=False))
+            assert ours.decode((await connection.frames(1))[0])
             replaying.cancel()
     # A proxy leads REST and the websocket over one connection.
     assert set(proxy.led) == {exchange.rest_url.partition("://")[2]}

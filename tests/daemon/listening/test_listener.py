@@ -12,6 +12,7 @@ from venues import Desk, Link, Venue
 from core.bars import Interval
 from daemon.feeds.binance import Binance
 from daemon.listening.backoff import Backoff
+from daemon.listening.line import AT_ONCE
 from daemon.ports import Socket
 
 ADesk = Callable[..., Desk]
@@ -98,6 +99,7 @@ async def test_a_full_inbox_is_not_taken_for_the_venues_silence(venue: Venue, a_
         link = await venue.next_link()
         await link.tell(*(venue.bar("MARK", number) for number in range(10, 30)))
         await desk.told.until("frames", 3)
+        assert desk.inbox.depth == 2
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2.5):
                 await link.lost()
@@ -112,11 +114,11 @@ async def test_a_full_inbox_holds_the_venue_back_and_loses_nothing(venue: Venue,
         link = await joined(venue, desk)
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(link.tell(*(venue.bar("MARK", number) for number in range(count))))
-            # Two frames were read before; three bars fit, and one more is read that then waits for room.
+            # Two frames were read before; three bars fit, and what was read with them then waits for room.
             await desk.told.until("frames", 2 + 3 + 1)
             await asyncio.wait({telling}, timeout=0.2)
             assert desk.inbox.depth == 3
-            assert desk.told.counts["frames"] == 2 + 3 + 1
+            assert desk.told.counts["frames"] <= 2 + 3 + AT_ONCE
             taken = await desk.take(count)
     assert [number for _, number, _ in taken] == list(range(count))
 

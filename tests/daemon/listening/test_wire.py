@@ -43,7 +43,7 @@ async def reached(way: Wire, exchange: Exchange) -> None:
         assert answer.status == 200
     async with way.open(f"{exchange.websocket_url}/ws", pings=True) as connection:
         await connection.send('{"method":"LIST_SUBSCRIPTIONS","id":1}')
-        assert await connection.recv(decode=False) == b'{"result":[],"id":1}'
+        assert await connection.frames(8) == [b'{"result":[],"id":1}']
 
 
 @pytest.mark.parametrize("library", get_args(Library))
@@ -136,7 +136,7 @@ async def test_a_socket_that_the_venue_closes_is_told_as_lost(an_exchange: Calla
         ):
             await exchange.__aexit__(None, None, None)
             while True:
-                await one.recv(decode=False)
+                await one.frames(8)
     except* LOST as group:
         seen += leaves(group)
     assert len(seen) == 1

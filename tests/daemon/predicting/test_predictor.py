@@ -143,7 +143,7 @@ class Bench:
     async def feed(self, *arrivals: Arrival) -> None:
         """Take these in, then close, as SIGTERM does."""
         for arrival in arrivals:
-            await self.inbox.put_closed(arrival)
+            await self.inbox.put_closed([arrival])
         self.inbox.close()
         await self.predictor.predict_until_closed()
 
@@ -186,11 +186,11 @@ async def test_a_store_that_refuses_is_asked_again_and_nothing_is_told_twice():
 async def test_a_missing_bar_is_asked_for_and_what_waited_follows_it_in_order():
     bench = Bench()
     for arrival in (*live(1, NEEDED), *live(NEEDED + 2, NEEDED + 3)):
-        await bench.inbox.put_closed(arrival)
+        await bench.inbox.put_closed([arrival])
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(bench.predictor.predict_until_closed())
         assert await bench.asked.get() == (NEEDED + 1, NEEDED + 2)
-        await bench.inbox.put_closed(an_arrival(bars(NEEDED + 1, NEEDED + 1)[0], Origin.BACKFILLED))
+        await bench.inbox.put_closed([an_arrival(bars(NEEDED + 1, NEEDED + 1)[0], Origin.BACKFILLED)])
         bench.inbox.close()
         await working
     assert bench.store.sent == [(number, 0) for number in range(NEEDED, NEEDED + 4)]
@@ -206,13 +206,13 @@ async def test_nothing_is_asked_for_that_came_in_the_same_batch():
 
 async def until_the_wait_is_over(bench: Bench, *held: Arrival) -> None:
     for arrival in (*live(1, NEEDED), *held):
-        await bench.inbox.put_closed(arrival)
+        await bench.inbox.put_closed([arrival])
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(bench.predictor.predict_until_closed())
         await bench.asked.get()
         bench.now_s = 31.0
         for arrival in live(NEEDED, NEEDED):
-            await bench.inbox.put_closed(arrival)
+            await bench.inbox.put_closed([arrival])
         bench.inbox.close()
         await working
 

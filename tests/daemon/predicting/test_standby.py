@@ -78,7 +78,7 @@ class Pair:
 
     async def hears(self, *numbers: int, symbol: str = "BTCUSDT") -> None:
         for number in numbers:
-            await self.inbox.put_closed(an_arrival(a_bar(FIRST + number, symbol)))
+            await self.inbox.put_closed([an_arrival(a_bar(FIRST + number, symbol))])
         while self.inbox.depth:  # noqa: ASYNC110 - one turn of the loop takes them
             await asyncio.sleep(0)
 
@@ -145,7 +145,7 @@ async def test_a_revision_that_only_it_heard_is_handed_on(pair: Pair):
     waiting = asyncio.create_task(pair.standby.until_leading())
     async with asyncio.timeout(100):
         await pair.told.waits.wait()
-        await pair.inbox.put_closed(an_arrival(a_bar(FIRST + 1, "BTCUSDT", volume=99.0)))
+        await pair.inbox.put_closed([an_arrival(a_bar(FIRST + 1, "BTCUSDT", volume=99.0))])
         await pair.hears()
         await pair.leading.release()
         heard = await waiting

@@ -263,10 +263,10 @@ def test_the_reference_page_is_the_table():
 async def test_a_full_inbox_is_seen_though_nobody_takes_from_it():
     metrics, inbox = a_metrics(), Inbox(1)
     metrics.follow_inbox(inbox)
-    await inbox.put_closed(an_arrival(a_bar(1)))
-    waiting = asyncio.create_task(inbox.put_closed(an_arrival(a_bar(2))))
+    await inbox.put_closed([an_arrival(a_bar(1))])
+    waiting = asyncio.create_task(inbox.put_closed([an_arrival(a_bar(2))]))
     await asyncio.sleep(0)
-    inbox.drop_open()
+    inbox.drop_open(1)
     for _ in range(2):
         told = await text(metrics)
         assert "gaze_inbox_bars 1.0" in told
