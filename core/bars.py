@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -109,6 +109,15 @@ class Interval(msgspec.Struct, frozen=True):
     def slots(self, bars: int) -> int:
         """Places on the clock that any so many consecutive bars lie in."""
         return bars
+
+
+class Spans(NamedTuple):
+    """`length` consecutive bars of each of N symbols where they lie: in which ring of (S, C, 5), from which slot on."""
+
+    bars_SC5: BarArray
+    positions_N: npt.NDArray[np.int64]
+    slots_N: npt.NDArray[np.int64]
+    length: int
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,7 @@ from core.errors import BundleError
 from core.external import Records
 from core.features import FeatureSet
 from core.resample import join, parts_of
+from core.windows import Windows
 
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
@@ -69,11 +70,6 @@ class Inputs:
                 return (unbroken_N - one.lookback + 1).clip(0, one.window.length)
         return unbroken_N[:0]
 
-    @property
-    def newest_bars(self) -> int:
-        """Bars that the newest row is made of, its own included."""
-        return max(one.lookback for one, _ in self._own)
-
     def known(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
         """All rows but the newest of the windows that end one bar after these (N, L, 5): by input, (N, T-1, F)."""
         return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, one.window.length - 1) for one, of in self._own}
@@ -82,9 +78,16 @@ class Inputs:
         """So many of these rows, the newest: by input, (N, count, F)."""
         return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, count) for one, of in self._own}
 
-    def newest(self, bars_NL5: BarArray, opened_at_ms_N: TimeArray) -> dict[str, npt.NDArray[np.float32]]:
-        """The newest row of the windows that end at the last of these (N, L, 5): by input, (N, 1, F)."""
-        return {one.name: self._last(one, of, bars_NL5, opened_at_ms_N, 1) for one, of in self._own}
+    def newest(
+        self, windows: Windows, positions_N: Counts, opened_at_ms_N: TimeArray
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The newest row of windows that end with these bars and lack none that it reads: by input, (N, 1, F)."""
+        made = {}
+        for one, known in self._own:
+            spans = windows.spans(positions_N, opened_at_ms_N, known.lookback)
+            opened_at_ms_NL = self._interval.backs(opened_at_ms_N, known.lookback) if known.timed else None
+            made[one.name] = known.newest(spans, opened_at_ms_NL).astype(np.float32)
+        return made
 
     def make(
         self,

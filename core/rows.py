@@ -18,20 +18,9 @@ Rows = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 _SYMBOLS_AT_ONCE: Final = 64
-"""The bars of so many stay in the cache between being copied and being read."""
+"""The bars of so many stay in the cache while every row is made of them."""
 _NONE: Final = -1
 """The opening time of the next bar where no rows are remembered."""
-
-
-def newest_rows(windows: Windows, inputs: Inputs, positions_N: Positions, opened_at_ms_N: TimeArray) -> dict[str, Rows]:
-    """The newest row of the windows of these symbols that end with these bars: by input, (N, 1, F)."""
-    made = {name: np.empty((len(positions_N), 1, features), np.float32) for name, (_, features) in inputs.own.items()}
-    for first in range(0, len(positions_N), _SYMBOLS_AT_ONCE):
-        some = slice(first, first + _SYMBOLS_AT_ONCE)
-        bars_NL5, _ = windows.gather(positions_N[some], opened_at_ms_N[some], inputs.newest_bars)
-        for name, rows_N1F in inputs.newest(bars_NL5, opened_at_ms_N[some]).items():
-            made[name][some] = rows_N1F
-    return made
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -81,7 +70,7 @@ class RowMemory:
 
     def _follow(self, positions_N: Positions, opened_at_ms_N: TimeArray) -> dict[str, Rows]:
         assert self._windows is not None, "follows() was asked before"
-        newest = newest_rows(self._windows, self._inputs, positions_N, opened_at_ms_N)
+        newest = self._inputs.newest(self._windows, positions_N, opened_at_ms_N)
         made = {name: np.empty((len(positions_N), *row), np.float32) for name, row in self._inputs.own.items()}
         for name, rows_NTF in made.items():
             _go_on(self._rows[name], positions_N, self._steps_S[positions_N], newest[name], rows_NTF)

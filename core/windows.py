@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from core.bars import LATEST_MS, Bar, BarArray, Interval, TimeArray, consistent, inconsistency
+from core.bars import LATEST_MS, Bar, BarArray, Interval, Spans, TimeArray, consistent, inconsistency
 
 EMPTY: Final = -1
 """The opening time of a slot that holds no bar."""
@@ -249,6 +249,16 @@ class Windows:
             unbroken_N,
         )
         return rows_NT5, unbroken_N
+
+    def spans(self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int) -> Spans:
+        """Where the `length` bars lie that end at each given bar, of which none may be missing."""
+        firsts_ms_N, skipped_NT = self.interval.skipped(opened_at_ms_N, length)
+        if len(skipped_NT):
+            # Where a venue closes meanwhile they do not lie side by side.
+            bars_NT5, _ = self.gather(positions_N, opened_at_ms_N, length)
+            each = np.arange(len(positions_N))
+            return Spans(bars_NT5, each, np.zeros_like(each), length)
+        return Spans(self.rows_SC5, positions_N, self.interval.numbers(firsts_ms_N) % self.capacity, length)
 
     def _there(
         self, positions_N: npt.NDArray[np.int64], opened_at_ms_N: TimeArray, length: int

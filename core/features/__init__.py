@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from core.bars import BarArray, TimeArray
+from core.bars import BarArray, Spans, TimeArray
 from core.errors import ConfigError
 from core.features.calendar import CALENDAR
 from core.features.feature import Feature
@@ -67,18 +67,15 @@ class FeatureSet:
 
         Raises: ValueError: too few bars; a timed set without (N, T) opening times.
         """
+        self._check(bars_NT5.shape[:2], count, opened_at_ms_NT)
         needed = count + self.lookback - 1
-        if bars_NT5.shape[1] < needed:
-            raise ValueError(f"{count} feature rows need {needed} bars, got {bars_NT5.shape[1]}")
-        if not self.timed:
-            return self._kernel(bars_NT5[:, -needed:], count)
-        if opened_at_ms_NT is None or opened_at_ms_NT.shape != bars_NT5.shape[:2]:
-            found = "none" if opened_at_ms_NT is None else f"shape {opened_at_ms_NT.shape}"
-            raise ValueError(
-                f"calendar features need the opening time of each bar, shape {bars_NT5.shape[:2]}, got {found}; "
-                "try: rows(bars, count, opened_at_ms), or a set without hours and sessions"
-            )
-        return self._kernel(bars_NT5[:, -needed:], count, opened_at_ms_NT[:, -needed:])
+        times_NT = opened_at_ms_NT[:, -needed:] if self.timed and opened_at_ms_NT is not None else None
+        return self._kernel(bars_NT5[:, -needed:], count, times_NT)
+
+    def newest(self, spans: Spans, opened_at_ms_NT: TimeArray | None = None) -> Floats:
+        """(N, 1, F): what rows() gives of the last bar of each span, and needs."""
+        self._check((len(spans.positions_N), spans.length), 1, opened_at_ms_NT)
+        return self._kernel.where_they_lie(spans, 1, opened_at_ms_NT)
 
     def history(self, bars_T5: BarArray, opened_at_ms_T: TimeArray | None = None) -> Floats:
         """(T, 5) bars of one symbol -> (T, F); NaN where there are fewer than `lookback` bars."""
@@ -87,6 +84,17 @@ class FeatureSet:
             times = None if opened_at_ms_T is None else opened_at_ms_T[None]
             out[self.lookback - 1 :] = self.rows(bars_T5[None], len(bars_T5) - self.lookback + 1, times)[0]
         return out
+
+    def _check(self, shape_NT: tuple[int, ...], count: int, opened_at_ms_NT: TimeArray | None) -> None:
+        needed = count + self.lookback - 1
+        if shape_NT[1] < needed:
+            raise ValueError(f"{count} feature rows need {needed} bars, got {shape_NT[1]}")
+        if self.timed and (opened_at_ms_NT is None or opened_at_ms_NT.shape != shape_NT):
+            found = "none" if opened_at_ms_NT is None else f"shape {opened_at_ms_NT.shape}"
+            raise ValueError(
+                f"calendar features need the opening time of each bar, shape {shape_NT}, got {found}; "
+                "try: rows(bars, count, opened_at_ms), or a set without hours and sessions"
+            )
 
 
 def _named(name: str) -> Feature:

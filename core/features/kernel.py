@@ -21,7 +21,7 @@ from numba.core.errors import NumbaExperimentalFeatureWarning
 from numba.core.types.function_type import CompileResultWAP
 from numba.typed import List
 
-from core.bars import CLOSE, BarArray, TimeArray
+from core.bars import CLOSE, BarArray, Spans, TimeArray
 from core.errors import ConfigError
 
 LOG_RETURN: Final = 5
@@ -66,26 +66,30 @@ def _compiled(function: Value) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def _prepare(bars_T5, opened_at_ms_T, log_returns, series_7T):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    length = len(bars_T5)
+def _prepare(bars_C5, slot, opened_at_ms_T, log_returns, series_7T):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    capacity, length = len(bars_C5), series_7T.shape[1]
     for step in range(length):
         for column in range(5):
-            series_7T[column, step] = bars_T5[step, column]
+            series_7T[column, step] = bars_C5[slot, column]
+        slot = slot + 1 if slot + 1 < capacity else 0
+    close_T = series_7T[CLOSE]
     for step in range(max(length - log_returns, 1), length):
-        series_7T[LOG_RETURN, step] = math.log(bars_T5[step, CLOSE] / bars_T5[step - 1, CLOSE])
+        series_7T[LOG_RETURN, step] = math.log(close_T[step] / close_T[step - 1])
     for step in range(len(opened_at_ms_T)):
         series_7T[OPENED_AT_MS, step] = opened_at_ms_T[step]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _run(functions, parameters_FP, bars_NT5, opened_at_ms_NT, log_returns, rows, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    count, length = bars_NT5.shape[0], bars_NT5.shape[1]
+def _run(functions, parameters_FP, bars_SC5, positions_N, slots_N, opened_at_ms_NT, log_returns, length, out_NRF):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    count, rows = out_NRF.shape[0], out_NRF.shape[1]
     # What is not prepared stays no number.
     series_B7T = np.full((min(_SYMBOLS, count), ROWS, length), np.nan)
     for first in range(0, count, _SYMBOLS):
         here = min(_SYMBOLS, count - first)
         for symbol in range(here):
-            _prepare(bars_NT5[first + symbol], opened_at_ms_NT[first + symbol], log_returns, series_B7T[symbol])
+            place = first + symbol
+            bars_C5 = bars_SC5[positions_N[place]]
+            _prepare(bars_C5, slots_N[place], opened_at_ms_NT[place], log_returns, series_B7T[symbol])
         for start in range(0, rows, _STEPS):
             for column in range(len(functions)):
                 function = functions[column]
@@ -128,9 +132,23 @@ class Kernel:
     def __call__(self, bars_NT5: BarArray, rows: int, opened_at_ms_NT: TimeArray | None = None) -> Floats:
         """(N, T, 5) bars, (N, T) opening times -> (N, rows, F): every feature at the last `rows` bars."""
         bars = np.ascontiguousarray(bars_NT5, dtype=np.float64)
-        times = np.zeros((len(bars), 0)) if opened_at_ms_NT is None else opened_at_ms_NT
-        times = np.ascontiguousarray(times, np.int64)
-        log_returns = self._log_returns + rows - 1
-        out = np.empty((len(bars), rows, len(self._parameters_FP)))
-        _run(self._functions, self._parameters_FP, bars, times, log_returns, rows, out)
+        each = np.arange(len(bars))
+        return self.where_they_lie(Spans(bars, each, np.zeros_like(each), bars.shape[1]), rows, opened_at_ms_NT)
+
+    def where_they_lie(self, spans: Spans, rows: int, opened_at_ms_NT: TimeArray | None = None) -> Floats:
+        """The same of bars in rings, which are copied nowhere first."""
+        count = len(spans.positions_N)
+        times = np.zeros((count, 0)) if opened_at_ms_NT is None else opened_at_ms_NT
+        out = np.empty((count, rows, len(self._parameters_FP)))
+        _run(
+            self._functions,
+            self._parameters_FP,
+            spans.bars_SC5,
+            spans.positions_N,
+            spans.slots_N,
+            np.ascontiguousarray(times, np.int64),
+            self._log_returns + rows - 1,
+            spans.length,
+            out,
+        )
         return out

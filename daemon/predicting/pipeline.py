@@ -15,7 +15,6 @@ from core.bundle import Manifest
 from core.external import Records
 from core.inputs import Bools, Counts, Inputs
 from core.prediction import Message
-from core.rows import newest_rows
 from core.windows import Windows
 from daemon.ports import Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
@@ -100,7 +99,7 @@ class Pipeline:
             # Made now: a later turn may revise these very bars.
             positions_N, opened_N = positions_N[fits_N], opened_N[fits_N]
             if len(positions_N):
-                newest.append(newest_rows(windows, self._inputs, positions_N, opened_N))
+                newest.append(self._inputs.newest(windows, positions_N, opened_N))
             reaches.append(self._reach(windows, positions_N, opened_N))
             places.append(positions_N)
             foreseen += fit

@@ -10,10 +10,11 @@ from builders import HOUR, a_bar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.bars import Spans
 from core.bundle import Input, Window
 from core.features import FeatureSet
 from core.inputs import Inputs
-from core.rows import RowMemory, newest_rows
+from core.rows import RowMemory
 from core.windows import Windows
 
 STEPS = 4
@@ -66,13 +67,18 @@ class Desk:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many rows of features were computed."""
-    told, rows = Counter[str](), FeatureSet.rows
+    told, rows, newest = Counter[str](), FeatureSet.rows, FeatureSet.newest
 
     def counting(self: FeatureSet, bars_NT5: Any, count: int, opened_at_ms_NT: Any = None) -> Any:
         told["rows"] += len(bars_NT5) * count
         return rows(self, bars_NT5, count, opened_at_ms_NT)
 
+    def counting_newest(self: FeatureSet, spans: Spans, opened_at_ms_NT: Any = None) -> Any:
+        told["rows"] += len(spans.positions_N)
+        return newest(self, spans, opened_at_ms_NT)
+
     monkeypatch.setattr(FeatureSet, "rows", counting)
+    monkeypatch.setattr(FeatureSet, "newest", counting_newest)
     return told
 
 
@@ -178,5 +184,5 @@ def test_the_newest_row_is_the_last_of_all():
     desk = Desk()
     _, rows = desk.asked()
     positions = np.array([2, 0])
-    newest = newest_rows(desk.windows, desk.inputs, positions, desk.windows.newest_ms_S[positions])
+    newest = desk.inputs.newest(desk.windows, positions, desk.windows.newest_ms_S[positions])
     assert newest["btc_3"].tobytes() == rows["btc_3"][[2, 0], -1:].tobytes()

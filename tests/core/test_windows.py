@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bars import Bar, Interval
+from core.bars import Bar, Interval, Spans
 from core.sessions import Sessions
 from core.windows import EMPTY, STORED, Fate, Windows
 
@@ -230,3 +230,28 @@ def test_where_a_venue_closes_a_missing_session_is_a_hole_and_a_weekend_is_none(
     assert windows.judge(day(13)) is Fate.FILLED
     windows.put(day(13))
     assert windows.gather(np.array([0]), np.array([day(14).opened_at_ms]), 4)[1].tolist() == [4]
+
+
+def lying(spans: Spans) -> list[list[float]]:
+    """The closes of each span."""
+    capacity, reach = spans.bars_SC5.shape[1], np.arange(spans.length)
+    slots_NT = (spans.slots_N[:, None] + reach) % capacity
+    closes: list[list[float]] = spans.bars_SC5[spans.positions_N[:, None], slots_NT, 3].tolist()
+    return closes
+
+
+@pytest.mark.parametrize("newest", [8, 11, 13])
+def test_spans_are_the_bars_that_are_gathered_wherever_the_ring_begins_again(newest: int):
+    windows = Windows(HOUR, ["A", "B"], 8)
+    for number in range(1, newest + 1):
+        windows.put(bar(number, symbol="B", close=90.0 + number))
+    asked = np.array([1, 1]), np.array([newest, newest - 1]) * HOUR.ms
+    assert lying(windows.spans(*asked, 6)) == windows.gather(*asked, 6)[0][..., 3].tolist()
+
+
+def test_where_a_venue_closes_spans_are_the_bars_of_its_sessions():
+    windows = over_weekends()
+    for number in (6, 7, 8, 12, 13):
+        windows.put(day(number))
+    asked = np.array([0, 0]), np.array([day(12).opened_at_ms, day(13).opened_at_ms])
+    assert lying(windows.spans(*asked, 4)) == windows.gather(*asked, 4)[0][..., 3].tolist()

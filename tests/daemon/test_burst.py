@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio as redis
 from builders import HOUR, a_bar, a_manifest, an_arrival
 
-from core.bars import Bar
+from core.bars import Bar, Spans
 from core.features import FeatureSet
 from core.inputs import Inputs
 from core.windows import Windows
@@ -101,7 +101,7 @@ class Store(RedisStore):
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     told = Counted()
-    encode, rows = messages.encode, FeatureSet.rows
+    encode, rows, newest = messages.encode, FeatureSet.rows, FeatureSet.newest
 
     def counting_encode(message: object) -> bytes:
         told.encoded += 1
@@ -111,6 +111,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
         told.feature_rows += len(bars_NT5) * count
         return rows(self, bars_NT5, count, *times)
 
+    def counting_newest(self: FeatureSet, spans: Spans, *times: object) -> np.ndarray:
+        told.feature_rows += len(spans.positions_N)
+        return newest(self, spans, *times)
+
+    monkeypatch.setattr(FeatureSet, "newest", counting_newest)
     monkeypatch.setattr(messages, "encode", counting_encode)
     monkeypatch.setattr(FeatureSet, "rows", counting_rows)
     return told

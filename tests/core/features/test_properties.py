@@ -109,7 +109,7 @@ def same_bits_in_plain_python(feature: Feature, book: Book) -> None:
         book.bars_NT5, book.opened_at_ms_NT, run(feature, book)[:, 0], strict=True
     ):
         series_7T = np.full((ROWS, len(bars_T5)), np.nan)
-        _prepare(np.ascontiguousarray(bars_T5), opened_at_ms_T, len(bars_T5), series_7T)
+        _prepare(np.ascontiguousarray(bars_T5), 0, opened_at_ms_T, len(bars_T5), series_7T)
         found = plain(series_7T, len(bars_T5) - 1, np.array([*feature.parameters, 0.0]))
         assert_same_bits(np.array([float(found)]), np.array([expected]))
 
