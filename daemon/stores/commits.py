@@ -22,7 +22,7 @@ from daemon.stores.keys import Keys
 from daemon.stores.lease import Counts, Lease, holder
 from daemon.stores.outbox import Outbox
 from daemon.stores.recovery import Fence, Loss, mend_rings, mend_symbols
-from daemon.stores.wire import Wire, command
+from daemon.stores.wire import Command, Wire, command, long_command, piece, pieces
 
 if TYPE_CHECKING:
     from core.windows import Windows
@@ -76,7 +76,7 @@ class Commits:
         self._running = asyncio.Lock()
         self._since = keys.since(interval.name)
         self._newest = keys.newest(interval.name)
-        self._names_of: dict[str, tuple[str, str]] = {}
+        self._names_of: dict[str, tuple[bytes, bytes]] = {}
         self._owes = False
         self._loss = Loss(0, 0)
         self._keep_ms = max(_KEPT_MS, 2 * capacity * interval.ms)
@@ -109,26 +109,25 @@ class Commits:
         """The key of its ring."""
         return self._keys.ring(self._interval.name, self._capacity, symbol)
 
-    def _names(self, symbol: str) -> tuple[str, str]:
-        """Its ring and its latest message."""
+    def _names(self, symbol: str) -> tuple[bytes, bytes]:
+        """The keys of its ring and its latest message, and its own name, as pieces of a command."""
         names = self._names_of.get(symbol)
         if names is None:
-            names = self._names_of[symbol] = self.ring(symbol), self._keys.latest(symbol)
+            keys = piece(self.ring(symbol), self._keys.latest(symbol))
+            names = self._names_of[symbol] = keys, piece(symbol)
         return names
 
-    def _commit_call(self, entries: Sequence[Entry], known_writes: int) -> bytes:
-        names: list[str] = [self._keys.lease, self._keys.fence, self._keys.stream, self._newest]
-        told: list[bytes | str | int] = [self._lease.token, self._lease.lasts_ms, known_writes, *self._constants]
-        for entry in entries:
-            slot = self._interval.number(entry.opened_at_ms) % self._capacity
-            message = entry.message or b""
-            names += self._names(entry.symbol)
-            told += (
-                entry.symbol,
-                ring.pack(slot, entry.opened_at_ms, entry.revision, entry.row, published=bool(message)),
-                message,
-            )
-        return command("EVALSHA", _SHA, len(names), *names, *told)
+    def _commit_call(self, entries: Sequence[Entry], known_writes: int) -> Command:
+        names = (self._keys.lease, self._keys.fence, self._keys.stream, self._newest)
+        constants = (self._lease.token, self._lease.lasts_ms, known_writes, *self._constants)
+        begin = ("EVALSHA", _SHA, len(names) + 2 * len(entries), *names)
+        keys = [piece(*begin)]
+        told = [piece(*constants)]
+        for entry, row in zip(entries, ring.pack(entries, self._interval, self._capacity), strict=True):
+            its_keys, symbol = self._names(entry.symbol)
+            keys.append(its_keys)
+            told += (symbol, *pieces(row, entry.message or b""))
+        return long_command(len(begin) + len(constants) + 5 * len(entries), [*keys, *told])
 
     async def _run(self, calls: Sequence[Sequence[Entry]]) -> list[list[int]]:
         """For each entry of each of these calls, whether its message went out now."""

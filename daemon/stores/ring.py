@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from core.bars import LATEST_MS, LOW, Interval
 from core.windows import EMPTY, Windows
+from daemon.ports import Entry
 
 ROW: Final = np.dtype([("opened_at_ms", "<i8"), ("written", "<i4"), ("published", "<i4"), ("bar", "<f8", (5,))])
 _PLACED: Final = struct.Struct("<iqii5d")
@@ -32,12 +33,22 @@ def offset_bytes(slot: int) -> int:
     return slot * ROW.itemsize
 
 
-def pack(
-    slot: int, opened_at_ms: int, revision: int, bar: tuple[float, float, float, float, float], *, published: bool
-) -> bytes:
-    """Where its slot begins (i32), then one row; `published`: this revision was, or is with this write."""
-    written = revision + 1
-    return _PLACED.pack(slot * ROW.itemsize, opened_at_ms, written, written if published else 0, *bar)
+def pack(entries: Sequence[Entry], interval: Interval, capacity: int) -> list[bytes]:
+    """Of each entry where its slot begins (i32), then its row as it is once its message, if it has one, is out."""
+    begins = {
+        opened_at_ms: offset_bytes(interval.number(opened_at_ms) % capacity)
+        for opened_at_ms in {entry.opened_at_ms for entry in entries}
+    }
+    return [
+        _PLACED.pack(
+            begins[entry.opened_at_ms],
+            entry.opened_at_ms,
+            entry.revision + 1,
+            entry.revision + 1 if entry.message else 0,
+            *entry.row,
+        )
+        for entry in entries
+    ]
 
 
 def rows(windows: Windows, some: slice) -> npt.NDArray[np.void]:

@@ -1,7 +1,7 @@
 """One connection to Redis: commands out, answers in, opened anew after every failure, wherever writes go by then."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from hiredis import pack_command
@@ -29,14 +29,37 @@ _ADVICE: Final = {
     "certificate": "set ssl_ca_certs, and ssl_certfile and ssl_keyfile where it asks for them, in store.url",
     "wrong kind of value": "delete the foreign key under the name gaze:, or use another database",
 }
+_END: Final = b"\r\n"
 _OUT_OF_REACH: Final = "see that the server runs and that store.url is right"
 _ELSEWHERE: Final = (ReadOnlyError, AskError, ClusterDownError, MasterDownError)
 """Refusals by a server that is not, or no longer, where writes go; MovedError is an AskError."""
 
 
+Command = bytes | Sequence[bytes]
+"""As Redis reads it, whole or in pieces."""
+
+
 def command(*words: bytes | str | int) -> bytes:
     """A command as Redis reads it."""
     return bytes(pack_command(words))  # type: ignore[arg-type] # its stub knows only commands of one word
+
+
+# A long command is cheaper made of pieces: most of its words are known before, and large ones need no copy.
+
+
+def long_command(words: int, pieces: Iterable[bytes]) -> Sequence[bytes]:
+    """A command of so many words, of pieces as piece() and pieces() make them."""
+    return [b"*%d\r\n" % words, *pieces]
+
+
+def piece(*words: bytes | str | int) -> bytes:
+    """These words of a long command."""
+    return command(*words).partition(_END)[2]
+
+
+def pieces(small: bytes, large: bytes) -> tuple[bytes, bytes, bytes]:
+    """These two words of a long command; the large one is not copied."""
+    return b"$%d\r\n%b\r\n$%d\r\n" % (len(small), small, len(large)), large, _END
 
 
 class Wire:
@@ -53,7 +76,7 @@ class Wire:
         """Where it leads, without secrets."""
         return self._address.name
 
-    async def ask(self, commands: Iterable[bytes]) -> list[Any]:
+    async def ask(self, commands: Iterable[Command]) -> list[Any]:
         """Send all, then read all answers; a refused command's answer is its ResponseError.
 
         Raises: StoreError: the server cannot be reached, or did not answer in time.
@@ -77,7 +100,7 @@ class Wire:
                 await self._leave()
             return answers
 
-    async def demand(self, commands: Iterable[bytes]) -> list[Any]:
+    async def demand(self, commands: Iterable[Command]) -> list[Any]:
         """As ask(). Raises: StoreError: also where one is refused."""
         answers = await self.ask(commands)
         for answer in answers:

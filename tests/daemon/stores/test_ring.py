@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 
 from core.bars import Bar, Interval
 from core.windows import EMPTY, NEVER, Windows
+from daemon.ports import Entry
 from daemon.stores import ring
 
 HOUR = Interval.parse("1h")
 BAR = (1.0, 2.0, 0.5, 1.5, 10.0)
+
+
+def a_row(opened_at_ms: int, revision: int = 0, bar: tuple[float, float, float, float, float] = BAR) -> bytes:
+    """The row of a bar without a message."""
+    [placed] = ring.pack([Entry("BTCUSDT", opened_at_ms, revision, bar)], HOUR, 4)
+    return placed[4:]
 
 
 def a_ring(
@@ -19,7 +26,7 @@ def a_ring(
     told = bytearray(ring.size_bytes(capacity))
     for hour in opened_hours:
         begin = ring.offset_bytes(hour % capacity)
-        told[begin : begin + ring.ROW.itemsize] = ring.pack(0, hour * HOUR.ms, revision, bar, published=False)[4:]
+        told[begin : begin + ring.ROW.itemsize] = a_row(hour * HOUR.ms, revision, bar)
     return bytes(told)
 
 
@@ -31,7 +38,16 @@ def hours(rings: Sequence[bytes | None], capacity: int = 4):
 def test_a_row_is_56_bytes():
     assert ring.ROW.itemsize == 56
     assert ring.size_bytes(73) == 73 * 56
-    assert len(ring.pack(0, 0, 0, BAR, published=False)) == 4 + 56
+    assert len(a_row(0)) == 56
+
+
+def test_a_row_comes_behind_the_place_of_its_slot():
+    entries = [Entry("A", 10 * HOUR.ms, 3, BAR, b"said"), Entry("B", 11 * HOUR.ms, 0, BAR, None)]
+    told = [
+        (int.from_bytes(row[:4], "little"), np.frombuffer(row[4:], ring.ROW)[0]) for row in ring.pack(entries, HOUR, 4)
+    ]
+    assert [place for place, _ in told] == [10 % 4 * 56, 11 % 4 * 56]
+    assert [tuple(row)[:3] for _, row in told] == [(10 * HOUR.ms, 4, 4), (11 * HOUR.ms, 1, 0)]
 
 
 def test_a_row_is_read_as_it_was_written():
@@ -65,14 +81,14 @@ def test_a_bar_in_another_slot_is_left_out():
 
 def test_a_bar_off_the_grid_is_left_out():
     told = bytearray(a_ring(8))
-    told[:56] = ring.pack(0, 8 * HOUR.ms + 1, 0, BAR, published=False)[4:]
+    told[:56] = a_row(8 * HOUR.ms + 1)
     assert hours([bytes(told)]) == [[]]
 
 
 @pytest.mark.parametrize("number", [10**9, -4])
 def test_a_bar_of_no_time_is_left_out_and_takes_none_with_it(number: int):
     told = bytearray(a_ring(9, 10))
-    told[:56] = ring.pack(0, number * HOUR.ms, 0, BAR, published=False)[4:]
+    told[:56] = a_row(number * HOUR.ms)
     assert number % 4 == 0
     assert hours([bytes(told)]) == [[9, 10]]
 
@@ -87,7 +103,7 @@ def test_weeks_begin_on_mondays():
     opened = week.floor(1_700_000_000_000)
     told = bytearray(ring.size_bytes(4))
     begin = ring.offset_bytes(week.number(opened) % 4)
-    told[begin : begin + 56] = ring.pack(0, opened, 0, BAR, published=False)[4:]
+    told[begin : begin + 56] = a_row(opened)
     assert (ring.unpack([bytes(told)], week, 4)["written"] > 0).sum() == 1
 
 
