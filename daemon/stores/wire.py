@@ -44,11 +44,8 @@ def command(*words: bytes | str | int) -> bytes:
     return bytes(pack_command(words))  # type: ignore[arg-type] # its stub knows only commands of one word
 
 
-# A long command is cheaper made of pieces: most of its words are known before, and large ones need no copy.
-
-
 def long_command(words: int, pieces: Iterable[bytes]) -> Sequence[bytes]:
-    """A command of so many words, of pieces as piece() and pieces() make them."""
+    """A command of so many words, made of pieces: most of them are known before, and large words are not copied."""
     return [b"*%d\r\n" % words, *pieces]
 
 
