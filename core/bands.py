@@ -26,13 +26,21 @@ LIMITS: Final[dict[Kind, tuple[float, float]]] = {
 """Between which an outcome lies anyway."""
 
 
-# gc=False: plain data holds no cycle, and a burst makes tens of thousands of these.
+# gc=False: plain data holds no cycle, and who reads a burst makes tens of thousands of these.
 class Band(msgspec.Struct, frozen=True, gc=False):
     """Of so many outcomes in all, `coverage` lay between `low` and `high` where that was measured."""
 
     coverage: float
     low: float
     high: float
+
+
+class Bands(msgspec.Struct, frozen=True):
+    """The same of N predictions: (N,) each."""
+
+    coverage: float
+    low_N: Floats
+    high_N: Floats
 
 
 class Margin(msgspec.Struct, frozen=True):
@@ -97,18 +105,11 @@ def _wide(said_NW: npt.NDArray[np.floating]) -> Floats:
 
 def bands(
     outputs: Iterable[Output], margins: Sequence[Margin], said: Mapping[str, npt.NDArray[np.floating]]
-) -> list[dict[str, tuple[Band, ...]]]:
+) -> dict[str, list[Bands]]:
     """What to say of N predictions: the bands of each output that has margins, narrowest first."""
-    named = {one.name: [margin for margin in margins if margin.output == one.name] for one in outputs}
-    banded = [(one, named[one.name]) for one in outputs if named[one.name]]
-    rows = zip(*(_of_one(one, said[one.name], few) for one, few in banded), strict=True)
-    return [dict(zip((one.name for one, _ in banded), row, strict=True)) for row in rows]
-
-
-def _of_one(output: Output, said_NW: npt.NDArray[np.floating], margins: Sequence[Margin]) -> Iterable[tuple[Band, ...]]:
-    each = []
-    for margin in margins:
-        low_N, high_N = edges(output, said_NW, margin.value)
-        coverage = margin.coverage
-        each.append([Band(coverage, low, high) for low, high in zip(low_N.tolist(), high_N.tolist(), strict=True)])
-    return zip(*each, strict=True)
+    named = {one: [margin for margin in margins if margin.output == one.name] for one in outputs}
+    return {
+        one.name: [Bands(margin.coverage, *edges(one, said[one.name], margin.value)) for margin in few]
+        for one, few in named.items()
+        if few
+    }

@@ -149,11 +149,11 @@ class Origin(StrEnum):
     @property
     def off_a_socket(self) -> bool:
         """Whether the bar came when it closed, and not by asking history."""
-        return self in _OFF_A_SOCKET
+        return self in OFF_A_SOCKET
 
 
 # Looked up once: the members of an enumeration are slow to name, and a burst asks of every bar.
-_OFF_A_SOCKET: Final = (Origin.LIVE, Origin.AGGREGATED)
+OFF_A_SOCKET: Final = (Origin.LIVE, Origin.AGGREGATED)
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):

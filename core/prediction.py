@@ -8,6 +8,7 @@ it unchanged. `gaze schema message` prints the JSON Schema of this one.
 """
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from core.bands import Band
 SCHEMA: Final = 2
 
 
-# gc=False: plain data holds no cycle, and a burst makes a hundred thousand of these.
+# gc=False: plain data holds no cycle, and who reads a burst makes a hundred thousand of these.
 class Step(msgspec.Struct, frozen=True, gc=False):
     """One step of the window the model looked at: how many bars ago it was, and its weight."""
 
@@ -124,8 +125,22 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 def prediction_id(digest: str, symbol: str, interval: str, opened_at_ms: int, revision: int) -> str:
     """The same for the same model, bar and revision, wherever and whenever it is made: 32 hex digits."""
-    told = f"{digest}|{symbol}|{interval}|{opened_at_ms}|{revision}"
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    [made] = prediction_digests(digest, interval, [symbol], [opened_at_ms], [revision])
+    return made.hex()
+
+
+def prediction_digests(
+    digest: str, interval: str, symbols: Iterable[str], opened_at_ms: Iterable[int], revisions: Iterable[int]
+) -> list[bytes]:
+    """The ids of many, 16 bytes each."""
+    begun = hashlib.blake2b(f"{digest}|".encode(), digest_size=16)
+    made = []
+    for symbol, opened, revision in zip(symbols, opened_at_ms, revisions, strict=True):
+        # A copy takes half as long as one that is begun anew.
+        one = begun.copy()
+        one.update(f"{symbol}|{interval}|{opened}|{revision}".encode())
+        made.append(one.digest())
+    return made
 
 
 def schema() -> dict[str, Any]:

@@ -10,7 +10,9 @@ from core.bars import Arrival, Bar, Interval, Origin
 from core.bundle import Input, Manifest, Training, Window
 from core.features import FeatureSet
 from core.outputs import Attention, Kind, Output
-from core.prediction import Context, Gaze, Message, Prediction, Step, prediction_id
+from core.prediction import Context, Gaze, Message, Prediction, Step, encode, prediction_id
+from daemon.predicting.gazing import Looks
+from daemon.predicting.spoken import Spoken
 
 HOUR = Interval.parse("1h")
 
@@ -97,3 +99,24 @@ def a_message(
         ),
         Context(**(usual | context)),
     )
+
+
+def spoken(*messages: Message) -> Spoken:
+    """These messages as they are told to metrics and the status page."""
+    said, contexts = [one.prediction for one in messages], [one.context for one in messages]
+    return Spoken(
+        np.arange(len(messages)),
+        [one.symbol for one in said],
+        np.array([one.opened_at_ms for one in said]),
+        np.array([one.published_at_ms - one.received_at_ms for one in contexts]),
+        np.array([one.late for one in contexts]),
+        np.array([one.filled for one in contexts]),
+        {name: np.array([one.outputs[name] for one in said]) for name in said[0].outputs},
+        {name: _looks([one.gaze[name] for one in said]) for name in said[0].gaze},
+        [encode(one) for one in messages],
+    )
+
+
+def _looks(gazes: Sequence[Gaze]) -> Looks:
+    told = [(gaze.entropy, gaze.concentration) for gaze in gazes]
+    return Looks(*np.array(told).T, np.array([gaze.shares for gaze in gazes]))

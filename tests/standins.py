@@ -13,7 +13,7 @@ from builders import a_manifest
 
 from core.barfile import BarFile
 from core.bars import Interval, Origin
-from core.prediction import Message, Prediction, decode
+from core.prediction import Prediction, decode
 from core.windows import Windows
 from daemon.exchange.clock import VenueClock
 from daemon.exchange.dialects import dialect
@@ -34,6 +34,7 @@ from daemon.predicting.batch import Batch
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
+from daemon.predicting.spoken import Spoken
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -85,8 +86,8 @@ class Told:
 
     def stage(self, *_: object) -> None: ...
 
-    def published_now(self, messages: list[Message], _: list[bytes]) -> None:
-        self.counts["published"] += len(messages)
+    def published_now(self, spoken: Spoken) -> None:
+        self.counts["published"] += len(spoken)
 
     def filled(self, ready: int) -> None: ...
 

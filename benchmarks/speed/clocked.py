@@ -24,11 +24,12 @@ from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.feeds.binance import Binance
 from daemon.listening.frames import Frames
 from daemon.listening.line import Line
-from daemon.predicting import messages
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
 from daemon.predicting.publisher import Publisher
+from daemon.predicting.spoken import Spoken
+from daemon.predicting.words import Form
 from daemon.stores.redis import RedisStore
 from daemon.telling.status import Status
 
@@ -151,9 +152,9 @@ def put_clocks(clocks: Clocks) -> None:
         clocks.heard(data)
         received(self, data)
 
-    def published_now(self: Status, sent: list[Any], *words: Any) -> None:
-        published(self, sent, *words)
-        clocks.published(len(sent))
+    def published_now(self: Status, spoken: Spoken) -> None:
+        published(self, spoken)
+        clocks.published(len(spoken))
 
     Frames.data_received = data_received
     Status.published_now = published_now
@@ -166,7 +167,7 @@ def put_clocks(clocks: Clocks) -> None:
     clocked(clocks, Ahead, "step", "model")
     clocked(clocks, OnnxRuntime, "run", "model")
     clocked(clocks, Pipeline, "finish", "messages")
-    clocked(clocks, messages, "encode", "encode")
+    clocked(clocks, Form, "words", "encode")
     clocked_steps(clocks, RedisStore, "commit", "store")
     for told in ("admitted", "published_now", "stage"):
         clocked(clocks, Status, told, "told")

@@ -76,8 +76,8 @@ class Challenger:
         if not part.predicted:
             return
         outputs = await asyncio.to_thread(self._engine.run, part.inputs)
-        entries = self._pipeline.finish(part, outputs, self._wall_ms())
-        messages = [entry.message for entry, _ in entries if entry.message]
+        _, spoken = self._pipeline.finish(part, outputs, self._wall_ms())
+        messages = spoken.words
         while messages:
             try:
                 await self._record.append(messages, self._maxlen)

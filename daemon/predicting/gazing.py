@@ -1,7 +1,11 @@
-"""Where the model looked, as messages tell it. Pure."""
+"""Where the model looked, as messages tell it. Pure.
 
-import math
+N predictions, B buckets, K heaviest steps, T window steps.
+"""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -12,47 +16,72 @@ from core.inputs import Counts
 from core.prediction import Gaze, Step
 from core.reach import over
 from daemon.ports import Float32s
+from daemon.predicting.words import Form, raw
+
+Floats = npt.NDArray[np.float64]
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """How N predictions looked at their windows: what core.prediction.Gaze tells of each in numbers."""
+
+    entropy_N: Floats
+    concentration_N: Floats
+    shares_NB: Floats
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> "Looks":
+        """Some of them, in this order."""
+        return Looks(self.entropy_N[rows], self.concentration_N[rows], self.shares_NB[rows])
 
 
 def gazes(
-    weights: Float32s, opened_N: TimeArray, top: int, interval: Interval, lag: int, reach_N: Counts
-) -> list[Gaze]:
+    form: Form, weights: Float32s, opened_N: TimeArray, top: int, interval: Interval, lag: int, reach_N: Counts
+) -> tuple[Gaze, Looks]:
     """(N, ..., T) -> one look for each prediction. `opened_N`: of its bar; `lag`: how many bars before it T ends.
 
-    `reach_N`: how many of the T steps are there, the newest; each look is told over these.
+    `reach_N`: how many of the T steps are there, the newest, where not all are; each look is told over these.
     """
     profile_NT = attention.profile(weights)
-    entropy_N = over(attention.normalised_entropy, profile_NT, reach_N).tolist()
-    concentration_N = over(attention.concentration, profile_NT, reach_N).tolist()
-    shares_NB = over(_shares, profile_NT, reach_N).tolist()
-    top_N = _heaviest(profile_NT, top, opened_N, interval, lag, reach_N)
-    sent = np.ascontiguousarray(travels(weights), "<f4")
-    shape = sent.shape[1:]
-    told = zip(entropy_N, concentration_N, map(tuple, shares_NB), top_N, bytes_of(sent), strict=True)
-    return [Gaze(*one, shape) for one in told]
+    looks = Looks(
+        over(attention.normalised_entropy, profile_NT, reach_N),
+        over(attention.concentration, profile_NT, reach_N),
+        over(_shares, profile_NT, reach_N),
+    )
+    sent = travels(weights)
+    shares: Any = tuple(map(form.numbers, looks.shares_NB.T.tolist()))
+    gaze = Gaze(
+        entropy=form.numbers(looks.entropy_N.tolist()),
+        concentration=form.numbers(looks.concentration_N.tolist()),
+        shares=shares,
+        top=_heaviest(form, profile_NT, top, opened_N, interval, lag, reach_N),
+        weights=form.base64(raw(sent)),
+        shape=sent.shape[1:],
+    )
+    return gaze, looks
 
 
 def _heaviest(
-    profile_NT: Float32s, top: int, opened_N: TimeArray, interval: Interval, lag: int, reach_N: Counts
-) -> list[tuple[Step, ...]]:
+    form: Form, profile_NT: Float32s, top: int, opened_N: TimeArray, interval: Interval, lag: int, reach_N: Counts
+) -> Any:
     """The heaviest steps of each profile, of those that are there."""
     steps = profile_NT.shape[-1]
     top_NK = attention.top_steps(profile_NT, top)
     ago_NK = steps - 1 - top_NK
-    weight_NK = np.take_along_axis(profile_NT, top_NK, axis=1)
-    opened_NK = np.take_along_axis(interval.backs(opened_N, steps + lag), top_NK, axis=1)
-    rows = zip(ago_NK.tolist(), weight_NK.tolist(), opened_NK.tolist(), strict=True)
-    told_N = [tuple(map(Step, *row)) for row in rows]
-    for row in np.flatnonzero(reach_N < steps).tolist():
-        told_N[row] = tuple(step for step in told_N[row] if step.bars_ago < reach_N[row])
-    return told_N
+    row_N1 = np.arange(len(top_NK))[:, None]
+    weight_NK = profile_NT[row_N1, top_NK]
+    together = (opened_N == opened_N[0]).all()
+    opened_nT = interval.backs(opened_N[:1] if together else opened_N, steps + lag)
+    there = not len(reach_N) or (ago_NK < reach_N[:, None]).all()
+    if there and together:
+        # As a burst has them: so many steps, so many times.
+        ago_K, opened_K = form.some_of(list(range(steps)), ago_NK.T), form.some_of(opened_nT[0].tolist(), top_NK.T)
+        return tuple(map(Step, ago_K, map(form.numbers, weight_NK.T.tolist()), opened_K))
+    opened_NK = np.broadcast_to(opened_nT, (len(top_NK), steps + lag))[row_N1, top_NK]
+    if there:
+        columns = zip(ago_NK.T.tolist(), weight_NK.T.tolist(), opened_NK.T.tolist(), strict=True)
+        return tuple(Step(*map(form.numbers, column)) for column in columns)
+    rows = zip(ago_NK.tolist(), weight_NK.tolist(), opened_NK.tolist(), reach_N.tolist(), strict=True)
+    return form.each([tuple(step for step in map(Step, *row) if step.bars_ago < reach) for *row, reach in rows])
 
 
-def bytes_of(rows: npt.NDArray[np.float32]) -> list[bytes]:
-    """(N, ...) -> the bytes of each row, in C order."""
-    whole, size = rows.tobytes(), rows.itemsize * math.prod(rows.shape[1:])
-    return [whole[at : at + size] for at in range(0, len(whole), size)]
-
-
-def _shares(profile_NT: Float32s) -> npt.NDArray[np.float64]:
+def _shares(profile_NT: Float32s) -> Floats:
     return attention.shares(profile_NT, attention.bucket_edges(profile_NT.shape[-1]))

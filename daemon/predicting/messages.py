@@ -1,25 +1,42 @@
 """From a batch's outputs to what is stored and published of it: id, outputs, where the model looked, doubts. Pure.
 
+All messages of a part are made as one, whose fields hold columns: see daemon/predicting/words.py.
 Shapes: N predictions, T window steps, F features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from core.bands import Band, bands
-from core.bars import TimeArray
+from core.bands import Band, Margin, bands
+from core.bars import OFF_A_SOCKET, TimeArray
 from core.bundle import Manifest
 from core.drift.statistics import openness
 from core.outputs import Attention
-from core.prediction import Context, Doubt, Gaze, Message, Prediction, encode, prediction_id
+from core.prediction import Context, Gaze, Message, Prediction, prediction_digests
 from daemon.ports import Entry, Float32s, Standing
-from daemon.predicting.batch import Batch, key_of
+from daemon.predicting.batch import NOBODY, Batch, key_of
 from daemon.predicting.behind import Stored
-from daemon.predicting.gazing import bytes_of, gazes
+from daemon.predicting.gazing import Looks, gazes
+from daemon.predicting.spoken import NOTHING, Spoken
 from daemon.predicting.trust import Trust
+from daemon.predicting.words import Form, Names, raw
+
+Places = npt.NDArray[np.int64]
+
+
+class _Bars(msgspec.Struct, frozen=True):
+    """The bars of N predictions, in columns."""
+
+    predicted: Sequence[Stored]
+    symbols: list[str]
+    opened_N: TimeArray
+    received_N: TimeArray
+    late: list[bool]
+    filled_N: Places
 
 
 class Messages:
@@ -33,127 +50,157 @@ class Messages:
         self._engine = engine
         self._interval = manifest.grid
         self._market_lag = max((one.lag for one in manifest.inputs), default=0)
+        self._names = Names()
 
     def of(
-        self,
-        batch: Batch,
-        outputs: dict[str, Float32s],
-        now_ms: int,
-        standing: Standing,
-    ) -> list[tuple[Entry, Message | None]]:
-        """What to store for every bar of this batch, and the message that goes out with it.
+        self, batch: Batch, outputs: Mapping[str, Float32s], now_ms: int, standing: Standing
+    ) -> tuple[list[Entry], Spoken]:
+        """What to store for every bar of this batch, and what goes out with it, in the order of these entries.
 
         `standing`: how the model stands.
         No message says a number that is not finite: JSON has none, and nobody could act on it.
         """
-        finite_N = _finite(outputs, len(batch.predicted))
-        numbers = {output.name: outputs[output.name].tolist() for output in self._manifest.outputs if outputs}
-        opened_N = np.array([one.arrival.bar.opened_at_ms for one in batch.predicted], np.int64)
-        looks = {
-            one.name: self._looked(one, outputs[one.name], opened_N, batch) for one in self._manifest.looks if outputs
-        }
-        gates = {one.name: openness(outputs[one.name]).tolist() for one in self._manifest.gates if outputs}
-        newest = _newest(batch)
-        doubts = self._trust.doubts(batch.predicted, batch.given, standing.drifting, batch.reach)
-        banded = bands(self._manifest.outputs, self._manifest.margins, outputs) if outputs else []
-        adapted = bands(self._manifest.outputs, standing.margins, outputs) if outputs else []
-        messages: list[Message | None] = [None] * len(batch.predicted)
-        for row in np.flatnonzero(finite_N).tolist():
-            one = batch.predicted[row]
-            values = {name: _value(column[row]) for name, column in numbers.items()}
-            looked = {name: rows[row] for name, rows in looks.items()}
-            context = self._context(one, now_ms, standing, doubts[row], adapted[row] if adapted else {})
-            said = self._prediction(one, values, looked, newest[row], banded[row] if banded else {})
-            if gates:
-                opened = {name: tuple(rows[row]) for name, rows in gates.items()}
-                said = msgspec.structs.replace(said, gates=opened)
-            messages[row] = Message(said, context)
-        if batch.stored is batch.predicted:
-            return [_entry(one, message) for one, message in zip(batch.stored, messages, strict=True)]
-        of = {key_of(one): message for one, message in zip(batch.predicted, messages, strict=True)}
-        return [_entry(one, of.get(key_of(one))) for one in batch.stored]
+        places_N = _places(batch)
+        rows = np.argsort(places_N) if batch.stored is not batch.predicted else places_N
+        rows = rows[_finite(outputs, len(rows))[rows]]
+        if len(rows) < len(places_N) or batch.stored is not batch.predicted:
+            batch, outputs = _those(batch, rows), {name: values[rows] for name, values in outputs.items()}
+        spoken = self._spoken(batch, outputs, places_N[rows], now_ms, standing) if len(rows) else NOTHING
+        words: list[bytes | None] = [*spoken.words]
+        if len(words) < len(batch.stored):
+            words = [None] * len(batch.stored)
+            for place, said in zip(spoken.places_N.tolist(), spoken.words, strict=True):
+                words[place] = said
+        return [_entry(one, said) for one, said in zip(batch.stored, words, strict=True)], spoken
 
-    def _looked(self, seen: Attention, weights: Float32s, opened_N: TimeArray, batch: Batch) -> list[Gaze]:
+    def _spoken(
+        self, batch: Batch, outputs: Mapping[str, Float32s], places_N: Places, now_ms: int, standing: Standing
+    ) -> Spoken:
+        bars, form = _bars(batch.predicted), Form(len(batch.predicted))
+        looked = {one.name: self._looks(form, one, outputs[one.name], bars, batch) for one in self._manifest.looks}
+        said = self._prediction(form, bars, outputs, batch, {name: gaze for name, (gaze, _) in looked.items()})
+        context = self._context(form, bars, outputs, batch, now_ms, standing)
+        return Spoken(
+            places_N,
+            bars.symbols,
+            bars.opened_N,
+            now_ms - bars.received_N,
+            np.array(bars.late, np.bool_),
+            bars.filled_N,
+            {one.name: outputs[one.name] for one in self._manifest.outputs},
+            {name: looks for name, (_, looks) in looked.items()},
+            form.words(Message(said, context)),
+        )
+
+    def _looks(self, form: Form, seen: Attention, weights: Float32s, bars: _Bars, batch: Batch) -> tuple[Gaze, Looks]:
         """One look for each prediction, over the steps that are there; a market's window ends earlier, and is whole."""
         steps, market = weights.shape[-1], seen.axes[-1] == "market"
-        young = len(batch.reach) and not market
-        reach_N = batch.reach.clip(max=steps) if young else np.full(len(opened_N), steps)
-        return gazes(weights, opened_N, self._top, self._interval, self._market_lag if market else 0, reach_N)
+        lag, reach_N = (self._market_lag, NOBODY) if market else (0, batch.reach.clip(max=steps))
+        return gazes(form, weights, bars.opened_N, self._top, self._interval, lag, reach_N)
 
     def _prediction(
-        self,
-        one: Stored,
-        outputs: dict[str, float | tuple[float, ...]],
-        gaze: dict[str, Gaze],
-        newest: bytes,
-        banded: dict[str, tuple[Band, ...]],
+        self, form: Form, bars: _Bars, outputs: Mapping[str, Float32s], batch: Batch, gaze: dict[str, Gaze]
     ) -> Prediction:
-        bar, manifest = one.arrival.bar, self._manifest
+        manifest = self._manifest
+        opened, revisions = bars.opened_N.tolist(), [one.revision for one in bars.predicted]
         return Prediction(
-            id=prediction_id(self._digest, bar.symbol, manifest.interval, bar.opened_at_ms, one.revision),
+            id=form.hex(prediction_digests(self._digest, manifest.interval, bars.symbols, opened, revisions)),
             model=manifest.name,
             version=manifest.version,
             digest=self._digest,
-            symbol=bar.symbol,
+            symbol=form.names(bars.symbols, self._names),
             interval=manifest.interval,
-            opened_at_ms=bar.opened_at_ms,
-            closed_at_ms=bar.opened_at_ms + self._interval.ms,
-            revision=one.revision,
-            close=bar.close,
-            outputs=outputs,
+            opened_at_ms=form.numbers(opened),
+            closed_at_ms=form.numbers((bars.opened_N + self._interval.ms).tolist()),
+            revision=form.numbers(revisions),
+            close=form.numbers([one.arrival.bar.close for one in bars.predicted]),
+            outputs={one.name: _numbers(form, outputs[one.name]) for one in manifest.outputs},
             gaze=gaze,
-            newest=newest,
-            bands=banded,
-            high=bar.high,
+            gates={
+                one.name: tuple(map(form.numbers, openness(outputs[one.name]).T.tolist())) for one in manifest.gates
+            },
+            newest=form.base64(raw(np.concatenate([values[:, -1] for values in batch.given.values()], axis=1))),
+            bands=self._bands(form, manifest.margins, outputs),
+            high=form.numbers([one.arrival.bar.high for one in bars.predicted]),
         )
 
     def _context(
-        self,
-        one: Stored,
-        now_ms: int,
-        standing: Standing,
-        doubts: tuple[Doubt, ...],
-        adapted: dict[str, tuple[Band, ...]],
+        self, form: Form, bars: _Bars, outputs: Mapping[str, Float32s], batch: Batch, now_ms: int, standing: Standing
     ) -> Context:
-        arrival = one.arrival
+        doubts = self._trust.doubts(bars.predicted, batch.given, standing.drifting, batch.reach)
         return Context(
-            venue=arrival.venue,
-            origin=arrival.origin,
-            late=not arrival.origin.off_a_socket,
-            received_at_ms=arrival.received_at_ms,
+            venue=form.each([one.arrival.venue for one in bars.predicted]),
+            origin=form.each([one.arrival.origin for one in bars.predicted]),
+            late=form.each(bars.late),
+            received_at_ms=form.numbers(bars.received_N.tolist()),
             published_at_ms=now_ms,
-            lateness_ms=arrival.received_at_ms - arrival.bar.opened_at_ms - self._interval.ms,
-            filled=one.filled,
+            lateness_ms=form.numbers((bars.received_N - bars.opened_N - self._interval.ms).tolist()),
+            filled=form.numbers(bars.filled_N.tolist()),
             drift=standing.drift,
             drifting=standing.drifting,
-            bands=adapted,
+            bands=self._bands(form, standing.margins, outputs),
             young=standing.young,
             engine=self._engine,
-            trusted=not doubts,
-            doubts=doubts,
+            trusted=form.each([not some for some in doubts]),
+            doubts=form.each(doubts),
         )
 
+    def _bands(self, form: Form, margins: Sequence[Margin], outputs: Mapping[str, Float32s]) -> dict[str, Any]:
+        return {
+            name: tuple(
+                Band(one.coverage, form.numbers(one.low_N.tolist()), form.numbers(one.high_N.tolist())) for one in few
+            )
+            for name, few in bands(self._manifest.outputs, margins, outputs).items()
+        }
 
-def _entry(one: Stored, message: Message | None) -> tuple[Entry, Message | None]:
+
+def _bars(predicted: Sequence[Stored]) -> _Bars:
+    arrivals = [one.arrival for one in predicted]
+    return _Bars(
+        predicted,
+        [one.bar.symbol for one in arrivals],
+        np.array([one.bar.opened_at_ms for one in arrivals], np.int64),
+        np.array([one.received_at_ms for one in arrivals], np.int64),
+        [one.origin not in OFF_A_SOCKET for one in arrivals],
+        np.array([one.filled for one in predicted], np.int64),
+    )
+
+
+def _places(batch: Batch) -> Places:
+    """(N,): where each prediction is among what is stored."""
+    if batch.stored is batch.predicted:
+        return np.arange(len(batch.stored))
+    place_of = {key_of(one): place for place, one in enumerate(batch.stored)}
+    return np.array([place_of[key_of(one)] for one in batch.predicted], np.int64)
+
+
+def _those(batch: Batch, rows: Places) -> Batch:
+    """The same of some of its predictions alone, in this order, and of what the model was given only the newest row."""
+    return msgspec.structs.replace(
+        batch,
+        predicted=tuple(batch.predicted[row] for row in rows.tolist()),
+        inputs={name: values[:, -1:][rows] for name, values in batch.inputs.items()},
+        newest={name: values[rows] for name, values in batch.newest.items()},
+        ahead=batch.ahead[rows] if len(batch.ahead) else batch.ahead,
+        reach=batch.reach[rows] if len(batch.reach) else batch.reach,
+    )
+
+
+def _entry(one: Stored, words: bytes | None) -> Entry:
     bar = one.arrival.bar
-    raw = None if message is None else encode(message)
-    return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, raw), message
+    return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, words)
 
 
 def _finite(outputs: Mapping[str, Float32s], rows: int) -> npt.NDArray[np.bool_]:
     """(N,): whether all that the model said of each is a number."""
     finite_N = np.ones(rows, np.bool_)
     for values in outputs.values():
-        finite_N &= np.isfinite(values.reshape(rows, -1)).all(axis=1)
+        finite = np.isfinite(values)
+        if not finite.all():
+            finite_N &= finite.reshape(rows, -1).all(axis=1)
     return finite_N
 
 
-def _value(column: float | list[float]) -> float | tuple[float, ...]:
-    return tuple(column) if isinstance(column, list) else column
-
-
-def _newest(batch: Batch) -> list[bytes]:
-    """Of each prediction, the newest row of every input."""
-    if not batch.predicted:
-        return []
-    return bytes_of(np.concatenate([values[:, -1] for values in batch.given.values()], axis=1).astype("<f4"))
+def _numbers(form: Form, values: Float32s) -> Any:
+    """Of each row a number, or several."""
+    return form.numbers(values.tolist()) if values.ndim == 1 else tuple(map(form.numbers, values.T.tolist()))

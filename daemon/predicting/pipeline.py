@@ -14,7 +14,6 @@ from core.bars import Arrival, Origin, TimeArray
 from core.bundle import Manifest
 from core.external import Records
 from core.inputs import Bools, Counts, Inputs
-from core.prediction import Message
 from core.windows import Windows
 from daemon.ports import Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
@@ -22,6 +21,7 @@ from daemon.predicting.batch import NOBODY, Admission, Batch
 from daemon.predicting.behind import Behind, Cut, Stored
 from daemon.predicting.intake import Intake
 from daemon.predicting.messages import Messages
+from daemon.predicting.spoken import Spoken
 from daemon.predicting.trust import Trust
 
 Places = npt.NDArray[np.int64]
@@ -146,8 +146,8 @@ class Pipeline:
 
     def finish(
         self, batch: Batch, outputs: dict[str, Float32s], now_ms: int, standing: Standing = _AS_EXPORTED
-    ) -> list[tuple[Entry, Message | None]]:
-        """What to store for every bar of this batch, and the message that goes out with it."""
+    ) -> tuple[list[Entry], Spoken]:
+        """What to store for every bar of this batch, and what goes out with it."""
         return self._messages.of(batch, outputs, now_ms, standing)
 
     def _reach(self, windows: Windows, positions_N: Places, opened_N: TimeArray) -> Counts:

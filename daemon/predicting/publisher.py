@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 
 from core.errors import ModelError
-from core.prediction import Message
 from core.windows import Windows
 from daemon.ports import Engine, Entry, Float32s, Standing
 from daemon.predicting.ahead import Ahead
-from daemon.predicting.batch import Batch
+from daemon.predicting.batch import Batch, key_of
 from daemon.predicting.calls import Calls
 from daemon.predicting.pipeline import Pipeline
+from daemon.predicting.spoken import Spoken
 
 log = logging.getLogger("gaze.predictor")
 
@@ -38,8 +38,8 @@ class Watcher(Protocol):
     def stage(self, name: str, seconds: float) -> None:
         """One stage of one batch took so long."""
 
-    def published_now(self, messages: list[Message], words: list[bytes]) -> None:
-        """These went out, in these words."""
+    def published_now(self, spoken: Spoken) -> None:
+        """These went out."""
 
 
 class Committer(Protocol):
@@ -104,12 +104,12 @@ class Publisher:
                 waited = self._clock_s()
                 pipeline, part, outputs = await (whole[place] if place in whole else self._say(asked, serving))
                 inferred = self.stage("infer", waited)
-                entries = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
-                _tell_unsaid(part, entries)
+                entries, spoken = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
+                _tell_unsaid(part, spoken)
                 self.stage("finish", inferred)
                 if sending is not None:
                     await sending
-                sending = tasks.create_task(self._commit(part, entries)) if entries else None
+                sending = tasks.create_task(self._commit(part, entries, spoken)) if entries else None
         if batch.stored:
             self._committed(batch)
         if self._former is not None and batch.predicted:
@@ -129,17 +129,12 @@ class Publisher:
 
         return await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
 
-    async def _commit(self, batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+    async def _commit(self, batch: Batch, entries: list[Entry], spoken: Spoken) -> None:
         begun = self._clock_s()
-        went_out = await self._store.commit([entry for entry, _ in entries])
+        went_out = await self._store.commit(entries)
         self._waited(self._clock_s() - begun)
         self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
-        sent = [
-            (message, entry.message)
-            for (entry, message), now in zip(entries, went_out, strict=True)
-            if now and message and entry.message
-        ]
-        self._watcher.published_now([message for message, _ in sent], [words for _, words in sent])
+        self._watcher.published_now(spoken.of(went_out))
         self.stage("commit", begun)
 
     def stage(self, name: str, begun: float) -> float:
@@ -191,15 +186,14 @@ class Publisher:
             former.went_back(why)
 
 
-def _tell_unsaid(batch: Batch, entries: list[tuple[Entry, Message | None]]) -> None:
+def _tell_unsaid(batch: Batch, spoken: Spoken) -> None:
     """The only reason why a bar that was predicted has no message."""
-    if sum(message is not None for _, message in entries) == len(batch.predicted):
+    if len(spoken) == len(batch.predicted):
         return
-    said = {(entry.symbol, entry.opened_at_ms, entry.revision) for entry, message in entries if message}
-    bars = [(one.arrival.bar.symbol, one.arrival.bar.opened_at_ms, one.revision) for one in batch.predicted]
-    unsaid = [bar for bar in bars if bar not in said]
-    if unsaid:
-        log.error(
-            "the model said what is no finite number, so these bars go unpredicted; try: gaze bundle verify",
-            extra={"bars": len(unsaid), "first": unsaid[:10]},
-        )
+    said = set(spoken.places_N.tolist())
+    places = {key_of(one): place for place, one in enumerate(batch.stored)}
+    unsaid = [key_of(one) for one in batch.predicted if places[key_of(one)] not in said]
+    log.error(
+        "the model said what is no finite number, so these bars go unpredicted; try: gaze bundle verify",
+        extra={"bars": len(unsaid), "first": unsaid[:10]},
+    )

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.bars import Origin
+from core.bars import OFF_A_SOCKET, Origin
 from core.bundle import Input
 from core.inputs import Counts
 from core.prediction import Doubt, Reason
@@ -55,7 +55,11 @@ class Trust:
         always = self._always
         if drifting:
             always = (*always, Doubt(Reason.DRIFTED, _named(drifting)))
-        doubts = [(*always, *_of_bars(one)) for one in predicted]
+        # Most rows have the same, and share it: they are encoded once.
+        doubts = [always] * len(predicted)
+        for row, one in enumerate(predicted):
+            if one.filled or one.arrival.origin not in OFF_A_SOCKET:
+                doubts[row] = (*always, *_of_bars(one))
         for name, values_NTF in inputs.items():
             self._doubt_range(name, values_NTF[:, -1], doubts)
         for row in np.flatnonzero(reach_N < self._length).tolist():
@@ -73,8 +77,6 @@ class Trust:
 
 
 def _of_bars(one: Stored) -> tuple[Doubt, ...]:
-    if one.arrival.origin.off_a_socket and not one.filled:
-        return ()
     late = (Doubt(Reason.LATE, "the bar came by backfill"),) if one.arrival.origin is Origin.BACKFILLED else ()
     built = one.filled + (one.arrival.origin is Origin.FILLED)
     return (*late, Doubt(Reason.FILLED, f"{built} bars of the window")) if built else late

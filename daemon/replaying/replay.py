@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from core.bars import Arrival, Bar, Interval, Origin
-from core.prediction import Prediction
+from core.prediction import Prediction, decode
 from core.windows import Fate, Windows
 from daemon.ports import Engine, Float32s
 from daemon.predicting.batch import Batch
@@ -69,5 +69,5 @@ class Replay:
         return self._engine.run(batch.inputs) if batch.predicted else {}
 
     def _finish(self, batch: Batch, running: Future[dict[str, Float32s]]) -> list[Prediction]:
-        entries = self._pipeline.finish(batch, running.result(), 0)
-        return [message.prediction for _, message in entries if message]
+        _, spoken = self._pipeline.finish(batch, running.result(), 0)
+        return [decode(words).prediction for words in spoken.words]

@@ -1,5 +1,6 @@
 """A Prometheus histogram that takes a whole batch at once: 10,000 predictions are one call, not 10,000."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -36,7 +37,8 @@ class BatchHistogram(Collector):
         numbers_N = np.asarray(numbers, np.float64).reshape(-1)
         bounds = self._bounds[values]
         self._counts[values] += np.bincount(np.searchsorted(bounds, numbers_N), minlength=len(bounds) + 1)
-        self._sums[values] += float(numbers_N.sum(where=np.isfinite(numbers_N)))
+        total = float(numbers_N.sum())
+        self._sums[values] += total if math.isfinite(total) else float(numbers_N.sum(where=np.isfinite(numbers_N)))
 
     def describe(self) -> Iterable[HistogramMetricFamily]:
         """The name alone, so that a registry refuses a second metric of that name."""

@@ -16,9 +16,10 @@ from prometheus_client import (
 from core import __version__
 from core.bars import Bar, Interval
 from core.bundle import Bundle, Manifest
-from core.prediction import Message
 from core.windows import Fate
 from daemon.inbox import Inbox
+from daemon.predicting.gazing import Looks
+from daemon.predicting.spoken import Spoken
 from daemon.telling import exposition
 from daemon.telling.challenger_metrics import ChallengerMetrics
 from daemon.telling.histogram import BatchHistogram
@@ -202,37 +203,28 @@ class Metrics:
         """A batch spent so long in one of STAGES."""
         self._histograms["gaze_stage_seconds"].observe([seconds], name)
 
-    def predicted(self, messages: Sequence[Message]) -> None:
+    def predicted(self, spoken: Spoken) -> None:
         """These messages went out."""
-        if not messages:
+        if not len(spoken):
             return
-        late = sum(message.context.late for message in messages)
-        self._counters["gaze_predictions_total"].labels(self._model).inc(len(messages))
-        self._counters["gaze_predictions_late_total"].labels(self._model).inc(late)
-        filled = sum(message.context.filled > 0 for message in messages)
-        self._counters["gaze_predictions_filled_total"].labels(self._model).inc(filled)
-        waited = [
-            message.context.published_at_ms - message.context.received_at_ms
-            for message in messages
-            if not message.context.late
-        ]
-        self._histograms["gaze_bar_to_prediction_seconds"].observe(np.array(waited) / 1_000, self._model)
-        self._newest.take(messages)
+        counts = (len(spoken), int(np.count_nonzero(spoken.late_N)), int(np.count_nonzero(spoken.filled_N)))
+        for kind, count in zip(("", "_late", "_filled"), counts, strict=True):
+            self._counters[f"gaze_predictions{kind}_total"].labels(self._model).inc(count)
+        waited_s_n = spoken.waited_ms_N[~spoken.late_N] / 1_000
+        self._histograms["gaze_bar_to_prediction_seconds"].observe(waited_s_n, self._model)
+        self._newest.take(spoken)
         for output in self._manifest.outputs:
-            values = np.array([message.prediction.outputs[output.name] for message in messages])
-            for column, numbers in zip(columns(output), values.reshape(len(messages), -1).T, strict=True):
-                self._histograms["gaze_prediction_value"].observe(numbers, self._model, str(output.horizon), column)
+            values = spoken.outputs[output.name].reshape(len(spoken), -1)
+            for column, numbers_N in zip(columns(output), values.T, strict=True):
+                self._histograms["gaze_prediction_value"].observe(numbers_N, self._model, str(output.horizon), column)
         for attention in self._manifest.looks:
-            self._looked(attention.name, messages)
+            self._looked((self._model, attention.name), spoken.looks[attention.name])
 
-    def _looked(self, attention: str, messages: Sequence[Message]) -> None:
-        gazes = [message.prediction.gaze[attention] for message in messages]
-        look = (self._model, attention)
-        self._histograms["gaze_attention_entropy_ratio"].observe([gaze.entropy for gaze in gazes], *look)
-        self._histograms["gaze_attention_concentration_ratio"].observe([gaze.concentration for gaze in gazes], *look)
-        shares_N3 = np.array([gaze.shares for gaze in gazes])
-        for bucket, share_N in zip(BUCKETS, shares_N3.T, strict=True):
-            self._histograms["gaze_attention_share_ratio"].observe(share_N, *look, bucket)
+    def _looked(self, of: tuple[str, str], looks: Looks) -> None:
+        self._histograms["gaze_attention_entropy_ratio"].observe(looks.entropy_N, *of)
+        self._histograms["gaze_attention_concentration_ratio"].observe(looks.concentration_N, *of)
+        for bucket, share_N in zip(BUCKETS, looks.shares_NB.T, strict=True):
+            self._histograms["gaze_attention_share_ratio"].observe(share_N, *of, bucket)
 
     def records_known(self, newest_ms: Mapping[str, int]) -> None:
         """When the newest external record of each name became known."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from core.bundle import Manifest
 from core.outputs import Output
-from core.prediction import Message
+from daemon.predicting.spoken import Spoken
 from daemon.telling.metric_table import TABLE
 
 
@@ -21,18 +22,19 @@ class NewestPredictions(Collector):
     def __init__(self, manifest: Manifest, symbols: Sequence[str]) -> None:
         self._outputs = manifest.outputs
         self._model = manifest.name
-        self._newest: dict[str, Message | None] = dict.fromkeys(symbols)
+        self._interval_ms = manifest.grid.ms
+        self._newest: dict[str, tuple[int, list[float]] | None] = dict.fromkeys(symbols)
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def take(self, spoken: Spoken) -> None:
         """These went out."""
-        for message in messages:
-            prediction = message.prediction
-            if prediction.symbol not in self._newest:
+        for row, symbol in enumerate(spoken.symbols):
+            if symbol not in self._newest:
                 continue
-            known = self._newest[prediction.symbol]
+            known, opened_at_ms = self._newest[symbol], int(spoken.opened_at_ms_N[row])
             # A filled gap brings older bars after newer ones.
-            if known is None or prediction.closed_at_ms >= known.prediction.closed_at_ms:
-                self._newest[prediction.symbol] = message
+            if known is None or opened_at_ms >= known[0]:
+                numbers = np.hstack([spoken.outputs[output.name][row] for output in self._outputs])
+                self._newest[symbol] = opened_at_ms, numbers.tolist()
 
     def describe(self) -> Iterable[Metric]:
         """The names alone."""
@@ -45,15 +47,14 @@ class NewestPredictions(Collector):
         values, closes = self.describe()
         assert isinstance(values, GaugeMetricFamily)
         assert isinstance(closes, GaugeMetricFamily)
-        for symbol, message in self._newest.items():
-            if message is None:
+        named = [(str(output.horizon), column) for output in self._outputs for column in columns(output)]
+        for symbol, newest in self._newest.items():
+            if newest is None:
                 continue
-            closes.add_metric([self._model, symbol], message.prediction.closed_at_ms / 1_000)
-            for output in self._outputs:
-                value = message.prediction.outputs[output.name]
-                numbers = value if isinstance(value, tuple) else (value,)
-                for column, number in zip(columns(output), numbers, strict=True):
-                    values.add_metric([self._model, symbol, str(output.horizon), column], number)
+            opened_at_ms, numbers = newest
+            closes.add_metric([self._model, symbol], (opened_at_ms + self._interval_ms) / 1_000)
+            for labels, number in zip(named, numbers, strict=True):
+                values.add_metric([self._model, symbol, *labels], number)
         return [values, closes]
 
 

@@ -6,6 +6,7 @@ from core.errors import StoreError
 from core.prediction import Message, decode
 from core.windows import Fate
 from daemon.predicting.batch import Batch
+from daemon.predicting.spoken import Spoken
 from daemon.stores.recovery import Loss
 from daemon.telling.health import Condition
 from daemon.telling.metrics import Metrics
@@ -23,7 +24,7 @@ class Status:
         self._store_error = "not opened yet"
         self._leader = ""
         # In the store's own words, which are kept anyway: a message is some thirty objects.
-        self._latest: dict[str, tuple[int, bytes]] = {}
+        self._latest: dict[str, tuple[int, str, bytes]] = {}
         self.published = 0
 
     def feed_is(self, up: Callable[[], bool]) -> None:
@@ -45,15 +46,16 @@ class Status:
         """One stage of one batch took so long."""
         self._metrics.stage(name, seconds)
 
-    def published_now(self, messages: Sequence[Message], words: Sequence[bytes]) -> None:
-        """These went out, in these words."""
-        self.published += len(messages)
-        self._metrics.predicted(messages)
-        for message, said in zip(messages, words, strict=True):
-            symbol, opened_at_ms = message.prediction.symbol, message.prediction.opened_at_ms
+    def published_now(self, spoken: Spoken) -> None:
+        """These went out."""
+        self.published += len(spoken)
+        self._metrics.predicted(spoken)
+        latest = self._latest
+        for one in zip(spoken.opened_at_ms_N.tolist(), spoken.symbols, spoken.words, strict=True):
+            symbol = one[1]
             # Taken out first, so that the dictionary stays in the order of publishing.
-            known = self._latest.pop(symbol, None)
-            self._latest[symbol] = (opened_at_ms, said) if known is None or known[0] <= opened_at_ms else known
+            known = latest.pop(symbol, None)
+            latest[symbol] = one if known is None or known[0] <= one[0] else known
 
     def filled(self, ready: int) -> None:
         """So many of the symbols have a full window."""
@@ -102,4 +104,4 @@ class Status:
     def latest(self, limit: int) -> Sequence[Message]:
         """The newest message of each symbol, last published first."""
         newest = list(self._latest.values())[::-1]
-        return [decode(words) for _, words in newest[:limit]]
+        return [decode(words) for *_, words in newest[:limit]]

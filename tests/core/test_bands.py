@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.bands import Band, Margin, bands, beyond, edges
+from core.bands import Margin, bands, beyond, edges
 from core.outputs import Kind, Output
 
 RETURN, EVENT = Output(Kind.RETURN, 1), Output(Kind.DIRECTION, 3)
@@ -63,9 +63,13 @@ def test_the_margin_that_would_just_have_held_an_outcome_holds_it_and_a_smaller_
 def test_each_prediction_is_told_the_bands_of_the_outputs_that_have_them():
     margins = [Margin("return_1", 0.8, 0.25, 50), Margin("direction_3", 0.9, 0.5, 50), Margin("return_1", 0.9, 0.5, 50)]
     said = {"return_1": np.array([0.0, 1.0], np.float32), "direction_3": np.array([0.5, 0.25], np.float32)}
-    first, second = bands((RETURN, EVENT, QUANTILES), margins, said)
-    assert first == {"return_1": (Band(0.8, -0.25, 0.25), Band(0.9, -0.5, 0.5)), "direction_3": (Band(0.9, 0.0, 1.0),)}
-    assert second["return_1"][0] == Band(0.8, 0.75, 1.25)
+    told = bands((RETURN, EVENT, QUANTILES), margins, said)
+    assert {
+        name: [(one.coverage, one.low_N.tolist(), one.high_N.tolist()) for one in few] for name, few in told.items()
+    } == {
+        "return_1": [(0.8, [-0.25, 0.75], [0.25, 1.25]), (0.9, [-0.5, 0.5], [0.5, 1.5])],
+        "direction_3": [(0.9, [0.0, 0.0], [1.0, 0.75])],
+    }
 
 
 @pytest.mark.parametrize("margins", [[], [Margin("return_9", 0.9, 0.5, 50)]])

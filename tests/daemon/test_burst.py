@@ -14,14 +14,15 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 from core.bars import Bar, Spans
 from core.features import FeatureSet
 from core.inputs import Inputs
+from core.prediction import Message
 from core.windows import Windows
 from daemon.inbox import Inbox
 from daemon.ports import Entry, Float32s
-from daemon.predicting import messages
 from daemon.predicting.ahead import Ahead
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
+from daemon.predicting.words import Form
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.keys import Keys
 from daemon.stores.redis import RedisStore
@@ -34,8 +35,8 @@ ROWS_A_PART = 512
 ENTRIES_A_CALL = 171
 STEPS_A_CALL = 64
 BLOCKS_PREPARED = 4
-BLOCKS_FINISHED = 37
-BLOCKS_KEPT = 8
+BLOCKS_FINISHED = 4
+BLOCKS_KEPT = 5
 
 
 class Counted:
@@ -101,11 +102,11 @@ class Store(RedisStore):
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     told = Counted()
-    encode, rows, newest = messages.encode, FeatureSet.rows, FeatureSet.newest
+    say, rows, newest = Form.words, FeatureSet.rows, FeatureSet.newest
 
-    def counting_encode(message: object) -> bytes:
+    def counting_words(self: Form, message: Message) -> list[bytes]:
         told.encoded += 1
-        return encode(message)
+        return say(self, message)
 
     def counting_rows(self: FeatureSet, bars_NT5: np.ndarray, count: int, *times: object) -> np.ndarray:
         told.feature_rows += len(bars_NT5) * count
@@ -116,7 +117,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
         return newest(self, spans, *times)
 
     monkeypatch.setattr(FeatureSet, "newest", counting_newest)
-    monkeypatch.setattr(messages, "encode", counting_encode)
+    monkeypatch.setattr(Form, "words", counting_words)
     monkeypatch.setattr(FeatureSet, "rows", counting_rows)
     return told
 
@@ -140,7 +141,7 @@ async def all_run_ahead(ahead: Ahead, ready: asyncio.Queue[int]) -> None:
 
 
 @pytest.mark.parametrize("graph", ["full", "stream"])
-async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_message(
+async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_part(
     tmp_path: Path, counted: Counted, graph: str
 ):
     symbols = [f"S{place}" for place in range(SYMBOLS)]
@@ -190,7 +191,7 @@ async def test_a_burst_costs_few_calls_one_new_row_a_symbol_and_one_encoding_a_m
                     assert await channel.get_message(timeout=100)
         inbox.close()
         await predicting
-        assert counted.encoded == SYMBOLS
+        assert counted.encoded == len(counted.commits)
         assert counted.feature_rows == SYMBOLS
         assert counted.commits == [ROWS_A_PART, ROWS_A_PART, SYMBOLS - 2 * ROWS_A_PART]
         whole = [] if graph == "stream" else counted.commits
@@ -233,8 +234,8 @@ def test_a_burst_allocates_few_blocks_a_symbol():
     def kept() -> Status:
         """What stays of messages until the next close."""
         status = Status(metrics, {}, SYMBOLS)
-        sent = pipeline.finish(batch, outputs, now_ms=0)
-        status.published_now([message for _, message in sent if message], [entry.message or b"" for entry, _ in sent])
+        _, spoken = pipeline.finish(batch, outputs, now_ms=0)
+        status.published_now(spoken)
         return status
 
     assert blocks_of(kept) <= BLOCKS_KEPT

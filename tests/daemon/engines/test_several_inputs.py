@@ -16,6 +16,7 @@ from core.bundle import GOLDEN, REFERENCE, Artefact, Bundle, Input, Window
 from core.errors import BundleError
 from core.features import FeatureSet
 from core.inputs import Inputs
+from core.prediction import decode
 from core.windows import Windows
 from daemon.engines import open_engine
 from daemon.engines.proof import prove
@@ -107,7 +108,7 @@ def test_a_young_symbol_beside_a_market_is_proven_and_served(tmp_path: Path):
     arrivals = [an_arrival(one) for one in sorted([*market, *own], key=lambda one: one.opened_at_ms)]
     since_ms = {"MARKET": 1 << 62}
     batch = pipeline.prepare(windows, arrivals, since_ms).batch
-    messages = [message for _, message in pipeline.finish(batch, engine.run(batch.inputs), 0) if message]
+    messages = [decode(words) for words in pipeline.finish(batch, engine.run(batch.inputs), 0)[1].words]
     assert [one.prediction.opened_at_ms // HOUR.ms for one in messages] == [56, 57, 58, 59]
     for message in messages:
         number = message.prediction.opened_at_ms // HOUR.ms

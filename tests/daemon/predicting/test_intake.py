@@ -14,6 +14,7 @@ from core.bars import CLOSE, Arrival, Bar, Origin
 from core.bundle import Input, Manifest, Window
 from core.features import FeatureSet
 from core.inputs import Inputs
+from core.prediction import decode
 from core.windows import Windows
 from daemon.predicting.batch import Admission, Batch
 from daemon.predicting.behind import MOST_FILLED
@@ -114,9 +115,8 @@ def test_the_message_says_how_many_bars_were_held_flat():
     desk.take(bars(1, NEEDED))
     batch = desk.take(bars(NEEDED + 4, NEEDED + 4), broken=["A"]).batch
     outputs = {"return_1": np.zeros(1, np.float32), "attention": np.full((1, 4), 0.25, np.float32)}
-    ((_, message),) = desk.pipeline.finish(batch, outputs, 0)
-    assert message is not None
-    assert message.context.filled == 3
+    _, spoken = desk.pipeline.finish(batch, outputs, 0)
+    assert [decode(words).context.filled for words in spoken.words] == [3]
 
 
 def test_a_gap_and_its_bar_in_one_batch_give_both_revisions_once():

@@ -72,8 +72,8 @@ class Desk:
         batch = self.pipeline.prepare(self.windows, arrivals, {}).batch
         count = len(batch.predicted)
         outputs = {"return_1": np.zeros(count, np.float32), "attention": np.full((count, 4), 0.25, np.float32)}
-        entries = self.pipeline.finish(batch, outputs, 0)
-        await self.store.commit([entry for entry, _ in entries])
+        entries, _ = self.pipeline.finish(batch, outputs, 0)
+        await self.store.commit(entries)
         if offer:
             self.parity.offer(batch)
         return batch

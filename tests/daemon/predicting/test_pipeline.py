@@ -104,13 +104,12 @@ def test_a_message_tells_where_its_bar_came_from_how_and_how_late(origin: str, *
     (last,) = arrivals(NEEDED, NEEDED, origin=Origin(origin))
     received_at_ms = last.bar.opened_at_ms + HOUR.ms + 1_234
     batch = pipeline.prepare(mirror, [msgspec.structs.replace(last, received_at_ms=received_at_ms)], {}).batch
-    ((_, message),) = pipeline.finish(
+    _, spoken = pipeline.finish(
         batch,
         {"return_1": np.zeros(1, np.float32), "attention": np.full((1, 4), 0.25, np.float32)},
         now_ms=received_at_ms + 5,
     )
-    assert message
-    context = message.context
+    (context,) = (prediction.decode(words).context for words in spoken.words)
     assert (context.venue, context.origin, context.late) == (last.venue, origin, late)
     assert (context.lateness_ms, context.received_at_ms) == (1_234, received_at_ms)
 
@@ -143,11 +142,9 @@ def test_messages_say_what_the_model_said_and_where_it_looked():
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED + 1), {}).batch
     looked = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], np.float32)
     outputs = {"return_1": np.array([0.5, -0.25], np.float32), "attention": looked}
-    entries = pipeline.finish(batch, outputs, now_ms=7, standing=Standing(drift={"attention": 0.01}))
-    assert [entry.message is not None for entry, _ in entries] == [False] * (NEEDED - 1) + [True, True]
-    entry, message = entries[-1]
-    sent = prediction.decode(entry.message or b"")
-    assert sent == message
+    entries, spoken = pipeline.finish(batch, outputs, now_ms=7, standing=Standing(drift={"attention": 0.01}))
+    assert [entry.message for entry in entries] == [None] * (NEEDED - 1) + spoken.words
+    sent = prediction.decode(spoken.words[-1])
     assert sent.prediction.outputs == {"return_1": -0.25}
     assert sent.prediction.closed_at_ms == (NEEDED + 2) * HOUR.ms
     assert sent.prediction.gaze["attention"].top == (
@@ -165,8 +162,8 @@ def test_messages_carry_the_bands_that_the_bundle_has_margins_for():
     pipeline = Pipeline(a_manifest(margins=margins), "digest", publish_late=True, top=2)
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED + 1), {}).batch
     outputs = {"return_1": np.array([0.5, -0.25], np.float32), "attention": np.full((2, 4), 0.25, np.float32)}
-    entry, _ = pipeline.finish(batch, outputs, now_ms=7)[-1]
-    sent = prediction.decode(entry.message or b"")
+    _, spoken = pipeline.finish(batch, outputs, now_ms=7)
+    sent = prediction.decode(spoken.words[-1])
     assert sent.prediction.bands == {"return_1": (Band(0.8, -0.5, 0.0), Band(0.9, -0.75, 0.25))}
 
 
@@ -177,10 +174,9 @@ def test_a_number_that_is_not_finite_goes_out_in_no_message(name: str, said: flo
     batch = pipeline.prepare(mirror, arrivals(1, NEEDED + 1), {}).batch
     outputs = {"return_1": np.zeros(2, np.float32), "attention": np.full((2, 4), 0.25, np.float32)}
     outputs[name][0] = said
-    entries = pipeline.finish(batch, outputs, now_ms=0)
-    assert len(entries) == NEEDED + 1
-    assert [message.prediction.opened_at_ms // HOUR.ms for _, message in entries if message] == [NEEDED + 1]
-    assert all(prediction.decode(entry.message) for entry, _ in entries if entry.message)
+    entries, spoken = pipeline.finish(batch, outputs, now_ms=0)
+    assert [entry.message for entry in entries] == [*[None] * NEEDED, *spoken.words]
+    assert [prediction.decode(words).prediction.opened_at_ms // HOUR.ms for words in spoken.words] == [NEEDED + 1]
 
 
 def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
@@ -188,10 +184,8 @@ def test_several_heads_are_sent_whole_and_summed_up_by_their_mean():
     pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED), {}).batch
     heads = np.array([[[1, 0, 0, 0], [0, 0, 0, 1]]], np.float32)
-    entries = pipeline.finish(batch, {"return_1": np.zeros(1, np.float32), "attention": heads}, now_ms=0)
-    message = entries[-1][1]
-    assert message is not None
-    gaze = message.prediction.gaze["attention"]
+    _, spoken = pipeline.finish(batch, {"return_1": np.zeros(1, np.float32), "attention": heads}, now_ms=0)
+    gaze = prediction.decode(spoken.words[-1]).prediction.gaze["attention"]
     assert gaze.shape == (2, 4)
     assert gaze.entropy == pytest.approx(0.5)
     assert [(step.bars_ago, step.weight) for step in gaze.top] == [(0, 0.5)]
@@ -202,10 +196,8 @@ def test_gates_which_look_nowhere_are_not_told_as_a_look():
     pipeline = Pipeline(manifest, "digest", publish_late=True, top=1)
     batch = pipeline.prepare(windows(), arrivals(1, NEEDED), {}).batch
     said = {"return_1": np.zeros(1), "attention": np.full((1, 4), 0.25), "gate": np.full((1, 2, 4, 1), 0.5)}
-    entries = pipeline.finish(batch, {name: one.astype(np.float32) for name, one in said.items()}, now_ms=0)
-    message = entries[-1][1]
-    assert message is not None
-    assert list(message.prediction.gaze) == ["attention"]
+    _, spoken = pipeline.finish(batch, {name: one.astype(np.float32) for name, one in said.items()}, now_ms=0)
+    assert list(prediction.decode(spoken.words[-1]).prediction.gaze) == ["attention"]
 
 
 def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_in():
@@ -219,8 +211,8 @@ def test_the_same_bars_give_the_same_prediction_bytes_whatever_batch_they_came_i
             if batch.predicted:
                 rows = batch.inputs["bars"]
                 outputs = {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
-                messages += [message for _, message in pipeline.finish(batch, outputs, now_ms) if message]
-        return [message.prediction for message in messages]
+                messages += pipeline.finish(batch, outputs, now_ms)[1].words
+        return [prediction.decode(words).prediction for words in messages]
 
     whole = arrivals(1, NEEDED + 5)
     assert sent([whole], 1) == sent([[one] for one in whole], 2)

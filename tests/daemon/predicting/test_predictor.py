@@ -10,7 +10,7 @@ from builders import HOUR, a_bar, a_manifest, an_arrival
 
 from core.bars import Arrival, Bar, Origin
 from core.errors import FeedError, StoreError
-from core.prediction import Message
+from core.prediction import Message, decode
 from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s
@@ -18,6 +18,7 @@ from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.predictor import Predictor
+from daemon.predicting.spoken import Spoken
 
 NEEDED = 28
 
@@ -94,8 +95,8 @@ class Notebook:
     def stage(self, name: str, _: float) -> None:
         self.stages.add(name)
 
-    def published_now(self, messages: list[Message], _: list[bytes]) -> None:
-        self.messages += messages
+    def published_now(self, spoken: Spoken) -> None:
+        self.messages += map(decode, spoken.words)
 
     def filled(self, ready: int) -> None:
         self.ready.append(ready)

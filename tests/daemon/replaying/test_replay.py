@@ -12,7 +12,7 @@ from bundles import a_bundle
 
 from core.bars import Bar
 from core.bundle import Bundle
-from core.prediction import Prediction
+from core.prediction import Prediction, decode
 from core.windows import Fate, Windows
 from daemon.engines import open_engine
 from daemon.predicting.pipeline import Pipeline
@@ -62,7 +62,7 @@ def lived(bundle: Bundle, there: Sequence[Bar]) -> list[Prediction]:
     for bar in there:
         batch = pipeline.prepare(windows, [an_arrival(bar)], {}).batch
         outputs = engine.run(batch.inputs) if batch.predicted else {}
-        said += [message.prediction for _, message in pipeline.finish(batch, outputs, 5) if message]
+        said += [decode(words).prediction for words in pipeline.finish(batch, outputs, 5)[1].words]
     return said
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import aiohttp
 import pytest
-from builders import a_manifest, a_message
+from builders import a_manifest, a_message, spoken
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.errors import ConfigError
@@ -86,7 +86,7 @@ async def test_readiness_names_every_condition_and_its_reason(client: Client, st
 
 
 async def test_metrics_are_served_in_the_format_that_was_asked_for(client: Client, metrics: Metrics):
-    metrics.predicted([a_message(value=0.0012)])
+    metrics.predicted(spoken(a_message(value=0.0012)))
     families = {family.name: family for family in text_string_to_metric_families(await fetched(client, "/metrics"))}
     (sample,) = families["gaze_prediction"].samples
     assert sample.value == 0.0012

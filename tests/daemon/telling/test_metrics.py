@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import HOUR, a_bar, a_gaze, a_manifest, a_message, an_arrival
+from builders import HOUR, a_bar, a_gaze, a_manifest, a_message, an_arrival, spoken
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -50,7 +50,7 @@ async def text(metrics: Metrics, accept: str = "") -> str:
 async def test_every_metric_of_the_table_is_exposed_with_its_type_help_and_labels():
     metrics = a_metrics()
     metrics.loaded("onnxruntime", "cpu")
-    metrics.predicted([a_message()])
+    metrics.predicted(spoken(a_message()))
     metrics.records_known({"mood": 1_000})
     metrics.watch(a_watch(), {"attention": 1.0})
     metrics.challenger("2", a_watch).watched(a_watch())
@@ -99,7 +99,9 @@ def test_a_prediction_has_no_gauge_before_it_was_made_since_zero_would_be_one():
 
 def test_listed_symbols_have_a_gauge_with_their_bars_time_and_all_are_in_the_histogram():
     metrics = a_metrics()
-    metrics.predicted([a_message(7, "BTCUSDT", 0.0015), a_message(7, "DOGEUSDT", -0.5), a_message(8, "ETHUSDT", 0.0)])
+    metrics.predicted(
+        spoken(a_message(7, "BTCUSDT", 0.0015), a_message(7, "DOGEUSDT", -0.5), a_message(8, "ETHUSDT", 0.0))
+    )
     assert value(metrics, "gaze_prediction", symbol="BTCUSDT", **RETURN) == 0.0015
     closed = value(metrics, "gaze_prediction_bar_close_timestamp_seconds", model="demo", symbol="BTCUSDT")
     assert closed == 8 * HOUR.ms / 1_000
@@ -111,7 +113,7 @@ def test_listed_symbols_have_a_gauge_with_their_bars_time_and_all_are_in_the_his
 
 def test_a_late_prediction_of_an_older_bar_does_not_replace_the_newest():
     metrics = a_metrics()
-    metrics.predicted([a_message(9, value=0.003), a_message(7, value=-0.001, late=True, origin="backfilled")])
+    metrics.predicted(spoken(a_message(9, value=0.003), a_message(7, value=-0.001, late=True, origin="backfilled")))
     assert value(metrics, "gaze_prediction", symbol="BTCUSDT", **RETURN) == 0.003
     assert value(metrics, "gaze_predictions_late_total", **MODEL) == 1
     assert value(metrics, "gaze_bar_to_prediction_seconds_count", **MODEL) == 1
@@ -123,7 +125,7 @@ def test_probabilities_have_buckets_between_zero_and_one_and_levels_a_series_eac
     message = a_message()
     message.prediction.outputs.clear()
     message.prediction.outputs.update(direction_4=0.61, quantiles_4=(-0.02, 0.001, 0.03))
-    metrics.predicted([message])
+    metrics.predicted(spoken(message))
     at = {"model": "demo", "horizon": "4"}
     assert value(metrics, "gaze_prediction_value_bucket", output="direction", le="0.6", **at) == 0
     assert value(metrics, "gaze_prediction_value_bucket", output="direction", le="0.7", **at) == 1
@@ -134,7 +136,7 @@ def test_probabilities_have_buckets_between_zero_and_one_and_levels_a_series_eac
 
 def test_attention_is_counted_by_entropy_concentration_and_share_of_each_bucket():
     metrics = a_metrics()
-    metrics.predicted([a_message(gaze=a_gaze([0.25] * 4)), a_message(2, gaze=a_gaze([0, 0, 0, 1]))])
+    metrics.predicted(spoken(a_message(gaze=a_gaze([0.25] * 4)), a_message(2, gaze=a_gaze([0, 0, 0, 1]))))
     assert value(metrics, "gaze_attention_entropy_ratio_sum", **LOOK) == pytest.approx(1.0)
     assert value(metrics, "gaze_attention_entropy_ratio_bucket", le="0.05", **LOOK) == 1
     assert value(metrics, "gaze_attention_concentration_ratio_sum", **LOOK) == pytest.approx(1.0)
@@ -150,7 +152,7 @@ def test_an_attention_with_another_name_has_series_of_its_own():
     message = a_message()
     message.prediction.gaze.clear()
     message.prediction.gaze.update(short=a_gaze([1, 0, 0, 0]), long=a_gaze())
-    metrics.predicted([message])
+    metrics.predicted(spoken(message))
     watch = Watch(a_manifest(), None, profiles={"short": np.array([0.0, 1.0]), "long": np.array([0.5, 0.5])})
     watch.profiles["short"].update(np.repeat(np.array([[1, 0]], np.float32), 100_000, axis=0))
     metrics.watch(watch, {"short": 1.0, "long": 1.0})
@@ -207,7 +209,7 @@ def test_the_model_info_follows_a_change_of_engine():
 
 async def test_both_formats_parse_and_say_the_same():
     metrics = a_metrics()
-    metrics.predicted([a_message()])
+    metrics.predicted(spoken(a_message()))
     body, content_type = await metrics.render("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     assert body.endswith(b"# EOF\n")
@@ -236,14 +238,14 @@ async def test_the_event_loop_gets_its_turn_between_any_two_metrics_of_a_scrape(
 async def test_a_symbol_with_quotes_and_newlines_comes_through_unharmed():
     odd = 'A"B\n\\C'
     metrics = Metrics(a_manifest(), "digest", [odd], ["binance"])
-    metrics.predicted([a_message(symbol=odd)])
+    metrics.predicted(spoken(a_message(symbol=odd)))
     symbols = {sample.labels.get("symbol") for family in parse(await text(metrics)) for sample in family.samples}
     assert symbols == {None, odd}
 
 
 def test_a_burst_of_ten_thousand_predictions_is_one_call_and_all_are_counted():
     metrics = a_metrics()
-    metrics.predicted([a_message(symbol=f"S{number}") for number in range(10_000)])
+    metrics.predicted(spoken(*[a_message(symbol=f"S{number}") for number in range(10_000)]))
     assert value(metrics, "gaze_predictions_total", **MODEL) == 10_000
     assert value(metrics, "gaze_prediction_value_bucket", le="+Inf", **RETURN) == 10_000
     assert value(metrics, "gaze_attention_entropy_ratio_count", **LOOK) == 10_000

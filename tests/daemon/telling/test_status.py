@@ -1,14 +1,14 @@
 """The status keeps what was published in the words that went out."""
 
-from builders import a_manifest, a_message
+from builders import a_manifest, a_message, spoken
 
-from core.prediction import Message, encode
+from core.prediction import Message
 from daemon.telling.metrics import Metrics
 from daemon.telling.status import Status
 
 
 def published(status: Status, *messages: Message) -> None:
-    status.published_now(messages, [encode(message) for message in messages])
+    status.published_now(spoken(*messages))
 
 
 def test_the_newest_message_of_each_symbol_is_told_last_published_first():
