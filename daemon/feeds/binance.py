@@ -76,7 +76,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     x: bool
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """What a stream pushes; only `kline` events have a `k` we read."""
 
     e: str = ""
@@ -84,14 +84,14 @@ class Event(msgspec.Struct, frozen=True):
     k: Kline | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """How Binance says no."""
 
     code: int = 0
     msg: str = ""
 
 
-class Frame(Event, frozen=True, kw_only=True):
+class Frame(Event, frozen=True, kw_only=True, gc=False):
     """Any text frame: an event alone, an event wrapped with its stream's name, an answer, or a refusal."""
 
     data: Event | None = None
@@ -148,7 +148,10 @@ class Binance:
         self.history_limit = market.history_limit
         self._websocket_url = (websocket_url or market.websocket_url).rstrip("/")
         self._rest_url = (rest_url or market.rest_url).rstrip("/") + market.api
-        self._interval: Interval | None = None
+        self._word = ""
+        """The venue's, for the interval that was asked for."""
+        self._span_ms = 0
+        """From a bar's opening to what the venue calls its close."""
 
     def spelling(self, symbol: str) -> str:
         """In capitals."""
@@ -157,7 +160,7 @@ class Binance:
     def sockets(self, symbols: Sequence[str], interval: Interval) -> list[Socket]:
         """As few sockets as the limits on streams and requests allow. Raises: ConfigError: it has no such interval."""
         word = word_for(self.name, INTERVALS, interval)
-        self._interval = interval
+        self._word, self._span_ms = word, interval.ms - 1
         url = f"{self._websocket_url}/stream"
         requests = _requests([stream(symbol, word) for symbol in symbols], self.market.streams_a_socket)
         left = iter(symbols)
@@ -182,12 +185,12 @@ class Binance:
             raise FarewellError(f"{self.name}: the server shuts down")
         if event.e != "kline":
             return ()
-        kline, asked = event.k, self._interval
+        kline = event.k
         if kline is None or not event.s:
             raise FrameError(f"{self.name}: a kline event without its kline or symbol, in {excerpt(frame)}")
-        if asked is not None and (kline.i != INTERVALS[asked.ms] or kline.T - kline.t != asked.ms - 1):
+        if self._word and (kline.i != self._word or kline.T - kline.t != self._span_ms):
             raise FrameError(
-                f"{self.name}: {event.s} kline of {kline.i} from {kline.t} to {kline.T}, asked for {asked.name}"
+                f"{self.name}: {event.s} kline of {kline.i} from {kline.t} to {kline.T}, asked for {self._word}"
             )
         return (Bar(event.s, kline.t, kline.o, kline.h, kline.l, kline.c, kline.v, kline.x),)
 

@@ -1,5 +1,7 @@
 """Closed bars on nobody's word, until the venue's history confirms them."""
 
+from collections.abc import Iterable
+
 from core.bars import Bar
 
 
@@ -15,14 +17,13 @@ class Guesses:
         """Whether a guess says something: where history has spoken it does not."""
         return bar.opened_at_ms > self._told_ms.get(bar.symbol, -1)
 
-    def note(self, bar: Bar) -> None:
-        """Remember a bar that was passed on, unless history has spoken meanwhile."""
-        if not self.adds(bar):
-            return
-        bars = self._bars.setdefault(bar.symbol, {})
-        bars[bar.opened_at_ms] = bar
-        if len(bars) > self._most:
-            del bars[min(bars)]
+    def note(self, passed_on: Iterable[Bar]) -> None:
+        """Remember bars that were passed on, unless history has spoken meanwhile."""
+        for bar in filter(self.adds, passed_on):
+            bars = self._bars.setdefault(bar.symbol, {})
+            bars[bar.opened_at_ms] = bar
+            if len(bars) > self._most:
+                del bars[min(bars)]
 
     def knows(self, symbol: str, opened_at_ms: int) -> bool:
         """Whether this bar was passed on and awaits its confirmation."""

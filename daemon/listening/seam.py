@@ -264,22 +264,21 @@ class Seam:
         if not arrivals:
             return
         await self._inbox.put_closed(arrivals)
-        for arrival in arrivals:
-            self._note(arrival.bar)
-            if guesses:
-                self._guesses.note(arrival.bar)
-            else:
-                self._count_as_come(arrival.bar)
+        bars = [arrival.bar for arrival in arrivals]
+        self._note(bars)
+        if guesses:
+            self._guesses.note(bars)
+        else:
+            self._count_as_come(bars)
 
     async def _backfill(self, bars: Sequence[Bar], *, count: bool = True) -> None:
         news = [bar for bar in bars if not self._guesses.confirmed_by(bar)]
         if news:
             await self._inbox.put_closed([self._from_history(bar) for bar in news])
             self._watcher.backfilled(len(news))
-        for bar in news:
-            self._note(bar)
-        for bar in bars if count else ():
-            self._count_as_come(bar)
+            self._note(news)
+        if count:
+            self._count_as_come(bars)
 
     def _from_history(self, bar: Bar) -> Arrival:
         origin = Origin.FILLED if isinstance(bar, Untraded) else Origin.BACKFILLED
@@ -290,10 +289,11 @@ class Seam:
         known = self._newest.get(symbol)
         return [bar for bar in bars if known is None or bar != known]
 
-    def _note(self, bar: Bar) -> None:
-        known = self._newest.get(bar.symbol)
-        if known is None or bar.opened_at_ms >= known.opened_at_ms:
-            self._newest[bar.symbol] = bar
+    def _note(self, bars: Sequence[Bar]) -> None:
+        newest = self._newest
+        for bar in bars:
+            if newest.setdefault(bar.symbol, bar).opened_at_ms <= bar.opened_at_ms:
+                newest[bar.symbol] = bar
 
     def _wanted_ms(self, symbol: str) -> int | None:
         """The first bar to ask for: guesses are asked for again, also the one before we were stopped."""
@@ -302,8 +302,10 @@ class Seam:
             return since_ms
         return min(self._interval.after(since_ms, -1), self._next_ms.get(symbol, since_ms))
 
-    def _count_as_come(self, bar: Bar) -> None:
-        symbol, next_ms = bar.symbol, self._interval.after(bar.opened_at_ms)
-        if symbol in self._symbols and next_ms > self._next_ms.get(symbol, 0):
-            self._next_ms[symbol] = next_ms
-            self._asked.pop(symbol, None)
+    def _count_as_come(self, bars: Sequence[Bar]) -> None:
+        symbols, wanted, after = self._symbols, self._next_ms, self._interval.after
+        for bar in bars:
+            symbol, next_ms = bar.symbol, after(bar.opened_at_ms)
+            if next_ms > wanted.get(symbol, 0) and symbol in symbols:
+                wanted[symbol] = next_ms
+                self._asked.pop(symbol, None)

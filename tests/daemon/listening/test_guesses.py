@@ -8,8 +8,7 @@ def a_bar(opened_at_ms: int, close: float = 1.0) -> Bar:
 
 def test_the_same_numbers_confirm_a_guess_once_and_others_do_not():
     guesses = Guesses(most=8)
-    guesses.note(a_bar(0))
-    guesses.note(a_bar(1))
+    guesses.note([a_bar(0), a_bar(1)])
     assert guesses.knows("BTC", 0)
     assert guesses.confirmed_by(a_bar(0))
     assert not guesses.confirmed_by(a_bar(0))
@@ -23,13 +22,12 @@ def test_the_same_numbers_confirm_a_guess_once_and_others_do_not():
 def test_a_guess_that_history_has_overtaken_is_not_remembered():
     guesses = Guesses(most=8)
     assert not guesses.confirmed_by(a_bar(1, close=2.0))
-    guesses.note(a_bar(1))
+    guesses.note([a_bar(1)])
     assert not guesses.knows("BTC", 1)
     assert not guesses.confirmed_by(a_bar(1))
 
 
 def test_the_oldest_guesses_are_forgotten():
     guesses = Guesses(most=2)
-    for opened_at_ms in (5, 7, 6):
-        guesses.note(a_bar(opened_at_ms))
+    guesses.note([a_bar(opened_at_ms) for opened_at_ms in (5, 7, 6)])
     assert [guesses.knows("BTC", opened_at_ms) for opened_at_ms in (5, 6, 7)] == [False, True, True]
