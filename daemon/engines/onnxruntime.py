@@ -15,6 +15,7 @@ from daemon.engines import provider_plans
 from daemon.engines.auto import cache_folder
 from daemon.engines.session import (
     CPU,
+    CPU_STEP,
     CUDA,
     CUDA_FP16,
     FP16,
@@ -109,7 +110,7 @@ class OnnxRuntimeStream:
         self.artefact = bundle.manifest.artefact("stream")
         prefix, step, *carry = self.artefact.files
         self._prefix = Session(bundle.path(prefix), CPU)
-        self._step = Session(bundle.path(step), CPU)
+        self._step = Session(bundle.path(step), CPU_STEP)
         inputs = bundle.manifest.inputs
         _refuse_other_inputs(self._prefix, {one.name: (one.row[0] - 1, one.row[1]) for one in inputs}, prefix)
         states: dict[str, tuple[object, ...]] = {name: tuple(shape[1:]) for name, shape in self._prefix.outputs.items()}

@@ -49,6 +49,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 # Of 16 to 256 rows, chunks of 64 ran fastest. A single row takes another code path and comes out in other bits.
 CPU: Final = Kind("onnxruntime", "cpu", _CPU_PROVIDER, {}, 64, 2)
+# A step is so little work that what each call costs counts.
+CPU_STEP: Final = msgspec.structs.replace(CPU, chunk=128)
 FP16: Final = Kind("onnxruntime-fp16", "cpu", _CPU_PROVIDER, {}, 64, 2)
 # Integers take their scale from the batch they are in, so a batch is one row.
 INT8: Final = Kind("onnxruntime-int8", "cpu", _CPU_PROVIDER, {}, 1, 1)

@@ -28,7 +28,9 @@ log = logging.getLogger("gaze.ahead")
 Positions = npt.NDArray[np.int64]
 
 _ROWS: Final = 64
-"""Windows run in one call: their states stay in the cache between being gathered and being read."""
+"""Windows run ahead in one call."""
+_STEPS: Final = 128
+"""Steps made in one call: their states stay in the cache between being gathered and being read."""
 _NONE: Final = -1
 """The opening time of the next bar where no states are kept for it."""
 _LEAST_PRIORITY: Final = 19
@@ -93,9 +95,9 @@ class Ahead:
         # As they are now: another model may take over meanwhile.
         stream, every = self._stream, self._states
         # Places of their own in memory, used again for every call: new ones would cost more than what is put there.
-        taken = {name: np.empty((_ROWS, *kept.shape[1:]), np.float32) for name, kept in every.items()}
-        for first in range(0, len(positions_N), _ROWS):
-            some = slice(first, first + _ROWS)
+        taken = {name: np.empty((_STEPS, *kept.shape[1:]), np.float32) for name, kept in every.items()}
+        for first in range(0, len(positions_N), _STEPS):
+            some = slice(first, first + _STEPS)
             here_N = positions_N[some]
             states = {
                 name: kept.take(here_N, axis=0, out=taken[name][: len(here_N)], mode="clip")

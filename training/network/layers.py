@@ -110,7 +110,7 @@ class Pooling(nn.Module):
         """States and their scores -> what forward() gives."""
         own_NATO = split(states_NTH, self.heads)
         weights_NAT = torch.softmax(scores_NAT, dim=-1)
-        context_NH = (weights_NAT.unsqueeze(-1) * own_NATO).sum(dim=2).flatten(1)
+        context_NH = (weights_NAT.unsqueeze(2) @ own_NATO).flatten(1)
         return context_NH, weights_NAT.squeeze(1) if self.heads == 1 else weights_NAT
 
 
