@@ -209,6 +209,9 @@ class EmbeddedServer:
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.before"))
         self.socket.unlink(missing_ok=True)
+        # Of a rewrite that a server did not live to finish; nobody else would ever remove it.
+        for unfinished in self.folder.glob("temp-rewriteaof-*"):
+            unfinished.unlink()
         if self._socket_folder is not None:
             (self.folder / _NOTE).write_text(str(self.socket))
         options = {

@@ -144,7 +144,7 @@ async def test_a_daemon_that_is_started_again_and_again_has_it_rewritten_all_the
 
 
 async def test_a_server_that_dies_while_it_rewrites_it_has_all_that_was_answered(
-    server: EmbeddedServer, an_entry: AnEntry, caplog: pytest.LogCaptureFixture
+    server: EmbeddedServer, tmp_path: Path, an_entry: AnEntry, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level("INFO", "gaze.store")
     symbols = [f"S{number}" for number in range(20)]
@@ -161,6 +161,8 @@ async def test_a_server_that_dies_while_it_rewrites_it_has_all_that_was_answered
         await store.commit([an_entry(1, symbol=symbol) for symbol in symbols])
         assert (await file.size()).rewriting
         kill(server)
+        unfinished = list((tmp_path / "state").glob("temp-*"))
+        assert unfinished
         await server.start()
         await store.close()
         await store.open()
@@ -168,6 +170,7 @@ async def test_a_server_that_dies_while_it_rewrites_it_has_all_that_was_answered
         assert await store.commit([an_entry(1, symbol=symbol) for symbol in symbols]) == [False] * 20
         await short(file)
     await store.close()
+    assert not any(one.exists() for one in unfinished)
     assert "our own server makes its file short" in caplog.text
 
 
