@@ -107,9 +107,13 @@ def bands(
     outputs: Iterable[Output], margins: Sequence[Margin], said: Mapping[str, npt.NDArray[np.floating]]
 ) -> dict[str, list[Bands]]:
     """What to say of N predictions: the bands of each output that has margins, narrowest first."""
-    named = {one: [margin for margin in margins if margin.output == one.name] for one in outputs}
+    named = {margin.output for margin in margins}
     return {
-        one.name: [Bands(margin.coverage, *edges(one, said[one.name], margin.value)) for margin in few]
-        for one, few in named.items()
-        if few
+        one.name: [
+            Bands(margin.coverage, *edges(one, said[one.name], margin.value))
+            for margin in margins
+            if margin.output == one.name
+        ]
+        for one in outputs
+        if one.name in named
     }

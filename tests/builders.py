@@ -105,12 +105,13 @@ def spoken(*messages: Message) -> Spoken:
     """These messages as they are told to metrics and the status page."""
     said, contexts = [one.prediction for one in messages], [one.context for one in messages]
     return Spoken(
-        np.arange(len(messages)),
+        list(range(len(messages))),
         [one.symbol for one in said],
-        np.array([one.opened_at_ms for one in said]),
-        np.array([one.published_at_ms - one.received_at_ms for one in contexts]),
-        np.array([one.late for one in contexts]),
-        np.array([one.filled for one in contexts]),
+        [one.opened_at_ms for one in said],
+        [one.received_at_ms for one in contexts],
+        [one.late for one in contexts],
+        [one.filled for one in contexts],
+        contexts[0].published_at_ms,
         {name: np.array([one.outputs[name] for one in said]) for name in said[0].outputs},
         {name: _looks([one.gaze[name] for one in said]) for name in said[0].gaze},
         [encode(one) for one in messages],

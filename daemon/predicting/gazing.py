@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import attention
-from core.bars import Interval, TimeArray
+from core.bars import Interval
 from core.drift.statistics import travels
 from core.inputs import Counts
 from core.prediction import Gaze, Step
@@ -28,15 +28,15 @@ class Looks(msgspec.Struct, frozen=True):
     concentration_N: Floats
     shares_NB: Floats
 
-    def rows(self, rows: npt.NDArray[np.int64]) -> "Looks":
-        """Some of them, in this order."""
-        return Looks(self.entropy_N[rows], self.concentration_N[rows], self.shares_NB[rows])
+    def of(self, some: list[bool]) -> "Looks":
+        """Those of them that are marked so."""
+        return Looks(self.entropy_N[some], self.concentration_N[some], self.shares_NB[some])
 
 
 def gazes(
-    form: Form, weights: Float32s, opened_N: TimeArray, top: int, interval: Interval, lag: int, reach_N: Counts
+    form: Form, weights: Float32s, opened_at_ms: list[int], top: int, interval: Interval, lag: int, reach_N: Counts
 ) -> tuple[Gaze, Looks]:
-    """(N, ..., T) -> one look for each prediction. `opened_N`: of its bar; `lag`: how many bars before it T ends.
+    """(N, ..., T) -> one look for each prediction. `opened_at_ms`: its bar; `lag`: how many bars before it T ends.
 
     `reach_N`: how many of the T steps are there, the newest, where not all are; each look is told over these.
     """
@@ -52,7 +52,7 @@ def gazes(
         entropy=form.numbers(looks.entropy_N.tolist()),
         concentration=form.numbers(looks.concentration_N.tolist()),
         shares=shares,
-        top=_heaviest(form, profile_NT, top, opened_N, interval, lag, reach_N),
+        top=_heaviest(form, profile_NT, top, opened_at_ms, interval, lag, reach_N),
         weights=form.base64(raw(sent)),
         shape=sent.shape[1:],
     )
@@ -60,7 +60,7 @@ def gazes(
 
 
 def _heaviest(
-    form: Form, profile_NT: Float32s, top: int, opened_N: TimeArray, interval: Interval, lag: int, reach_N: Counts
+    form: Form, profile_NT: Float32s, top: int, opened_at_ms: list[int], interval: Interval, lag: int, reach_N: Counts
 ) -> Any:
     """The heaviest steps of each profile, of those that are there."""
     steps = profile_NT.shape[-1]
@@ -68,8 +68,8 @@ def _heaviest(
     ago_NK = steps - 1 - top_NK
     row_N1 = np.arange(len(top_NK))[:, None]
     weight_NK = profile_NT[row_N1, top_NK]
-    together = (opened_N == opened_N[0]).all()
-    opened_nT = interval.backs(opened_N[:1] if together else opened_N, steps + lag)
+    together = opened_at_ms.count(opened_at_ms[0]) == len(opened_at_ms)
+    opened_nT = interval.backs(np.array(opened_at_ms[:1] if together else opened_at_ms), steps + lag)
     there = not len(reach_N) or (ago_NK < reach_N[:, None]).all()
     if there and together:
         # As a burst has them: so many steps, so many times.

@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from core.bands import Band, Margin, bands
-from core.bars import OFF_A_SOCKET, TimeArray
+from core.bars import OFF_A_SOCKET
 from core.bundle import Manifest
 from core.drift.statistics import openness
 from core.outputs import Attention
@@ -25,18 +24,16 @@ from daemon.predicting.spoken import NOTHING, Spoken
 from daemon.predicting.trust import Trust
 from daemon.predicting.words import Form, Names, raw
 
-Places = npt.NDArray[np.int64]
-
 
 class _Bars(msgspec.Struct, frozen=True):
     """The bars of N predictions, in columns."""
 
     predicted: Sequence[Stored]
     symbols: list[str]
-    opened_N: TimeArray
-    received_N: TimeArray
+    opened_at_ms: list[int]
+    received_at_ms: list[int]
     late: list[bool]
-    filled_N: Places
+    filled: list[int]
 
 
 class Messages:
@@ -60,33 +57,35 @@ class Messages:
         `standing`: how the model stands.
         No message says a number that is not finite: JSON has none, and nobody could act on it.
         """
-        places_N = _places(batch)
-        rows = np.argsort(places_N) if batch.stored is not batch.predicted else places_N
-        rows = rows[_finite(outputs, len(rows))[rows]]
-        if len(rows) < len(places_N) or batch.stored is not batch.predicted:
+        places = _places(batch)
+        finite = all(np.isfinite(values).all() for values in outputs.values())
+        if not finite or batch.stored is not batch.predicted:
+            rows = [row for row in np.argsort(places).tolist() if finite or _finite(outputs, row)]
+            places = [places[row] for row in rows]
             batch, outputs = _those(batch, rows), {name: values[rows] for name, values in outputs.items()}
-        spoken = self._spoken(batch, outputs, places_N[rows], now_ms, standing) if len(rows) else NOTHING
+        spoken = self._spoken(batch, outputs, places, now_ms, standing) if places else NOTHING
         words: list[bytes | None] = [*spoken.words]
         if len(words) < len(batch.stored):
             words = [None] * len(batch.stored)
-            for place, said in zip(spoken.places_N.tolist(), spoken.words, strict=True):
+            for place, said in zip(places, spoken.words, strict=True):
                 words[place] = said
         return [_entry(one, said) for one, said in zip(batch.stored, words, strict=True)], spoken
 
     def _spoken(
-        self, batch: Batch, outputs: Mapping[str, Float32s], places_N: Places, now_ms: int, standing: Standing
+        self, batch: Batch, outputs: Mapping[str, Float32s], places: list[int], now_ms: int, standing: Standing
     ) -> Spoken:
         bars, form = _bars(batch.predicted), Form(len(batch.predicted))
         looked = {one.name: self._looks(form, one, outputs[one.name], bars, batch) for one in self._manifest.looks}
         said = self._prediction(form, bars, outputs, batch, {name: gaze for name, (gaze, _) in looked.items()})
         context = self._context(form, bars, outputs, batch, now_ms, standing)
         return Spoken(
-            places_N,
+            places,
             bars.symbols,
-            bars.opened_N,
-            now_ms - bars.received_N,
-            np.array(bars.late, np.bool_),
-            bars.filled_N,
+            bars.opened_at_ms,
+            bars.received_at_ms,
+            bars.late,
+            bars.filled,
+            now_ms,
             {one.name: outputs[one.name] for one in self._manifest.outputs},
             {name: looks for name, (_, looks) in looked.items()},
             form.words(Message(said, context)),
@@ -96,13 +95,14 @@ class Messages:
         """One look for each prediction, over the steps that are there; a market's window ends earlier, and is whole."""
         steps, market = weights.shape[-1], seen.axes[-1] == "market"
         lag, reach_N = (self._market_lag, NOBODY) if market else (0, batch.reach.clip(max=steps))
-        return gazes(form, weights, bars.opened_N, self._top, self._interval, lag, reach_N)
+        return gazes(form, weights, bars.opened_at_ms, self._top, self._interval, lag, reach_N)
 
     def _prediction(
         self, form: Form, bars: _Bars, outputs: Mapping[str, Float32s], batch: Batch, gaze: dict[str, Gaze]
     ) -> Prediction:
         manifest = self._manifest
-        opened, revisions = bars.opened_N.tolist(), [one.revision for one in bars.predicted]
+        opened, length_ms = bars.opened_at_ms, self._interval.ms
+        revisions = [one.revision for one in bars.predicted]
         return Prediction(
             id=form.hex(prediction_digests(self._digest, manifest.interval, bars.symbols, opened, revisions)),
             model=manifest.name,
@@ -111,7 +111,7 @@ class Messages:
             symbol=form.names(bars.symbols, self._names),
             interval=manifest.interval,
             opened_at_ms=form.numbers(opened),
-            closed_at_ms=form.numbers((bars.opened_N + self._interval.ms).tolist()),
+            closed_at_ms=form.numbers([at_ms + length_ms for at_ms in opened]),
             revision=form.numbers(revisions),
             close=form.numbers([one.arrival.bar.close for one in bars.predicted]),
             outputs={one.name: _numbers(form, outputs[one.name]) for one in manifest.outputs},
@@ -127,15 +127,17 @@ class Messages:
     def _context(
         self, form: Form, bars: _Bars, outputs: Mapping[str, Float32s], batch: Batch, now_ms: int, standing: Standing
     ) -> Context:
+        times = zip(bars.received_at_ms, bars.opened_at_ms, strict=True)
+        lateness = [received - opened - self._interval.ms for received, opened in times]
         doubts = self._trust.doubts(bars.predicted, batch.given, standing.drifting, batch.reach)
         return Context(
             venue=form.each([one.arrival.venue for one in bars.predicted]),
             origin=form.each([one.arrival.origin for one in bars.predicted]),
             late=form.each(bars.late),
-            received_at_ms=form.numbers(bars.received_N.tolist()),
+            received_at_ms=form.numbers(bars.received_at_ms),
             published_at_ms=now_ms,
-            lateness_ms=form.numbers((bars.received_N - bars.opened_N - self._interval.ms).tolist()),
-            filled=form.numbers(bars.filled_N.tolist()),
+            lateness_ms=form.numbers(lateness),
+            filled=form.numbers(bars.filled),
             drift=standing.drift,
             drifting=standing.drifting,
             bands=self._bands(form, standing.margins, outputs),
@@ -159,26 +161,26 @@ def _bars(predicted: Sequence[Stored]) -> _Bars:
     return _Bars(
         predicted,
         [one.bar.symbol for one in arrivals],
-        np.array([one.bar.opened_at_ms for one in arrivals], np.int64),
-        np.array([one.received_at_ms for one in arrivals], np.int64),
+        [one.bar.opened_at_ms for one in arrivals],
+        [one.received_at_ms for one in arrivals],
         [one.origin not in OFF_A_SOCKET for one in arrivals],
-        np.array([one.filled for one in predicted], np.int64),
+        [one.filled for one in predicted],
     )
 
 
-def _places(batch: Batch) -> Places:
-    """(N,): where each prediction is among what is stored."""
+def _places(batch: Batch) -> list[int]:
+    """Where each prediction is among what is stored."""
     if batch.stored is batch.predicted:
-        return np.arange(len(batch.stored))
+        return list(range(len(batch.stored)))
     place_of = {key_of(one): place for place, one in enumerate(batch.stored)}
-    return np.array([place_of[key_of(one)] for one in batch.predicted], np.int64)
+    return [place_of[key_of(one)] for one in batch.predicted]
 
 
-def _those(batch: Batch, rows: Places) -> Batch:
+def _those(batch: Batch, rows: list[int]) -> Batch:
     """The same of some of its predictions alone, in this order, and of what the model was given only the newest row."""
     return msgspec.structs.replace(
         batch,
-        predicted=tuple(batch.predicted[row] for row in rows.tolist()),
+        predicted=tuple(batch.predicted[row] for row in rows),
         inputs={name: values[:, -1:][rows] for name, values in batch.inputs.items()},
         newest={name: values[rows] for name, values in batch.newest.items()},
         ahead=batch.ahead[rows] if len(batch.ahead) else batch.ahead,
@@ -191,14 +193,9 @@ def _entry(one: Stored, words: bytes | None) -> Entry:
     return Entry(bar.symbol, bar.opened_at_ms, one.revision, bar.row, words)
 
 
-def _finite(outputs: Mapping[str, Float32s], rows: int) -> npt.NDArray[np.bool_]:
-    """(N,): whether all that the model said of each is a number."""
-    finite_N = np.ones(rows, np.bool_)
-    for values in outputs.values():
-        finite = np.isfinite(values)
-        if not finite.all():
-            finite_N &= finite.reshape(rows, -1).all(axis=1)
-    return finite_N
+def _finite(outputs: Mapping[str, Float32s], row: int) -> bool:
+    """Whether all that the model said of it is a number."""
+    return all(np.isfinite(values[row]).all() for values in outputs.values())
 
 
 def _numbers(form: Form, values: Float32s) -> Any:

@@ -190,7 +190,7 @@ def _tell_unsaid(batch: Batch, spoken: Spoken) -> None:
     """The only reason why a bar that was predicted has no message."""
     if len(spoken) == len(batch.predicted):
         return
-    said = set(spoken.places_N.tolist())
+    said = set(spoken.places)
     places = {key_of(one): place for place, one in enumerate(batch.stored)}
     unsaid = [key_of(one) for one in batch.predicted if places[key_of(one)] not in said]
     log.error(

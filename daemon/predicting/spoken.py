@@ -4,28 +4,25 @@ N messages.
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from core.bars import TimeArray
-from core.inputs import Bools, Counts
 from daemon.ports import Float32s
 from daemon.predicting.gazing import Looks
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """N messages. `places_N`: at which of the batch's entries each is; `outputs` and `looks` by name, (N, ...) each."""
+    """N messages. `places`: at which of the batch's entries each is; `outputs` and `looks` by name, (N, ...) each."""
 
-    places_N: npt.NDArray[np.int64]
+    places: list[int]
     symbols: list[str]
-    opened_at_ms_N: TimeArray
-    waited_ms_N: TimeArray
-    """From the bar's being here to the message."""
-    late_N: Bools
-    filled_N: Counts
+    opened_at_ms: list[int]
+    received_at_ms: list[int]
+    late: list[bool]
+    filled: list[int]
+    published_at_ms: int
     outputs: dict[str, Float32s]
     looks: dict[str, Looks]
     words: list[bytes]
@@ -35,24 +32,21 @@ class Spoken(msgspec.Struct, frozen=True):
 
     def of(self, went_out: Sequence[bool]) -> "Spoken":
         """Those of them whose entry went out."""
-        now_N = np.array(went_out, np.bool_)[self.places_N]
-        return self if now_N.all() else self.rows(np.flatnonzero(now_N))
-
-    def rows(self, rows: npt.NDArray[np.int64]) -> "Spoken":
-        """Some of them, in this order."""
-        places = rows.tolist()
+        now = [went_out[place] for place in self.places]
+        if all(now):
+            return self
         return Spoken(
-            self.places_N[rows],
-            [self.symbols[place] for place in places],
-            self.opened_at_ms_N[rows],
-            self.waited_ms_N[rows],
-            self.late_N[rows],
-            self.filled_N[rows],
-            {name: values[rows] for name, values in self.outputs.items()},
-            {name: look.rows(rows) for name, look in self.looks.items()},
-            [self.words[place] for place in places],
+            list(compress(self.places, now)),
+            list(compress(self.symbols, now)),
+            list(compress(self.opened_at_ms, now)),
+            list(compress(self.received_at_ms, now)),
+            list(compress(self.late, now)),
+            list(compress(self.filled, now)),
+            self.published_at_ms,
+            {name: values[now] for name, values in self.outputs.items()},
+            {name: looks.of(now) for name, looks in self.looks.items()},
+            list(compress(self.words, now)),
         )
 
 
-_NONE: Final = np.empty(0, np.int64)
-NOTHING: Final = Spoken(_NONE, [], _NONE, _NONE, np.empty(0, np.bool_), _NONE, {}, {}, [])
+NOTHING: Final = Spoken([], [], [], [], [], [], 0, {}, {}, [])

@@ -71,6 +71,8 @@ class Trust:
             return
         low_F, high_F = self._ranges[name]
         outside_NF = (newest_NF < low_F) | (newest_NF > high_F)
+        if not outside_NF.any():
+            return
         for row in np.flatnonzero(outside_NF.any(axis=1)).tolist():
             names = [self._features[name][column] for column in np.flatnonzero(outside_NF[row])]
             doubts[row] = (*doubts[row], Doubt(Reason.OUTSIDE, _named(names)))

@@ -37,7 +37,7 @@ class BatchHistogram(Collector):
         numbers_N = np.asarray(numbers, np.float64).reshape(-1)
         bounds = self._bounds[values]
         self._counts[values] += np.bincount(np.searchsorted(bounds, numbers_N), minlength=len(bounds) + 1)
-        total = float(numbers_N.sum())
+        total = float(np.add.reduce(numbers_N))
         self._sums[values] += total if math.isfinite(total) else float(numbers_N.sum(where=np.isfinite(numbers_N)))
 
     def describe(self) -> Iterable[HistogramMetricFamily]:

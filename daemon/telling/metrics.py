@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -207,11 +206,12 @@ class Metrics:
         """These messages went out."""
         if not len(spoken):
             return
-        counts = (len(spoken), int(np.count_nonzero(spoken.late_N)), int(np.count_nonzero(spoken.filled_N)))
+        counts = (len(spoken), sum(spoken.late), len(spoken) - spoken.filled.count(0))
         for kind, count in zip(("", "_late", "_filled"), counts, strict=True):
             self._counters[f"gaze_predictions{kind}_total"].labels(self._model).inc(count)
-        waited_s_n = spoken.waited_ms_N[~spoken.late_N] / 1_000
-        self._histograms["gaze_bar_to_prediction_seconds"].observe(waited_s_n, self._model)
+        came = zip(spoken.received_at_ms, spoken.late, strict=True)
+        waited_s = [(spoken.published_at_ms - received_at_ms) / 1_000 for received_at_ms, late in came if not late]
+        self._histograms["gaze_bar_to_prediction_seconds"].observe(waited_s, self._model)
         self._newest.take(spoken)
         for output in self._manifest.outputs:
             values = spoken.outputs[output.name].reshape(len(spoken), -1)

@@ -1,7 +1,7 @@
 """The newest prediction of each listed symbol, as gauges of its own."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from prometheus_client.core import GaugeMetricFamily
@@ -10,8 +10,17 @@ from prometheus_client.registry import Collector
 
 from core.bundle import Manifest
 from core.outputs import Output
+from daemon.ports import Float32s
 from daemon.predicting.spoken import Spoken
 from daemon.telling.metric_table import TABLE
+
+
+class _Said(NamedTuple):
+    """When its bar opened, and which row of these outputs is its."""
+
+    opened_at_ms: int
+    outputs: dict[str, Float32s]
+    row: int
 
 
 class NewestPredictions(Collector):
@@ -23,18 +32,17 @@ class NewestPredictions(Collector):
         self._outputs = manifest.outputs
         self._model = manifest.name
         self._interval_ms = manifest.grid.ms
-        self._newest: dict[str, tuple[int, list[float]] | None] = dict.fromkeys(symbols)
+        self._newest: dict[str, _Said | None] = dict.fromkeys(symbols)
 
     def take(self, spoken: Spoken) -> None:
         """These went out."""
         for row, symbol in enumerate(spoken.symbols):
             if symbol not in self._newest:
                 continue
-            known, opened_at_ms = self._newest[symbol], int(spoken.opened_at_ms_N[row])
+            known, opened_at_ms = self._newest[symbol], spoken.opened_at_ms[row]
             # A filled gap brings older bars after newer ones.
-            if known is None or opened_at_ms >= known[0]:
-                numbers = np.hstack([spoken.outputs[output.name][row] for output in self._outputs])
-                self._newest[symbol] = opened_at_ms, numbers.tolist()
+            if known is None or opened_at_ms >= known.opened_at_ms:
+                self._newest[symbol] = _Said(opened_at_ms, spoken.outputs, row)
 
     def describe(self) -> Iterable[Metric]:
         """The names alone."""
@@ -51,8 +59,8 @@ class NewestPredictions(Collector):
         for symbol, newest in self._newest.items():
             if newest is None:
                 continue
-            opened_at_ms, numbers = newest
-            closes.add_metric([self._model, symbol], (opened_at_ms + self._interval_ms) / 1_000)
+            numbers = np.hstack([newest.outputs[output.name][newest.row] for output in self._outputs]).tolist()
+            closes.add_metric([self._model, symbol], (newest.opened_at_ms + self._interval_ms) / 1_000)
             for labels, number in zip(named, numbers, strict=True):
                 values.add_metric([self._model, symbol, *labels], number)
         return [values, closes]

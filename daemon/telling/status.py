@@ -51,7 +51,7 @@ class Status:
         self.published += len(spoken)
         self._metrics.predicted(spoken)
         latest = self._latest
-        for one in zip(spoken.opened_at_ms_N.tolist(), spoken.symbols, spoken.words, strict=True):
+        for one in zip(spoken.opened_at_ms, spoken.symbols, spoken.words, strict=True):
             symbol = one[1]
             # Taken out first, so that the dictionary stays in the order of publishing.
             known = latest.pop(symbol, None)

@@ -19,7 +19,7 @@ OPENED: TimeArray = np.array([400_000, 400_001]) * HOUR.ms
 def told(weights: Float32s, opened_N: TimeArray, top: int, lag: int = 0, reach_N: Counts = NOBODY) -> list[Gaze]:
     """What messages say of these looks."""
     form = Form(len(weights))
-    gaze, _ = gazes(form, weights, opened_N, top, HOUR, lag, reach_N)
+    gaze, _ = gazes(form, weights, opened_N.tolist(), top, HOUR, lag, reach_N)
     usual = a_message()
     words = form.words(Message(msgspec.structs.replace(usual.prediction, gaze={"attention": gaze}), usual.context))
     return [decode(one).prediction.gaze["attention"] for one in words]
