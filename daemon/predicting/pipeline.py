@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -65,6 +65,13 @@ class Pipeline:
         members = [name for one in breadths for name in one.members if name not in gone]
         self.markets = tuple(dict.fromkeys([*(one.symbol for one in self._inputs.markets), *members]))
         """Symbols whose bars are read beside those of every other."""
+
+    def slices(self, arrivals: Sequence[Arrival], bars: int) -> Iterable[Sequence[Arrival]]:
+        """The same in slices of so many, where preparing one after the other is preparing all at once."""
+        together = self.markets or len({arrival.bar.symbol for arrival in arrivals}) < len(arrivals)
+        if together or len(arrivals) <= bars:
+            return [arrivals]
+        return [arrivals[first : first + bars] for first in range(0, len(arrivals), bars)]
 
     def prepare(
         self,

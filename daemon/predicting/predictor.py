@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
@@ -13,7 +13,8 @@ from daemon.inbox import Inbox
 from daemon.ports import Engine, Standing
 from daemon.predicting import publisher
 from daemon.predicting.ahead import Ahead
-from daemon.predicting.batch import Admission, Batch
+from daemon.predicting.batch import Batch
+from daemon.predicting.behind import Stored
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.publisher import Committer, Publisher
@@ -24,6 +25,8 @@ _VENUE_TIME_S = 5.0
 """The other symbols wait no longer than this for the venue's clock."""
 _MOST_BARS = 4_096
 """Bars taken at once."""
+_SLICE = 512
+"""Bars prepared at once, while those before are with the engine and the store."""
 _SYMBOLS_AT_ONCE = 256
 """Symbols looked through at once for what was begun."""
 
@@ -141,7 +144,7 @@ class Predictor:
             if batch.predicted:
                 log.info("finishing what was begun before", extra={"bars": len(batch.predicted)})
                 self._publisher.stage("prepare", begun)
-                await self._publisher.publish(batch)
+                await self._publisher.publish([batch])
 
     async def _take(self) -> list[Arrival] | None:
         """What came, or nothing when a wait for a missing bar is over; None when the inbox is closed and empty."""
@@ -172,9 +175,9 @@ class Predictor:
         self._full -= broken
         await self._predict(arrivals, broken, now_ms)
 
-    def _hold(self, admission: Admission) -> None:
-        self._held.hold(admission.early, self._clock_s())
-        for arrival in admission.early:
+    def _hold(self, early: Sequence[Arrival]) -> None:
+        self._held.hold(early, self._clock_s())
+        for arrival in early:
             wanted = self._wanted_ms(arrival.bar.symbol)
             if wanted < arrival.bar.opened_at_ms:
                 self._request_fill(arrival.bar.symbol, wanted, arrival.bar.opened_at_ms)
@@ -192,20 +195,28 @@ class Predictor:
 
     async def _predict(
         self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
-    ) -> Admission:
-        begun = self._clock_s()
-        admission = self._publisher.pipeline.prepare(
-            self._windows, arrivals, self._since_ms, broken, now_ms, self._ahead
-        )
-        held = len(self._held) + len(admission.early)
-        self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
-        self._publisher.stage("prepare", begun)
-        await self._publisher.publish(admission.batch)
-        self._fill(admission.batch)
-        return admission
+    ) -> list[Arrival]:
+        early: list[Arrival] = []
+        stored: list[Stored] = []
 
-    def _fill(self, batch: Batch) -> None:
-        filling = {one.arrival.bar.symbol for one in batch.stored} - self._full
+        def batches() -> Iterator[Batch]:
+            pipeline = self._publisher.pipeline
+            for some in pipeline.slices(arrivals, _SLICE):
+                begun = self._clock_s()
+                admission = pipeline.prepare(self._windows, some, self._since_ms, broken, now_ms, self._ahead)
+                early.extend(admission.early)
+                stored.extend(admission.batch.stored)
+                held = len(self._held) + len(early)
+                self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
+                self._publisher.stage("prepare", begun)
+                yield admission.batch
+
+        await self._publisher.publish(batches())
+        self._fill(stored)
+        return early
+
+    def _fill(self, stored: Iterable[Stored]) -> None:
+        filling = {one.arrival.bar.symbol for one in stored} - self._full
         if filling:
             self._full |= self._windows.full(filling, self._publisher.pipeline.fewest_bars)
             self._watcher.filled(len(self._full))

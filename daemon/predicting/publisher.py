@@ -1,15 +1,16 @@
-"""A batch on its way out, the hot path of a burst: through the model, into messages, to the store, part by part.
+"""Batches on their way out, the hot path of a burst: through the model, into messages, to the store, part by part.
 
-    parts -> infer -> finish -> commit -> told
-    of 512   model    messages  one call   metrics, status page
+    batches -> parts -> infer -> finish -> commit -> told
+    of 512              model    messages  one call   metrics, status page
 
-While one part is on its way to the store the next is made, and the engine has others. What brings a batch here is told
-in ARCHITECTURE.md, under the life of a frame.
+Each batch is prepared when the engine has room for it, while parts before it are put into words, or are on their way
+to the store. What brings a batch here is told in ARCHITECTURE.md, under the life of a frame.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -30,6 +31,13 @@ TRIAL: Final = 64
 """Batches with predictions after which a model that took over is not doubted any more."""
 _ROWS_A_PART = 512
 """Predictions that go through the engine and to the store together."""
+_PARTS_SAID: Final = 3
+"""Parts that the engine has or had while the oldest of them is put into words."""
+_PARTS_SENT: Final = 2
+"""Parts on their way to the store."""
+
+_Said = tuple[Pipeline, Batch, dict[str, Float32s]]
+"""A part, what the model said of it, and the pipeline that was it."""
 
 
 class Watcher(Protocol):
@@ -91,35 +99,43 @@ class Publisher:
         self._former: _Former | None = None
         self._trial = 0
 
-    async def publish(self, batch: Batch) -> None:
-        """Keep all of it, and publish what is predicted."""
-        parts, serving = batch.parts(_ROWS_A_PART), self.pipeline
-        sending: asyncio.Task[None] | None = None
+    async def publish(self, batches: Iterable[Batch]) -> None:
+        """Keep all of them, and publish what is predicted. Each is asked for when the engine has room for it."""
+        serving, predicted = self.pipeline, False
         async with asyncio.TaskGroup() as tasks:
-            # What was run ahead only lacks a step, made when its turn comes.
-            whole = {
-                place: tasks.create_task(self._say(part, serving)) for place, part in enumerate(parts) if part.inputs
-            }
-            for place, asked in enumerate(parts):
-                waited = self._clock_s()
-                pipeline, part, outputs = await (whole[place] if place in whole else self._say(asked, serving))
-                inferred = self.stage("infer", waited)
-                entries, spoken = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
-                _tell_unsaid(part, spoken)
-                self.stage("finish", inferred)
-                if sending is not None:
-                    await sending
-                sending = tasks.create_task(self._commit(part, entries, spoken)) if entries else None
-        if batch.stored:
-            self._committed(batch)
-        if self._former is not None and batch.predicted:
+            said: deque[asyncio.Task[_Said]] = deque()
+            sent: deque[asyncio.Task[None]] = deque()
+            for part in (part for batch in batches for part in batch.parts(_ROWS_A_PART)):
+                predicted = predicted or bool(part.predicted)
+                said.append(tasks.create_task(self._say(part, serving)))
+                if len(said) == _PARTS_SAID:
+                    await self._send(await said.popleft(), sent, tasks)
+            while said:
+                await self._send(await said.popleft(), sent, tasks)
+        if self._former is not None and predicted:
             self._trial -= 1
             if not self._trial:
                 self._former = None
 
+    async def _send(self, said: _Said, sent: deque[asyncio.Task[None]], tasks: asyncio.TaskGroup) -> None:
+        """Put what the model said of a part into words, and begin to send them, behind the parts before."""
+        pipeline, part, outputs = said
+        begun = self._clock_s()
+        entries, spoken = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
+        _tell_unsaid(part, spoken)
+        self.stage("finish", begun)
+        if not entries:
+            return
+        if len(sent) == _PARTS_SENT:
+            await sent.popleft()
+        sent.append(tasks.create_task(self._commit(part, entries, spoken)))
+        # The server gets them before the next part is made.
+        await asyncio.sleep(0)
+
     async def _infer(self, part: Batch, pipeline: Pipeline) -> dict[str, Float32s]:
         if not part.predicted:
             return {}
+        begun = self._clock_s()
         engine, ahead = self._engine, self._ahead if len(part.ahead) else None
 
         def call() -> dict[str, Float32s]:
@@ -127,7 +143,9 @@ class Publisher:
                 raise ModelError("the version it was prepared for has failed; try: gaze bundle verify")
             return ahead.step(part.ahead, part.newest) if ahead else engine.run(part.inputs)
 
-        return await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
+        outputs = await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
+        self.stage("infer", begun)
+        return outputs
 
     async def _commit(self, batch: Batch, entries: list[Entry], spoken: Spoken) -> None:
         begun = self._clock_s()
@@ -136,6 +154,8 @@ class Publisher:
         self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
         self._watcher.published_now(spoken.of(went_out))
         self.stage("commit", begun)
+        if batch.stored:
+            self._committed(batch)
 
     def stage(self, name: str, begun: float) -> float:
         """A stage that began then has ended; returns when."""
@@ -162,7 +182,7 @@ class Publisher:
         self._whole_calls = Calls(2 if engine.device == "cpu" else 1, self._clock_s)
         self._step_calls = Calls(1, self._clock_s)
 
-    async def _say(self, part: Batch, pipeline: Pipeline) -> tuple[Pipeline, Batch, dict[str, Float32s]]:
+    async def _say(self, part: Batch, pipeline: Pipeline) -> _Said:
         """What the model that a part was made for says of it; where that is new and fails, what the one before says."""
         try:
             outputs = await self._infer(part, pipeline)

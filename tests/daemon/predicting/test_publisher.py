@@ -1,0 +1,117 @@
+"""The hot path of a burst: parts through the engine, into words and to the store, some of them at once."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from builders import HOUR, a_bar, a_manifest, an_arrival
+
+from core.windows import Windows
+from daemon.ports import Entry, Float32s, Standing
+from daemon.predicting.batch import Batch
+from daemon.predicting.pipeline import Pipeline
+from daemon.predicting.publisher import Publisher
+from daemon.predicting.spoken import Spoken
+
+NEEDED = 28
+SYMBOLS = [f"S{place}" for place in range(4)]
+
+
+class LastReturn:
+    """Forecasts the last return and looks evenly."""
+
+    name = "last return"
+    device = "cpu"
+
+    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
+        rows = inputs["bars"]
+        return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
+
+
+class SlowStore:
+    """Keeps what it is given until it is told what to answer."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[tuple[list[str], asyncio.Future[list[bool]]]] = asyncio.Queue()
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        answer = asyncio.get_running_loop().create_future()
+        self.asked.put_nowait(([entry.symbol for entry in entries], answer))
+        return await answer
+
+
+class Notebook:
+    """Writes down what went out."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stage(self, *_: object) -> None: ...
+
+    def published_now(self, spoken: Spoken) -> None:
+        self.told += spoken.symbols
+
+
+class Bench:
+    """A publisher, batches of one bar each that it may ask for, and what becomes of them."""
+
+    def __init__(self) -> None:
+        self.pipeline = Pipeline(a_manifest(), "digest", publish_late=True, top=2)
+        self.windows = Windows(HOUR, SYMBOLS, NEEDED + 16)
+        for symbol in SYMBOLS:
+            for number in range(1, NEEDED):
+                self.windows.put(a_bar(number, symbol))
+        self.store, self.notebook = SlowStore(), Notebook()
+        self.prepared: asyncio.Queue[str] = asyncio.Queue()
+        self.committed: list[str] = []
+        self.publisher = Publisher(
+            self.pipeline,
+            self.windows,
+            LastReturn(),
+            self.store,
+            watcher=self.notebook,
+            waited=lambda _: None,
+            committed=lambda batch: self.committed.extend(one.arrival.bar.symbol for one in batch.stored),
+            wall_ms=lambda: 10**15,
+            clock_s=lambda: 0.0,
+            ahead=None,
+            standing=Standing,
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        for symbol in SYMBOLS:
+            self.prepared.put_nowait(symbol)
+            arrival = an_arrival(a_bar(NEEDED, symbol))
+            yield self.pipeline.prepare(self.windows, [arrival], {}).batch
+
+
+async def test_parts_are_on_their_way_to_the_store_while_the_next_are_made():
+    bench = Bench()
+    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    first, of_first = await bench.store.asked.get()
+    second, of_second = await bench.store.asked.get()
+    assert first + second == SYMBOLS[:2], "none is answered yet"
+    assert not bench.notebook.told
+    assert [await bench.prepared.get() for _ in SYMBOLS] == SYMBOLS
+    assert bench.store.asked.empty(), "so many wait for the store, and no more"
+    of_first.set_result([True])
+    of_second.set_result([True])
+    for symbol in SYMBOLS[2:]:
+        asked, answer = await bench.store.asked.get()
+        assert asked == [symbol]
+        answer.set_result([True])
+    await publishing
+    assert bench.notebook.told == bench.committed == SYMBOLS
+
+
+async def test_a_message_that_was_out_before_is_not_told_again():
+    bench = Bench()
+    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    for place in range(len(SYMBOLS)):
+        _, answer = await bench.store.asked.get()
+        answer.set_result([place != 1])
+    await publishing
+    assert bench.notebook.told == [SYMBOLS[0], *SYMBOLS[2:]]
+    assert bench.committed == SYMBOLS
+    published = [bench.windows.unpublished(symbol, a_bar(NEEDED).opened_at_ms) for symbol in SYMBOLS]
+    assert published == [[]] * len(SYMBOLS), "out is out, whoever said it"
