@@ -9,11 +9,12 @@ USER:PASSWORD@ stands before the first host and is meant for the servers of data
 behind a question mark (ssl_ca_certs, ssl_certfile, ssl_keyfile), and sentinel_username and sentinel_password too.
 """
 
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.connection import Connection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -26,6 +27,8 @@ from core.errors import ConfigError
 _CONNECT_S: Final = 2.0
 """A node that is gone says nothing: the next one is asked after so long."""
 _READ_BYTES: Final = 1 << 17
+_SENT_BYTES: Final = 1 << 21
+"""Two parts of a burst; the system may grant less."""
 _SENTINEL_PORT: Final = 26379
 
 
@@ -66,10 +69,21 @@ def address(url: str, key: str, setting: str = "store.url") -> Address:
     )
 
 
+class _RoomySocket(UnixDomainSocketConnection):
+    """A unix socket that takes what is sent at once: of the rest the server would hear when the loop has time again."""
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[no-untyped-call] # of redis-py
+        assert self._writer is not None, "it is connected"
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
+
+
 def connect(place: Mapping[str, Any]) -> Connection:
     """A connection to there, not yet open."""
     rest = dict(place)
     kind = rest.pop("connection_class", Connection)
+    if kind is UnixDomainSocketConnection:
+        kind = _RoomySocket
     connection: Connection = kind(protocol=2, **rest)
     return connection
 

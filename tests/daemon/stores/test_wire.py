@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from builders import HOUR
 from kept import KEYS, recorded
+from redis import Redis
 
 from core.errors import StoreError
 from daemon.ports import Entry
+from daemon.stores.address import address
 from daemon.stores.embedded import EmbeddedServer
 from daemon.stores.redis import RedisStore
+from daemon.stores.wire import Wire, command
 
 if TYPE_CHECKING:
     import redis.asyncio as redis
@@ -157,3 +160,16 @@ async def test_a_server_that_may_evict_is_warned_of(
         await client.config_set("maxmemory-policy", "noeviction")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert caplog.records[0].policy == "allkeys-lru"
+
+
+async def test_the_server_has_what_was_sent_though_the_loop_has_no_time_for_the_socket(server: EmbeddedServer):
+    wire = Wire(address(server.url, KEYS.lease), 60)
+    await wire.demand([command("PING")])
+    sets = [command("SET", f"large {number}", bytes(120_000)) for number in range(3)]
+    asking = asyncio.create_task(wire.demand(sets))
+    await asyncio.sleep(0)
+    with Redis.from_url(server.url) as beside:
+        told = [beside.exists("large 2") for _ in range(2_000)]
+    assert told[-1] == 1
+    assert await asking == [b"OK"] * 3
+    await wire.close()
