@@ -109,7 +109,8 @@ async def test_with_spares_each_bar_counts_once_and_a_lost_socket_costs_nothing(
         assert desk.listener.live
         await desk.told.until("frames", 4 + 4 + 1 + 4)
         assert desk.waiting == 0
-    assert venue.questions() == []
+    # The bar before may have been asked for by the second socket, too: nothing later was.
+    assert all(int(asked["endTime"]) < venue.bar(BTC, 10).opened_at_ms for asked in venue.questions())
     assert desk.told.up == [True, False]
     assert desk.told.counts["disagreed"] == 0
     assert desk.told.counts["reconnected"] == 1
