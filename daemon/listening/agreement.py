@@ -11,9 +11,10 @@ _KEPT: Final = 4
 
 
 class Agreement:
-    """Judges closed bars of sockets that carry the same symbols, so many. `disagreements`: told differently by two.
+    """Judges closed bars of sockets that carry the same symbols. `disagreements`: bars that two told differently.
 
     Nearly always one socket is alone, and all it tells is passed on: that is kept as it came, until another speaks.
+    `symbols`: so many they carry.
     """
 
     def __init__(self, symbols: int) -> None:
@@ -36,12 +37,15 @@ class Agreement:
 
     def takes(self, speaker: int, bar: Bar, alive: Collection[int]) -> bool:
         """Whether this closed bar is passed on: not where another socket that is still `alive` has told it."""
-        while self._alone:
-            sole, told = self._alone.popleft()
-            self._alone_bars -= len(told)
-            for one in told:
-                self._words_on(one)[sole] = one
-        words = self._words_on(bar)
+        if self._alone:
+            self._recall()
+        bars = self._words.setdefault(bar.symbol, {})
+        words = bars.get(bar.opened_at_ms)
+        if words is None:
+            bars[bar.opened_at_ms] = {speaker: bar}
+            if len(bars) > _KEPT:
+                del bars[min(bars)]
+            return True
         before = words.get(speaker)
         others = [told.row for other, told in words.items() if other != speaker and other in alive]
         words[speaker] = bar
@@ -53,10 +57,9 @@ class Agreement:
             self.disagreements += 1
         return before is not None
 
-    def _words_on(self, bar: Bar) -> dict[int, Bar]:
-        """What the sockets said of this bar last."""
-        bars = self._words.setdefault(bar.symbol, {})
-        words = bars.setdefault(bar.opened_at_ms, {})
-        if len(bars) > _KEPT:
-            del bars[min(bars)]
-        return words
+    def _recall(self) -> None:
+        """Sort in what sockets told alone."""
+        alone, self._alone, self._alone_bars = self._alone, deque(), 0
+        for speaker, told in alone:
+            for bar in told:
+                self.takes(speaker, bar, ())
