@@ -3,7 +3,7 @@
 N predictions, B buckets, K heaviest steps, T window steps.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -19,6 +19,9 @@ from daemon.ports import Float32s
 from daemon.predicting.words import Form, raw
 
 Floats = npt.NDArray[np.float64]
+
+_FEW: Final = 16
+"""Steps of so few predictions are sooner made one by one than from columns."""
 
 
 class Looks(msgspec.Struct, frozen=True):
@@ -65,22 +68,21 @@ def _heaviest(
     """The heaviest steps of each profile, of those that are there."""
     steps = profile_NT.shape[-1]
     top_NK = attention.top_steps(profile_NT, top)
+    weight_NK = profile_NT[np.arange(len(top_NK))[:, None], top_NK]
     ago_NK = steps - 1 - top_NK
-    row_N1 = np.arange(len(top_NK))[:, None]
-    weight_NK = profile_NT[row_N1, top_NK]
-    together = opened_at_ms.count(opened_at_ms[0]) == len(opened_at_ms)
-    opened_nT = interval.backs(np.array(opened_at_ms[:1] if together else opened_at_ms), steps + lag)
     there = not len(reach_N) or (ago_NK < reach_N[:, None]).all()
-    if there and together:
+    if there and len(top_NK) > _FEW and opened_at_ms.count(opened_at_ms[0]) == len(opened_at_ms):
         # As a burst has them: so many steps, so many times.
-        ago_K, opened_K = form.some_of(list(range(steps)), ago_NK.T), form.some_of(opened_nT[0].tolist(), top_NK.T)
+        opened_T = interval.backs(np.array(opened_at_ms[:1]), steps + lag)[0].tolist()
+        ago_K, opened_K = form.some_of(list(range(steps)), ago_NK.T), form.some_of(opened_T, top_NK.T)
         return tuple(map(Step, ago_K, map(form.numbers, weight_NK.T.tolist()), opened_K))
-    opened_NK = np.broadcast_to(opened_nT, (len(top_NK), steps + lag))[row_N1, top_NK]
-    if there:
-        columns = zip(ago_NK.T.tolist(), weight_NK.T.tolist(), opened_NK.T.tolist(), strict=True)
-        return tuple(Step(*map(form.numbers, column)) for column in columns)
-    rows = zip(ago_NK.tolist(), weight_NK.tolist(), opened_NK.tolist(), reach_N.tolist(), strict=True)
-    return form.each([tuple(step for step in map(Step, *row) if step.bars_ago < reach) for *row, reach in rows])
+    opened_NK = np.take_along_axis(interval.backs(np.array(opened_at_ms), steps + lag), top_NK, axis=1)
+    rows = zip(ago_NK.tolist(), weight_NK.tolist(), opened_NK.tolist(), strict=True)
+    told = [tuple(map(Step, *row)) for row in rows]
+    if not there:
+        reaches = reach_N.tolist()
+        told = [tuple(one for one in row if one.bars_ago < reach) for row, reach in zip(told, reaches, strict=True)]
+    return form.each(told)
 
 
 def _shares(profile_NT: Float32s) -> Floats:

@@ -62,7 +62,7 @@ class Form:
         if self._rows == 1:
             return [numbers[which] for which in which_KN[:, 0].tolist()]
         begins, ends = self._written(numbers)
-        return [self._span(begins[which_N], ends[which_N]) for which_N in which_KN]
+        return [self._span(*span) for span in zip(begins[which_KN], ends[which_KN], strict=True)]
 
     def each(self, values: Sequence[Any]) -> Any:
         """Anything each, of which many are the same: flags, names, tuples of structs."""
@@ -103,9 +103,10 @@ class Form:
             return pieces * self._rows
         if self._numbers:
             begins, ends = self._written(list(chain.from_iterable(self._numbers.values())))
-            spans = zip(begins.reshape(-1, self._rows), ends.reshape(-1, self._rows), strict=True)
-            self._spans.update(zip(self._numbers, spans, strict=True))
-        begins_HN, ends_HN = map(np.stack, zip(*(self._spans[int(hole)] for hole in pieces[1::2]), strict=True))
+            written = zip(begins.reshape(-1, self._rows), ends.reshape(-1, self._rows), strict=True)
+            self._spans.update(zip(self._numbers, written, strict=True))
+        spans = [self._spans[int(hole)] for hole in pieces[1::2]]
+        begins_HN, ends_HN = (np.concatenate(edges).reshape(-1, self._rows) for edges in zip(*spans, strict=True))
         return _filled(pieces[::2], b"".join(self._texts), begins_HN, ends_HN)
 
     def _all_as_first(self, values: Sequence[Any]) -> bool:

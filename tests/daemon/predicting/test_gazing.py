@@ -46,8 +46,10 @@ def test_the_steps_of_a_window_that_lags_open_earlier():
 @pytest.mark.parametrize("opened_N", [OPENED, OPENED[[0, 0]]], ids=["apart", "together"])
 def test_each_look_names_its_own_heaviest_steps_and_when_they_opened(opened_N: TimeArray):
     weights = np.array([[0.125, 0.5, 0.25, 0.125], [0.5, 0.0, 0.0, 0.5]], np.float32)
+    expected = [[(2, 0.5), (1, 0.25)], [(0, 0.5), (3, 0.5)]]
+    assert [[(step.bars_ago, step.weight) for step in look.top] for look in told(weights, opened_N, 2)] == expected
+    weights, opened_N = np.tile(weights, (9, 1)), np.tile(opened_N, 9)
     looks = told(weights, opened_N, 2)
-    steps = [[(step.bars_ago, step.weight) for step in look.top] for look in looks]
-    assert steps == [[(2, 0.5), (1, 0.25)], [(0, 0.5), (3, 0.5)]]
+    assert [[(step.bars_ago, step.weight) for step in look.top] for look in looks] == expected * 9
     for look, opened_at_ms in zip(looks, opened_N.tolist(), strict=True):
         assert [step.opened_at_ms for step in look.top] == [opened_at_ms - step.bars_ago * HOUR.ms for step in look.top]

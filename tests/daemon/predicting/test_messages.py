@@ -22,7 +22,7 @@ from daemon.predicting.behind import Stored
 from daemon.predicting.messages import Messages
 from daemon.predicting.trust import Trust
 
-ROWS = 5
+ROWS = 20
 NOW_MS = 1_800_000_000_000
 
 
@@ -94,7 +94,7 @@ def everything() -> tuple[Messages, Batch, dict[str, Float32s], Standing]:
     )
     margins = tuple(Margin(output.name, coverage, 0.1, 50) for output in outputs for coverage in (0.8, 0.9))
     manifest = a_manifest(inputs=(own, market), outputs=outputs, attentions=attentions, margins=margins)
-    reach_N = np.array([8, 2, 8, 3, 1])
+    reach_N = np.array([8, 2, 8, 3, 1] * 4)
     weights = chance.random((ROWS, 2, 8)).astype(np.float32)
     weights *= np.arange(8) >= 8 - reach_N[:, None, None]
     said = {
@@ -105,7 +105,7 @@ def everything() -> tuple[Messages, Batch, dict[str, Float32s], Standing]:
         "gate": chance.random((ROWS, 2, 8, 3)),
     }
     inputs = {one.name: chance.normal(0, 2, (ROWS, 8, 2)).astype(np.float32) for one in (own, market)}
-    predicted = (*some()[:3], *some(origin=Origin.BACKFILLED)[3:])
+    predicted = (*some()[:13], *some(origin=Origin.BACKFILLED)[13:])
     predicted = tuple(
         msgspec.structs.replace(one, arrival=msgspec.structs.replace(one.arrival, received_at_ms=10**15 + place))
         for place, one in enumerate(predicted)
@@ -128,7 +128,7 @@ def test_a_message_with_all_that_may_be_in_one_is_the_same_bytes_in_any_part():
             f"{field}: no message here has it; try: put it into everything()"
         )
     assert {doubt.reason for one in sent for doubt in one.context.doubts} == set(Reason)
-    assert [len(one.prediction.gaze["attention"].top) for one in sent] == [4, 2, 4, 3, 1]
+    assert [len(one.prediction.gaze["attention"].top) for one in sent] == [4, 2, 4, 3, 1] * 4
     assert [len(one.prediction.gaze["far"].top) for one in sent] == [4] * ROWS
 
 
@@ -138,8 +138,9 @@ def test_what_is_not_finite_is_not_said_and_the_others_are_the_bytes_that_they_a
     outputs["quantiles_4"][1, 2] = np.nan
     outputs["far"][3, 0] = np.inf
     entries, spoken = messages.of(batch, outputs, NOW_MS, standing)
-    assert spoken.words == [whole.words[row] for row in (0, 2, 4)]
-    assert [entry.message for entry in entries] == [spoken.words[0], None, spoken.words[1], None, spoken.words[2]]
+    said = [None if row in {1, 3} else words for row, words in enumerate(whole.words)]
+    assert [entry.message for entry in entries] == said
+    assert spoken.words == [words for words in said if words]
     outputs["return_1"][:] = np.nan
     entries, spoken = messages.of(batch, outputs, NOW_MS, standing)
     assert [entry.message for entry in entries] == [None] * ROWS
@@ -160,7 +161,7 @@ def test_what_is_told_is_in_the_order_of_what_is_stored_whatever_the_order_of_pr
 def test_only_what_went_out_is_told_further():
     _, spoken = (made := everything())[0].of(made[1], made[2], NOW_MS, made[3])
     assert spoken.of([True] * ROWS) is spoken
-    gone = spoken.of([False, True, False, False, True])
+    gone = spoken.of([row in {1, 4} for row in range(ROWS)])
     assert gone.words == [spoken.words[1], spoken.words[4]]
     assert gone.symbols == [spoken.symbols[1], spoken.symbols[4]]
     assert gone.outputs["return_1"].tolist() == spoken.outputs["return_1"][[1, 4]].tolist()
