@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from core.bars import Arrival
 
@@ -74,7 +74,13 @@ class Inbox:
         while not self._closed and (self._putting or not self._ended):
             self._arrived.clear()
             await self._arrived.wait()
-        taken = [self._closed.popleft() for _ in range(min(limit, len(self._closed)))]
+        return self.take_now(limit)
+
+    def take_now(self, limit: int, but: Collection[str] = ()) -> list[Arrival]:
+        """The oldest closed bars that are there, up to `limit`, or to the first of one of these symbols."""
+        taken: list[Arrival] = []
+        while self._closed and len(taken) < limit and self._closed[0].bar.symbol not in but:
+            taken.append(self._closed.popleft())
         self._room.set()
         return taken
 

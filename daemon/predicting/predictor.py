@@ -196,20 +196,25 @@ class Predictor:
     async def _predict(
         self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
     ) -> list[Arrival]:
+        """Returns those whose predecessor is missing."""
         early: list[Arrival] = []
         stored: list[Stored] = []
 
         def batches() -> Iterator[Batch]:
-            pipeline = self._publisher.pipeline
-            for some in pipeline.slices(arrivals, _SLICE):
-                begun = self._clock_s()
-                admission = pipeline.prepare(self._windows, some, self._since_ms, broken, now_ms, self._ahead)
-                early.extend(admission.early)
-                stored.extend(admission.batch.stored)
-                held = len(self._held) + len(early)
-                self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
-                self._publisher.stage("prepare", begun)
-                yield admission.batch
+            pipeline, some, seen = self._publisher.pipeline, arrivals, set[str]()
+            while some:
+                for together in pipeline.slices(some, _SLICE):
+                    begun = self._clock_s()
+                    admission = pipeline.prepare(self._windows, together, self._since_ms, broken, now_ms, self._ahead)
+                    early.extend(admission.early)
+                    stored.extend(admission.batch.stored)
+                    held = len(self._held) + len(early)
+                    self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
+                    self._publisher.stage("prepare", begun)
+                    yield admission.batch
+                # What came meanwhile goes on behind them, unless it reads bars that are still on their way.
+                seen.update(one.bar.symbol for one in some)
+                some = [] if pipeline.markets else self._inbox.take_now(_MOST_BARS, but=seen)
 
         await self._publisher.publish(batches())
         self._fill(stored)

@@ -32,6 +32,16 @@ async def test_a_batch_is_whatever_waits_up_to_the_limit():
     assert inbox.depth == 0
 
 
+async def test_what_is_there_is_taken_up_to_a_symbol_that_is_not_wanted():
+    inbox = Inbox(5)
+    assert inbox.take_now(3) == []
+    await inbox.put_closed([an_arrival(number, symbol) for number, symbol in enumerate("ABCAD")])
+    assert numbers(inbox.take_now(1)) == [0]
+    assert numbers(inbox.take_now(3, but={"A"})) == [1, 2]
+    assert numbers(inbox.take_now(3, but={"A"})) == []
+    assert numbers(inbox.take_now(3)) == [3, 4]
+
+
 async def test_taking_waits_for_a_bar():
     inbox = Inbox(1)
     async with asyncio.TaskGroup() as tasks:

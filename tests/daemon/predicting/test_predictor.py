@@ -14,6 +14,7 @@ from core.prediction import Message, decode
 from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s
+from daemon.predicting import predictor
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.pipeline import Pipeline
@@ -75,6 +76,24 @@ class MemoryStore:
         return went_out
 
 
+class LateStore(MemoryStore):
+    """A store that answers nothing until it has been asked for two symbols; writes down both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._both = asyncio.Event()
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        names = [f"{entry.symbol} {entry.opened_at_ms // HOUR.ms}" for entry in entries]
+        self.said += [f"asked {name}" for name in names]
+        if len(self.said) == 2:
+            self._both.set()
+        await self._both.wait()
+        self.said += [f"answered {name}" for name in names]
+        return [entry.message is not None for entry in entries]
+
+
 async def leave_it() -> None:
     """This store comes back by itself."""
 
@@ -111,10 +130,17 @@ class Notebook:
 class Bench:
     """A predictor and everything around it."""
 
-    def __init__(self, refusals: int = 0, venue_ms: int | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        refusals: int = 0,
+        venue_ms: int | None = None,
+        engine: Engine | None = None,
+        store: MemoryStore | None = None,
+        symbols: Sequence[str] = ("BTCUSDT",),
+    ) -> None:
         self.pipeline = Pipeline(a_manifest(), "digest", publish_late=True, top=2)
-        self.windows = Windows(HOUR, ["BTCUSDT"], NEEDED + 16)
-        self.store, self.notebook = MemoryStore(refusals), Notebook()
+        self.windows = Windows(HOUR, symbols, NEEDED + 16)
+        self.store, self.notebook = store or MemoryStore(refusals), Notebook()
         self.inbox, self.held = Inbox(100), Held(wait_s=30)
         self.asked: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self.now_s = 0.0
@@ -165,6 +191,22 @@ async def test_what_waits_at_the_end_is_still_predicted_and_stored():
     assert [message.prediction.opened_at_ms // HOUR.ms for message in bench.notebook.messages] == [28, 29, 30]
     assert bench.notebook.ready == [0, 1]
     assert bench.notebook.stages == {"prepare", "infer", "finish", "commit"}
+
+
+async def test_what_came_meanwhile_goes_on_behind_others_but_never_beside_bars_of_its_own_symbol(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(predictor, "_MOST_BARS", 1)
+    bench = Bench(store=LateStore(), symbols=("A", "B"))
+    for symbol in ("A", "B"):
+        for number in range(1, NEEDED):
+            bench.windows.put(a_bar(number, symbol))
+    some = (("A", NEEDED), ("B", NEEDED), ("A", NEEDED + 1))
+    await bench.feed(*(an_arrival(a_bar(number, symbol)) for symbol, number in some))
+    said = bench.store.said
+    assert sorted(said[:2]) == ["asked A 28", "asked B 28"]
+    assert sorted(said[2:4]) == ["answered A 28", "answered B 28"]
+    assert said[4:] == ["asked A 29", "answered A 29"]
 
 
 async def test_a_model_that_says_no_number_is_told_of_aloud(caplog: pytest.LogCaptureFixture):
