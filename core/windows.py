@@ -240,6 +240,8 @@ class Windows:
         """
         rows_NT5 = np.empty((len(positions_N), length, 5))
         unbroken_N = np.empty(len(positions_N), np.int64)
+        if not len(positions_N):
+            return rows_NT5, unbroken_N
         firsts_ms_N, skipped_NT = self.interval.skipped(opened_at_ms_N, length)
         _copy(
             self.rows_SC5,

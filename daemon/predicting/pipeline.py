@@ -100,9 +100,10 @@ class Pipeline:
             positions_N, opened_N = _places(windows, asked)
             fits_N = ahead.fits(positions_N, opened_N) if ahead else np.zeros(len(asked), np.bool_)
             fit, whole = _parted(asked, fits_N)
-            cut = self._behind.cut(windows, whole)
-            intake.predicted([*fit, *cut.predicted])
-            cuts.append(cut)
+            intake.predicted(fit)
+            if whole:
+                cuts.append(self._behind.cut(windows, whole))
+                intake.predicted(cuts[-1].predicted)
             # Made now: a later turn may revise these very bars.
             positions_N, opened_N = positions_N[fits_N], opened_N[fits_N]
             if len(positions_N):
