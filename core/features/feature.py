@@ -2,7 +2,7 @@
 
 import msgspec
 
-from core.features.kernel import Value
+from core.features.kernel import Together, Value
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -13,7 +13,7 @@ class Feature(msgspec.Struct, frozen=True):
     """
 
     name: str
-    value: Value
+    value: Value | Together
     parameters: tuple[float, ...]
     lookback: int
     unit: str

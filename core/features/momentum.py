@@ -3,22 +3,27 @@
 import math
 from typing import Final
 
+import numpy as np
+
 from core.bars import CLOSE, HIGH, LOW
 from core.features.feature import Feature
-from core.features.kernel import Floats, part, value
+from core.features.kernel import Floats, Together, part, value
 from core.features.parts import decay_of_span, exponential, highest, lowest, ratio, typical
 
 
-@value
-def relative_strength(series: Floats, end: int, parameters: Floats) -> float:
+@Together
+def relative_strength(bars_5TL: Floats, parameters: Floats, out_L: Floats) -> None:
     """Wilder's averaged gains over gains and losses, n changes within K bars; 50 where prices are flat."""
-    close, decay = series[CLOSE], 1.0 - 1.0 / parameters[0]
-    gain, loss = 0.0, 0.0
-    for step in range(end - int(parameters[1]) + 2, end + 1):
-        change = close[step] - close[step - 1]
-        gain = gain * decay + max(change, 0.0)
-        loss = loss * decay + max(-change, 0.0)
-    return 100.0 * ratio(gain, gain + loss, 0.5)
+    close_TL, decay = bars_5TL[CLOSE], 1.0 - 1.0 / parameters[0]
+    gain_L, loss_L = np.zeros_like(out_L), np.zeros_like(out_L)
+    for step in range(len(close_TL) - int(parameters[1]) + 1, len(close_TL)):
+        now_L, before_L = close_TL[step], close_TL[step - 1]
+        for lane in range(len(out_L)):
+            change = now_L[lane] - before_L[lane]
+            gain_L[lane] = gain_L[lane] * decay + max(change, 0.0)
+            loss_L[lane] = loss_L[lane] * decay + max(-change, 0.0)
+    for lane in range(len(out_L)):
+        out_L[lane] = 100.0 * ratio(gain_L[lane], gain_L[lane] + loss_L[lane], 0.5)
 
 
 @value
@@ -31,35 +36,43 @@ def macd_line(series: Floats, end: int, parameters: Floats) -> float:
 
 
 @part
-def _macd(series: Floats, end: int, parameters: Floats) -> tuple[float, float]:
+def _macd(bars_5TL: Floats, parameters: Floats, line_L: Floats, signal_L: Floats) -> None:
     """The newest MACD line and its signal over the close: each step's averages begin K bars before the newest."""
-    close, count = series[CLOSE], int(parameters[3])
+    close_TL, count = bars_5TL[CLOSE], int(parameters[3])
     fast_decay, slow_decay = decay_of_span(parameters[0]), decay_of_span(parameters[1])
     signal_decay = decay_of_span(parameters[2])
-    fast, slow, signal, line = 0.0, 0.0, 0.0, 0.0
+    fast_L, slow_L = np.zeros_like(line_L), np.zeros_like(line_L)
+    signal_L[:] = 0.0
     fast_weight, slow_weight, signal_weight = 0.0, 0.0, 0.0
-    newest = close[end]
-    for step in range(end - count + 1, end + 1):
-        price = close[step] - newest
-        fast, fast_weight = fast * fast_decay + price, fast_weight * fast_decay + 1.0
-        slow, slow_weight = slow * slow_decay + price, slow_weight * slow_decay + 1.0
-        line = fast / fast_weight - slow / slow_weight
-        signal, signal_weight = signal * signal_decay + line, signal_weight * signal_decay + 1.0
-    return line / newest, signal / signal_weight / newest
+    newest_L = close_TL[-1]
+    for step in range(len(close_TL) - count, len(close_TL)):
+        close_L = close_TL[step]
+        fast_weight, slow_weight = fast_weight * fast_decay + 1.0, slow_weight * slow_decay + 1.0
+        signal_weight = signal_weight * signal_decay + 1.0
+        for lane in range(len(line_L)):
+            price = close_L[lane] - newest_L[lane]
+            fast_L[lane] = fast_L[lane] * fast_decay + price
+            slow_L[lane] = slow_L[lane] * slow_decay + price
+            line_L[lane] = fast_L[lane] / fast_weight - slow_L[lane] / slow_weight
+            signal_L[lane] = signal_L[lane] * signal_decay + line_L[lane]
+    for lane in range(len(line_L)):
+        line_L[lane] = line_L[lane] / newest_L[lane]
+        signal_L[lane] = signal_L[lane] / signal_weight / newest_L[lane]
 
 
-@value
-def macd_signal(series: Floats, end: int, parameters: Floats) -> float:
+@Together
+def macd_signal(bars_5TL: Floats, parameters: Floats, out_L: Floats) -> None:
     """Exponential average of the MACD line within K bars, over the close."""
-    _, signal = _macd(series, end, parameters)
-    return signal
+    _macd(bars_5TL, parameters, np.empty_like(out_L), out_L)
 
 
-@value
-def macd_histogram(series: Floats, end: int, parameters: Floats) -> float:
+@Together
+def macd_histogram(bars_5TL: Floats, parameters: Floats, out_L: Floats) -> None:
     """MACD line less its signal, both within K bars, over the close."""
-    line, signal = _macd(series, end, parameters)
-    return line - signal
+    signal_L = np.empty_like(out_L)
+    _macd(bars_5TL, parameters, out_L, signal_L)
+    for lane in range(len(out_L)):
+        out_L[lane] -= signal_L[lane]
 
 
 @value

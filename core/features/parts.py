@@ -158,13 +158,6 @@ def ratio(above: float, below: float, otherwise: float) -> float:
 
 
 @part
-def true_range(series: Floats, step: int) -> float:
-    """Wilder's true range: from the lowest to the highest of this bar and the close before it."""
-    before = series[CLOSE, step - 1]
-    return float(max(series[HIGH, step], before) - min(series[LOW, step], before))
-
-
-@part
 def typical(series: Floats, step: int) -> float:
     """The typical price of a bar: (high + low + close) / 3."""
     return float((series[HIGH, step] + series[LOW, step] + series[CLOSE, step]) / 3.0)

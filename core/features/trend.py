@@ -3,9 +3,11 @@
 import math
 from typing import Final
 
+import numpy as np
+
 from core.bars import CLOSE, HIGH, LOW
 from core.features.feature import Feature
-from core.features.kernel import Floats, value
+from core.features.kernel import Floats, Together, value
 from core.features.parts import decay_of_span, exponential, mean, ratio, slope, squares, weights
 
 
@@ -56,21 +58,26 @@ def efficiency(series: Floats, end: int, parameters: Floats) -> float:
     return float(ratio(abs(close[end] - close[end - count]), path, 0.0))
 
 
-@value
-def directional_strength(series: Floats, end: int, parameters: Floats) -> float:
+@Together
+def directional_strength(bars_5TL: Floats, parameters: Floats, out_L: Floats) -> None:
     """ADX: Wilder's average of |DI+ - DI-| / (DI+ + DI-), all begun K bars ago; 0 where prices are flat.
 
     The true range divides both DIs alike, so it is left out.
     """
+    high_TL, low_TL = bars_5TL[HIGH], bars_5TL[LOW]
     decay, count = 1.0 - 1.0 / parameters[0], int(parameters[1]) - 1
-    plus, minus, strength = 0.0, 0.0, 0.0
-    for step in range(end - count + 1, end + 1):
-        up = series[HIGH, step] - series[HIGH, step - 1]
-        down = series[LOW, step - 1] - series[LOW, step]
-        plus = plus * decay + (up if up > down and up > 0.0 else 0.0)
-        minus = minus * decay + (down if down > up and down > 0.0 else 0.0)
-        strength = strength * decay + ratio(abs(plus - minus), plus + minus, 0.0)
-    return 100.0 * strength / weights(decay, count)
+    plus_L, minus_L, strength_L = np.zeros_like(out_L), np.zeros_like(out_L), np.zeros_like(out_L)
+    for step in range(len(high_TL) - count, len(high_TL)):
+        high_L, high_before_L, low_L, low_before_L = high_TL[step], high_TL[step - 1], low_TL[step], low_TL[step - 1]
+        for lane in range(len(out_L)):
+            up, down = high_L[lane] - high_before_L[lane], low_before_L[lane] - low_L[lane]
+            plus = plus_L[lane] * decay + (max(up, 0.0) if up > down else 0.0)
+            minus = minus_L[lane] * decay + (max(down, 0.0) if down > up else 0.0)
+            both = plus + minus
+            strength_L[lane] = strength_L[lane] * decay + abs(plus - minus) / (both if both != 0.0 else 1.0)
+            plus_L[lane], minus_L[lane] = plus, minus
+    for lane in range(len(out_L)):
+        out_L[lane] = 100.0 * strength_L[lane] / weights(decay, count)
 
 
 @value

@@ -5,8 +5,8 @@ from typing import Final
 
 from core.bars import CLOSE, HIGH, LOW, OPEN
 from core.features.feature import Feature
-from core.features.kernel import LOG_RETURN, Floats, value
-from core.features.parts import deviation, mean, ratio, squares, true_range, weights
+from core.features.kernel import LOG_RETURN, Floats, Together, value
+from core.features.parts import deviation, mean, ratio, squares, weights
 
 
 @value
@@ -96,14 +96,19 @@ def yang_zhang(series: Floats, end: int, parameters: Floats) -> float:
     return math.sqrt(variance)
 
 
-@value
-def average_true_range(series: Floats, end: int, parameters: Floats) -> float:
+@Together
+def average_true_range(bars_5TL: Floats, parameters: Floats, out_L: Floats) -> None:
     """Wilder's average of n true ranges within K bars, over the close."""
+    high_TL, low_TL, close_TL = bars_5TL[HIGH], bars_5TL[LOW], bars_5TL[CLOSE]
     decay, count = 1.0 - 1.0 / parameters[0], int(parameters[1]) - 1
-    average = 0.0
-    for step in range(end - count + 1, end + 1):
-        average = average * decay + true_range(series, step)
-    return float(average / weights(decay, count) / series[CLOSE, end])
+    out_L[:] = 0.0
+    for step in range(len(close_TL) - count, len(close_TL)):
+        high_L, low_L, before_L = high_TL[step], low_TL[step], close_TL[step - 1]
+        for lane in range(len(out_L)):
+            reach = max(high_L[lane], before_L[lane]) - min(low_L[lane], before_L[lane])
+            out_L[lane] = out_L[lane] * decay + reach
+    for lane in range(len(out_L)):
+        out_L[lane] = out_L[lane] / weights(decay, count) / close_TL[-1, lane]
 
 
 @value
