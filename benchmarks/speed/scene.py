@@ -5,6 +5,7 @@ follow each other; what is done for one is what is done for an hourly one.
 """
 
 import asyncio
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import redis
 
 from benchmarks.features.bars import random_bars
+from benchmarks.house import HOUSE
 from core import bundle as bundles
 from core.bars import COLUMNS, BarArray, Interval, TimeArray
 from core.bundle import Bundle, Input, Manifest, Training, Window
@@ -56,9 +58,9 @@ def make_scene(bundle: Bundle, symbols: int, live: int) -> Scene:
 
 
 def make_bundle(folder: Path, family: str, features: str, hidden: int = HIDDEN) -> Bundle:
-    """The bundle of a model of this family that reads this set of features; one made before is used again."""
+    """The bundle of a model of this family that reads this set of features; one that this code made is used again."""
     chosen = FeatureSet.named(features)
-    folder = folder / f"{family}-{features}-{hidden}-{chosen.digest}"
+    folder = folder / f"{family}-{features}-{hidden}-{chosen.digest}-{_code_of_graphs()}"
     try:
         return bundles.read(folder)
     except BundleError:
@@ -100,6 +102,15 @@ def make_bundle(folder: Path, family: str, features: str, hidden: int = HIDDEN) 
         "symbol": np.array(["NONE"] * _SAMPLE),
     }
     return export.make_bundle(folder, model, manifest, sample, export.npz(even))
+
+
+def _code_of_graphs() -> str:
+    """The digest of all code that says what a graph is made of."""
+    code = hashlib.sha256()
+    for room in ("export", "training/network", "training/families"):
+        for path in sorted((HOUSE / room).rglob("*.py")):
+            code.update(path.read_bytes())
+    return code.hexdigest()[:16]
 
 
 def write_bars(scene: Scene, path: Path) -> None:
