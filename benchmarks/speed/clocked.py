@@ -19,6 +19,7 @@ from types import coroutine
 from typing import Any, Final
 
 from core.inputs import Inputs
+from core.rows import RowMemory
 from daemon import cli
 from daemon.engines.onnxruntime import OnnxRuntime
 from daemon.feeds.binance import Binance
@@ -163,7 +164,7 @@ def put_clocks(clocks: Clocks) -> None:
     clocked(clocks, Binance, "decode", "decode")
     clocked(clocks, Pipeline, "prepare", "windows")
     clocked(clocks, Inputs, "newest", "features")
-    clocked(clocks, Inputs, "make", "features")
+    clocked(clocks, RowMemory, "rows", "features")
     clocked(clocks, Ahead, "step", "model")
     clocked(clocks, OnnxRuntime, "run", "model")
     clocked(clocks, Pipeline, "finish", "messages")
