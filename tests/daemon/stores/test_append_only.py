@@ -64,9 +64,10 @@ async def grow(server: EmbeddedServer, mebibytes: int) -> None:
 
 
 def kill(server: EmbeddedServer) -> None:
-    assert server.pid
-    os.kill(server.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    pid = server.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 async def short(file: AppendOnlyFile) -> None:
@@ -138,7 +139,7 @@ async def test_a_daemon_that_is_started_again_and_again_has_it_rewritten_all_the
 ):
     for _ in range(3):
         async with EmbeddedServer(tmp_path, binary=binary) as server:
-            await grow(server, 1)
+            await grow(server, 4)
     async with EmbeddedServer(tmp_path, binary=binary) as server, kept_short(server, Work(busy=False)) as file:
         await short(file)
 
@@ -151,18 +152,16 @@ async def test_a_server_that_dies_while_it_rewrites_it_has_all_that_was_answered
     store = RedisStore(server.url, KEYS, HOUR, 48, answer_s=60)
     await store.open()
     await store.commit([an_entry(0, symbol=symbol) for symbol in symbols])
-    await grow(server, 3)
+    await grow(server, 8)
     async with redis.Redis.from_url(server.url) as client:
         await client.config_set("rdb-key-save-delay", 100_000)
     async with kept_short(server, Work(busy=False)) as file:
         async with asyncio.timeout(100):
-            while not (await file.size()).rewriting:
-                pass
+            while not (unfinished := list((tmp_path / "state").glob("temp-*"))):
+                await file.size()
         await store.commit([an_entry(1, symbol=symbol) for symbol in symbols])
         assert (await file.size()).rewriting
         kill(server)
-        unfinished = list((tmp_path / "state").glob("temp-*"))
-        assert unfinished
         await server.start()
         await store.close()
         await store.open()
