@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-_SOON_S: Final = 0.002
+_SOON_S: Final = 0.003
 """About what a thread waits for the interpreter, some chunks long: what is over sooner is done sooner without one."""
 
 _Made = TypeVar("_Made")
