@@ -9,6 +9,7 @@ to the store. What brings a batch here is told in ARCHITECTURE.md, under the lif
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -98,6 +99,8 @@ class Publisher:
         self._serve(pipeline, engine)
         self._former: _Former | None = None
         self._trial = 0
+        self._answered_s = -math.inf
+        """When the store answered last."""
 
     async def publish(self, batches: Iterable[Batch]) -> None:
         """Keep all of them, and publish what is predicted. Each is asked for when the engine has room for it."""
@@ -135,33 +138,38 @@ class Publisher:
     async def _infer(self, part: Batch, pipeline: Pipeline) -> dict[str, Float32s]:
         if not part.predicted:
             return {}
-        begun = self._clock_s()
         engine, ahead = self._engine, self._ahead if len(part.ahead) else None
+        taken_s = 0.0
 
         def call() -> dict[str, Float32s]:
+            nonlocal taken_s
             if pipeline is not self.pipeline:
                 raise ModelError("the version it was prepared for has failed; try: gaze bundle verify")
-            return ahead.step(part.ahead, part.newest) if ahead else engine.run(part.inputs)
+            begun = self._clock_s()
+            outputs = ahead.step(part.ahead, part.newest) if ahead else engine.run(part.inputs)
+            taken_s = self._clock_s() - begun
+            return outputs
 
         outputs = await (self._step_calls if ahead else self._whole_calls).make(len(part.predicted), call)
-        self.stage("infer", begun)
+        self._watcher.stage("infer", taken_s)
         return outputs
 
     async def _commit(self, batch: Batch, entries: list[Entry], spoken: Spoken) -> None:
         begun = self._clock_s()
         went_out = await self._store.commit(entries)
-        self._waited(self._clock_s() - begun)
+        # While the part before was waited for, that waited too: no second counts twice.
+        begun = max(begun, self._answered_s)
+        self._answered_s = self._clock_s()
+        self._waited(self._answered_s - begun)
         self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
         self._watcher.published_now(spoken.of(went_out))
         self.stage("commit", begun)
         if batch.stored:
             self._committed(batch)
 
-    def stage(self, name: str, begun: float) -> float:
-        """A stage that began then has ended; returns when."""
-        now = self._clock_s()
-        self._watcher.stage(name, now - begun)
-        return now
+    def stage(self, name: str, begun: float) -> None:
+        """A stage that began then has ended."""
+        self._watcher.stage(name, self._clock_s() - begun)
 
     # What follows is about switching to another model, and back.
 

@@ -64,16 +64,18 @@ class Bench:
         self.store, self.notebook = SlowStore(), Notebook()
         self.prepared: asyncio.Queue[str] = asyncio.Queue()
         self.committed: list[str] = []
+        self.waited: list[float] = []
+        self.now_s = 0.0
         self.publisher = Publisher(
             self.pipeline,
             self.windows,
             LastReturn(),
             self.store,
             watcher=self.notebook,
-            waited=lambda _: None,
+            waited=self.waited.append,
             committed=lambda batch: self.committed.extend(one.arrival.bar.symbol for one in batch.stored),
             wall_ms=lambda: 10**15,
-            clock_s=lambda: 0.0,
+            clock_s=lambda: self.now_s,
             ahead=None,
             standing=Standing,
         )
@@ -115,3 +117,17 @@ async def test_a_message_that_was_out_before_is_not_told_again():
     assert bench.committed == SYMBOLS
     published = [bench.windows.unpublished(symbol, a_bar(NEEDED).opened_at_ms) for symbol in SYMBOLS]
     assert published == [[]] * len(SYMBOLS), "out is out, whoever said it"
+
+
+async def test_of_two_parts_on_their_way_at_once_no_second_is_waited_twice():
+    bench = Bench()
+    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    (_, of_first), (_, of_second) = await bench.store.asked.get(), await bench.store.asked.get()
+    bench.now_s = 60.0
+    of_first.set_result([True])
+    of_second.set_result([True])
+    for _ in SYMBOLS[2:]:
+        _, answer = await bench.store.asked.get()
+        answer.set_result([True])
+    await publishing
+    assert sum(bench.waited) == 60.0
