@@ -44,23 +44,28 @@ class Keeper:
         self._look_s = look_s
         self._away = False
         self._refused = False
+        self._turn = asyncio.Lock()
 
     async def commit(self, entries: Sequence[Entry]) -> list[bool]:
         """As the store's, until it has it: the call is safe to repeat, and going on without it would lose the batch.
 
+        Of several at once the store gets none before it has those asked for earlier.
+
         Raises: FencedError: another daemon has taken over.
         """
-        while True:
-            try:
-                went_out = await self._store.commit(entries)
-            except StoreError as error:
-                self._refused = True
-                await self._failed(error)
-                await asyncio.sleep(self._retry_s)
-            else:
-                self._refused = False
-                self._takes()
-                return went_out
+        # In the order in which they were asked: a store that has a later bar takes an earlier one for outdated.
+        async with self._turn:
+            while True:
+                try:
+                    went_out = await self._store.commit(entries)
+                except StoreError as error:
+                    self._refused = True
+                    await self._failed(error)
+                    await asyncio.sleep(self._retry_s)
+                else:
+                    self._refused = False
+                    self._takes()
+                    return went_out
 
     async def look_forever(self) -> NoReturn:
         """See that the store would take a batch. Ends only by cancellation.

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from builders import HOUR
 from redis.asyncio import Redis
@@ -66,6 +67,27 @@ async def leave_it():
 
 def a_keeper(store: RedisStore, told: Told, revive: Callable[[], Awaitable[None]] = leave_it):
     return Keeper(store, told, revive, retry_s=0.01, look_s=0.01)
+
+
+class RefusingOnce(RedisStore):
+    """A store that is away when it is asked for the first time."""
+
+    asked = 0
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreError("away")
+        return await super().commit(entries)
+
+
+async def test_a_later_bar_waits_for_an_earlier_one_that_was_refused(server: EmbeddedServer, told: Told):
+    store = RefusingOnce(server.url, KEYS, HOUR, 5, answer_s=60)
+    await store.open()
+    keeper = a_keeper(store, told)
+    same_slot = msgspec.structs.replace(ENTRY, opened_at_ms=ENTRY.opened_at_ms + 5 * HOUR.ms)
+    assert await asyncio.gather(keeper.commit([ENTRY]), keeper.commit([same_slot])) == [[True], [True]]
+    await store.close()
 
 
 def kill(server: EmbeddedServer):
