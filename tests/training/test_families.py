@@ -9,6 +9,7 @@ from core.errors import ConfigError
 from core.outputs import Kind
 from training import families
 from training.families import FAMILIES
+from training.network.layers import Pooling
 from training.network.model import Model
 
 BOTH = pytest.mark.parametrize(("family", "variant"), VARIANTS, ids=str)
@@ -80,8 +81,14 @@ def test_gradients_reach_every_weight(family: str, variant: str):
     model = a_network(family, variant, EVERY_KIND).train()
     said = model.raw(*some(family, 16))
     sum(said[output.name].square().sum() for output in model.outputs).backward()
+    # The b of a score w.h + b moves the scores of all steps alike, which a softmax does not see.
+    unseen = {
+        f"{name}.score.0.bias"
+        for name, one in model.named_modules()
+        if isinstance(one, Pooling) and len(one.score) == 1
+    }
     dry = [name for name, one in model.named_parameters() if one.grad is None or not one.grad.abs().sum() > 0]
-    assert not dry
+    assert set(dry) <= unseen
 
 
 @BOTH
