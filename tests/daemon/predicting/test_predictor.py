@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
+from standins import LastReturn
 
 from core.bars import Arrival, Bar, Origin
 from core.errors import FeedError, StoreError
@@ -15,6 +16,7 @@ from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s
 from daemon.predicting import predictor
+from daemon.predicting.batch import Batch
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.pipeline import Pipeline
@@ -22,17 +24,6 @@ from daemon.predicting.predictor import Predictor
 from daemon.predicting.spoken import Spoken
 
 NEEDED = 28
-
-
-class LastReturn:
-    """An engine that forecasts the last return and looks evenly."""
-
-    name = "last return"
-    device = "cpu"
-
-    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
-        rows = inputs["bars"]
-        return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
 
 
 class NoNumber(LastReturn):
@@ -50,6 +41,7 @@ class MemoryStore:
         self.refusals = refusals
         self.sent: list[tuple[int, int]] = []
         self.kept: list[int] = []
+        self.diary: list[str] = []
 
     async def open(self) -> None: ...
 
@@ -72,26 +64,9 @@ class MemoryStore:
             key = (entry.opened_at_ms // HOUR.ms, entry.revision)
             went_out.append(entry.message is not None and key not in self.sent)
             self.kept.append(key[0])
+            self.diary.append(f"stored {entry.symbol}")
             self.sent += [key] if went_out[-1] else []
         return went_out
-
-
-class LateStore(MemoryStore):
-    """A store that answers nothing until it has been asked for two symbols; writes down both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-        self._both = asyncio.Event()
-
-    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
-        names = [f"{entry.symbol} {entry.opened_at_ms // HOUR.ms}" for entry in entries]
-        self.said += [f"asked {name}" for name in names]
-        if len(self.said) == 2:
-            self._both.set()
-        await self._both.wait()
-        self.said += [f"answered {name}" for name in names]
-        return [entry.message is not None for entry in entries]
 
 
 async def leave_it() -> None:
@@ -101,15 +76,17 @@ async def leave_it() -> None:
 class Notebook:
     """Writes down what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, diary: list[str]) -> None:
+        self.diary = diary
         self.fates: list[Fate] = []
         self.stages: set[str] = set()
         self.messages: list[Message] = []
         self.ready: list[int] = []
         self.store: list[str] = []
 
-    def admitted(self, fates: Mapping[Fate, int], *_: object) -> None:
+    def admitted(self, fates: Mapping[Fate, int], batch: Batch, *_: int) -> None:
         self.fates += [fate for fate, count in fates.items() for _ in range(count)]
+        self.diary += [f"admitted {one.arrival.bar.symbol}" for one in batch.stored]
 
     def stage(self, name: str, _: float) -> None:
         self.stages.add(name)
@@ -135,12 +112,12 @@ class Bench:
         refusals: int = 0,
         venue_ms: int | None = None,
         engine: Engine | None = None,
-        store: MemoryStore | None = None,
         symbols: Sequence[str] = ("BTCUSDT",),
     ) -> None:
         self.pipeline = Pipeline(a_manifest(), "digest", publish_late=True, top=2)
         self.windows = Windows(HOUR, symbols, NEEDED + 16)
-        self.store, self.notebook = store or MemoryStore(refusals), Notebook()
+        self.store = MemoryStore(refusals)
+        self.notebook = Notebook(self.store.diary)
         self.inbox, self.held = Inbox(100), Held(wait_s=30)
         self.asked: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self.now_s = 0.0
@@ -197,16 +174,13 @@ async def test_what_came_meanwhile_goes_on_behind_others_but_never_beside_bars_o
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(predictor, "_MOST_BARS", 1)
-    bench = Bench(store=LateStore(), symbols=("A", "B"))
+    bench = Bench(symbols=("A", "B"))
     for symbol in ("A", "B"):
         for number in range(1, NEEDED):
             bench.windows.put(a_bar(number, symbol))
     some = (("A", NEEDED), ("B", NEEDED), ("A", NEEDED + 1))
     await bench.feed(*(an_arrival(a_bar(number, symbol)) for symbol, number in some))
-    said = bench.store.said
-    assert sorted(said[:2]) == ["asked A 28", "asked B 28"]
-    assert sorted(said[2:4]) == ["answered A 28", "answered B 28"]
-    assert said[4:] == ["asked A 29", "answered A 29"]
+    assert bench.store.diary == ["admitted A", "admitted B", "stored A", "stored B", "admitted A", "stored A"]
 
 
 async def test_a_model_that_says_no_number_is_told_of_aloud(caplog: pytest.LogCaptureFixture):
