@@ -106,22 +106,34 @@ class Publisher:
         """Keep all of them, and publish what is predicted. Each is asked for when the engine has room for it."""
         serving, predicted = self.pipeline, False
         async with asyncio.TaskGroup() as tasks:
-            said: deque[asyncio.Task[_Said]] = deque()
+            said: deque[tuple[asyncio.Task[_Said], Batch | None]] = deque()
             sent: deque[asyncio.Task[None]] = deque()
-            for part in (part for batch in batches for part in batch.parts(_ROWS_A_PART)):
-                predicted = predicted or bool(part.predicted)
-                said.append(tasks.create_task(self._say(part, serving)))
-                if len(said) == _PARTS_SAID:
-                    await self._send(await said.popleft(), sent, tasks)
+
+            async def send_oldest() -> None:
+                oldest, whole = said.popleft()
+                await self._send(await oldest, whole, sent, tasks)
+
+            for batch in batches:
+                predicted = predicted or bool(batch.predicted)
+                parts = batch.parts(_ROWS_A_PART)
+                for part in parts:
+                    said.append((tasks.create_task(self._say(part, serving)), batch if part is parts[-1] else None))
+                    if len(said) == _PARTS_SAID:
+                        await send_oldest()
             while said:
-                await self._send(await said.popleft(), sent, tasks)
+                await send_oldest()
         if self._former is not None and predicted:
             self._trial -= 1
             if not self._trial:
                 self._former = None
 
-    async def _send(self, said: _Said, sent: deque[asyncio.Task[None]], tasks: asyncio.TaskGroup) -> None:
-        """Put what the model said of a part into words, and begin to send them, behind the parts before."""
+    async def _send(
+        self, said: _Said, whole: Batch | None, sent: deque[asyncio.Task[None]], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Put what the model said of a part into words, and begin to send them, behind the parts before.
+
+        `whole`: the batch of which it is the last part.
+        """
         pipeline, part, outputs = said
         begun = self._clock_s()
         entries, spoken = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
@@ -131,7 +143,7 @@ class Publisher:
             return
         if len(sent) == _PARTS_SENT:
             await sent.popleft()
-        sent.append(tasks.create_task(self._commit(part, entries, spoken)))
+        sent.append(tasks.create_task(self._commit(part, entries, spoken, whole)))
         # The server gets them before the next part is made.
         await asyncio.sleep(0)
 
@@ -154,18 +166,18 @@ class Publisher:
         self._watcher.stage("infer", taken_s)
         return outputs
 
-    async def _commit(self, batch: Batch, entries: list[Entry], spoken: Spoken) -> None:
+    async def _commit(self, part: Batch, entries: list[Entry], spoken: Spoken, whole: Batch | None) -> None:
         begun = self._clock_s()
         went_out = await self._store.commit(entries)
         # While the part before was waited for, that waited too: no second counts twice.
         begun = max(begun, self._answered_s)
         self._answered_s = self._clock_s()
         self._waited(self._answered_s - begun)
-        self._windows.publish_all([(one.arrival.bar, one.revision) for one in batch.predicted])
+        self._windows.publish_all([(one.arrival.bar, one.revision) for one in part.predicted])
         self._watcher.published_now(spoken.of(went_out))
         self.stage("commit", begun)
-        if batch.stored:
-            self._committed(batch)
+        if whole is not None:
+            self._committed(whole)
 
     def stage(self, name: str, begun: float) -> None:
         """A stage that began then has ended."""

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-import numpy as np
+import pytest
 from builders import HOUR, a_bar, a_manifest, an_arrival
+from standins import LastReturn
 
 from core.windows import Windows
-from daemon.ports import Entry, Float32s, Standing
+from daemon.ports import Entry, Standing
+from daemon.predicting import publisher
 from daemon.predicting.batch import Batch
 from daemon.predicting.pipeline import Pipeline
 from daemon.predicting.publisher import Publisher
@@ -15,17 +17,6 @@ from daemon.predicting.spoken import Spoken
 
 NEEDED = 28
 SYMBOLS = [f"S{place}" for place in range(4)]
-
-
-class LastReturn:
-    """Forecasts the last return and looks evenly."""
-
-    name = "last return"
-    device = "cpu"
-
-    def run(self, inputs: dict[str, Float32s]) -> dict[str, Float32s]:
-        rows = inputs["bars"]
-        return {"return_1": rows[:, -1, 0], "attention": np.full(rows.shape[:2], 0.25, np.float32)}
 
 
 class SlowStore:
@@ -63,7 +54,7 @@ class Bench:
                 self.windows.put(a_bar(number, symbol))
         self.store, self.notebook = SlowStore(), Notebook()
         self.prepared: asyncio.Queue[str] = asyncio.Queue()
-        self.committed: list[str] = []
+        self.committed: list[list[str]] = []
         self.waited: list[float] = []
         self.now_s = 0.0
         self.publisher = Publisher(
@@ -73,7 +64,7 @@ class Bench:
             self.store,
             watcher=self.notebook,
             waited=self.waited.append,
-            committed=lambda batch: self.committed.extend(one.arrival.bar.symbol for one in batch.stored),
+            committed=lambda batch: self.committed.append([one.arrival.bar.symbol for one in batch.stored]),
             wall_ms=lambda: 10**15,
             clock_s=lambda: self.now_s,
             ahead=None,
@@ -103,7 +94,8 @@ async def test_parts_are_on_their_way_to_the_store_while_the_next_are_made():
         assert asked == [symbol]
         answer.set_result([True])
     await publishing
-    assert bench.notebook.told == bench.committed == SYMBOLS
+    assert bench.notebook.told == SYMBOLS
+    assert bench.committed == [[symbol] for symbol in SYMBOLS]
 
 
 async def test_a_message_that_was_out_before_is_not_told_again():
@@ -114,7 +106,7 @@ async def test_a_message_that_was_out_before_is_not_told_again():
         answer.set_result([place != 1])
     await publishing
     assert bench.notebook.told == [SYMBOLS[0], *SYMBOLS[2:]]
-    assert bench.committed == SYMBOLS
+    assert bench.committed == [[symbol] for symbol in SYMBOLS]
     published = [bench.windows.unpublished(symbol, a_bar(NEEDED).opened_at_ms) for symbol in SYMBOLS]
     assert published == [[]] * len(SYMBOLS), "out is out, whoever said it"
 
@@ -131,3 +123,18 @@ async def test_of_two_parts_on_their_way_at_once_no_second_is_waited_twice():
         answer.set_result([True])
     await publishing
     assert sum(bench.waited) == 60.0
+
+
+async def test_a_batch_is_told_as_one_when_the_store_has_its_last_part(monkeypatch: pytest.MonkeyPatch):
+    """Whoever computes a window again must know of a revision in a later part of the same batch."""
+    monkeypatch.setattr(publisher, "_ROWS_A_PART", 1)
+    bench = Bench()
+    arrivals = [an_arrival(a_bar(NEEDED, symbol)) for symbol in SYMBOLS]
+    batch = bench.pipeline.prepare(bench.windows, arrivals, {}).batch
+    publishing = asyncio.create_task(bench.publisher.publish([batch]))
+    for _ in SYMBOLS:
+        assert bench.committed == []
+        _, answer = await bench.store.asked.get()
+        answer.set_result([True])
+    await publishing
+    assert bench.committed == [SYMBOLS]
