@@ -10,7 +10,7 @@ before it closes, all symbols together.
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -28,21 +28,37 @@ from daemon.exchange.server import Exchange
 class Venue(Exchange):
     """An exchange without faults, whose bars all close as their interval ends."""
 
+    apart_ms = 0
+    """So far apart the bars of one interval are told, by the venue's clock."""
+
     async def tell_forever(self) -> None:
         """Tell every close to the clients that have subscribed by now, then stay."""
         await self._gathered()
-        length, first_ms = self._market.interval.ms, self._market.first_ms
         moments = []
-        for period_ms in range(first_ms + length, self._market.last_ms + 2 * length, length):
-            for at_ms, told in groupby(self._market.period(period_ms), key=lambda update: update.at_ms):
-                moments.append((at_ms, self._words(told)))
-                await asyncio.sleep(0)
+        for at_ms, told in self.moments():
+            moments.append((at_ms, told, self._words(told)))
+            await asyncio.sleep(0)
         self.clock.start()
-        for at_ms, words in moments:
+        for at_ms, told, words in moments:
             await self.clock.reach(at_ms)
+            self.tells(told)
             for client, frames in words:
                 client.write(frames)
         await asyncio.Event().wait()
+
+    def moments(self) -> Iterator[tuple[int, list[Update]]]:
+        """What is told when, in order."""
+        length, first_ms = self._market.interval.ms, self._market.first_ms
+        for period_ms in range(first_ms + length, self._market.last_ms + 2 * length, length):
+            period = self._market.period(period_ms)
+            if self.apart_ms:
+                yield from ((one.at_ms + place * self.apart_ms, [one]) for place, one in enumerate(period))
+            else:
+                together = groupby(period, key=lambda update: update.at_ms)
+                yield from ((at_ms, list(told)) for at_ms, told in together)
+
+    def tells(self, updates: Sequence[Update]) -> None:
+        """These are told now."""
 
     def _words(self, updates: Iterable[Update]) -> list[tuple[Client, bytes]]:
         told = [(update.bar.symbol, self._dialect.tell(update)) for update in updates]

@@ -3,12 +3,17 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+
+_FEW: Final = 16
+"""Batches of so few numbers wait for others: counting one number alone costs as much as counting hundreds."""
+_MOST_WAITING: Final = 512
 
 
 class BatchHistogram(Collector):
@@ -21,6 +26,7 @@ class BatchHistogram(Collector):
         self._bounds: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
         self._counts: dict[tuple[str, ...], npt.NDArray[np.int64]] = {}
         self._sums: dict[tuple[str, ...], float] = {}
+        self._waiting: dict[tuple[str, ...], list[float]] = {}
         self._usual = tuple(bounds)
         if not labels:
             self.start(())
@@ -31,10 +37,24 @@ class BatchHistogram(Collector):
         self._bounds[of] = np.array(self._usual if bounds is None else bounds)
         self._counts[of] = np.zeros(len(self._bounds[of]) + 1, np.int64)
         self._sums[of] = 0.0
+        self._waiting[of] = []
 
     def observe(self, numbers: npt.ArrayLike, *values: str) -> None:
         """Count every number of a batch, whatever its shape; NaN counts as above the last bound, and in no sum."""
         numbers_N = np.asarray(numbers, np.float64).reshape(-1)
+        if len(numbers_N) > _FEW:
+            self._count(values, numbers_N)
+            return
+        waiting = self._waiting[values]
+        waiting += numbers_N.tolist()
+        if len(waiting) >= _MOST_WAITING:
+            self._count_waiting(values)
+
+    def _count_waiting(self, values: tuple[str, ...]) -> None:
+        self._count(values, np.array(self._waiting[values]))
+        self._waiting[values].clear()
+
+    def _count(self, values: tuple[str, ...], numbers_N: npt.NDArray[np.float64]) -> None:
         bounds = self._bounds[values]
         self._counts[values] += np.bincount(np.searchsorted(bounds, numbers_N), minlength=len(bounds) + 1)
         total = float(np.add.reduce(numbers_N))
@@ -48,6 +68,7 @@ class BatchHistogram(Collector):
         """All series; without sum and count where bounds are negative, as OpenMetrics asks."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for of, counts in self._counts.items():
+            self._count_waiting(of)
             names = [*map(floatToGoString, self._bounds[of]), "+Inf"]
             family.add_metric(of, list(zip(names, accumulate(counts.tolist()), strict=True)), self._sums[of])
         return [family]

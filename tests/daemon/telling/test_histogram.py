@@ -41,6 +41,16 @@ def test_a_number_that_is_none_counts_above_the_last_bound_and_leaves_the_sum_al
     assert said["h_sum", None] == 0.5
 
 
+def test_numbers_that_come_alone_are_counted_though_nobody_asks_for_them():
+    histogram = BatchHistogram("h", "help", (), BOUNDS)
+    for _ in range(5_000):
+        histogram.observe([0.25])
+    for _ in range(2):
+        (family,) = histogram.collect()
+        said = {(sample.name, sample.labels.get("le")): sample.value for sample in family.samples}
+        assert (said["h_bucket", "0.0"], said["h_bucket", "0.5"], said["h_sum", None]) == (0, 5_000, 1_250)
+
+
 def test_a_name_can_be_taken_only_once():
     registry = CollectorRegistry()
     registry.register(BatchHistogram("h", "help", (), BOUNDS))
