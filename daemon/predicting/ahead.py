@@ -95,7 +95,8 @@ class Ahead:
         # As they are now: another model may take over meanwhile.
         stream, every = self._stream, self._states
         # Places of their own in memory, used again for every call: new ones would cost more than what is put there.
-        taken = {name: np.empty((_STEPS, *kept.shape[1:]), np.float32) for name, kept in every.items()}
+        rows = min(_STEPS, len(positions_N))
+        taken = {name: np.empty((rows, *kept.shape[1:]), np.float32) for name, kept in every.items()}
         for first in range(0, len(positions_N), _STEPS):
             some = slice(first, first + _STEPS)
             here_N = positions_N[some]
@@ -103,7 +104,9 @@ class Ahead:
                 name: kept.take(here_N, axis=0, out=taken[name][: len(here_N)], mode="clip")
                 for name, kept in every.items()
             }
-            parts.append(stream.step(states, {name: rows[some] for name, rows in newest.items()}))
+            parts.append(stream.step(states, {name: every_N[some] for name, every_N in newest.items()}))
+        if len(parts) == 1:
+            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     @contextmanager

@@ -68,7 +68,8 @@ def _heaviest(
     """The heaviest steps of each profile, of those that are there."""
     steps = profile_NT.shape[-1]
     top_NK = attention.top_steps(profile_NT, top)
-    weight_NK = profile_NT[np.arange(len(top_NK))[:, None], top_NK]
+    every_N1 = np.arange(len(top_NK))[:, None]
+    weight_NK = profile_NT[every_N1, top_NK]
     ago_NK = steps - 1 - top_NK
     there = not len(reach_N) or (ago_NK < reach_N[:, None]).all()
     if there and len(top_NK) > _FEW and opened_at_ms.count(opened_at_ms[0]) == len(opened_at_ms):
@@ -76,7 +77,7 @@ def _heaviest(
         opened_T = interval.backs(np.array(opened_at_ms[:1]), steps + lag)[0].tolist()
         ago_K, opened_K = form.some_of(list(range(steps)), ago_NK.T), form.some_of(opened_T, top_NK.T)
         return tuple(map(Step, ago_K, map(form.numbers, weight_NK.T.tolist()), opened_K))
-    opened_NK = np.take_along_axis(interval.backs(np.array(opened_at_ms), steps + lag), top_NK, axis=1)
+    opened_NK = interval.backs(np.array(opened_at_ms), steps + lag)[every_N1, top_NK]
     rows = zip(ago_NK.tolist(), weight_NK.tolist(), opened_NK.tolist(), strict=True)
     told = [tuple(map(Step, *row)) for row in rows]
     if not there:

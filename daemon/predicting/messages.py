@@ -94,7 +94,7 @@ class Messages:
     def _looks(self, form: Form, seen: Attention, weights: Float32s, bars: _Bars, batch: Batch) -> tuple[Gaze, Looks]:
         """One look for each prediction, over the steps that are there; a market's window ends earlier, and is whole."""
         steps, market = weights.shape[-1], seen.axes[-1] == "market"
-        lag, reach_N = (self._market_lag, NOBODY) if market else (0, batch.reach.clip(max=steps))
+        lag, reach_N = (self._market_lag, NOBODY) if market else (0, np.minimum(batch.reach, steps))
         return gazes(form, weights, bars.opened_at_ms, self._top, self._interval, lag, reach_N)
 
     def _prediction(

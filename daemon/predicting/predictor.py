@@ -13,7 +13,7 @@ from daemon.inbox import Inbox
 from daemon.ports import Engine, Standing
 from daemon.predicting import publisher
 from daemon.predicting.ahead import Ahead
-from daemon.predicting.batch import Batch
+from daemon.predicting.batch import Admission, Batch
 from daemon.predicting.behind import Stored
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
@@ -197,8 +197,7 @@ class Predictor:
         self, arrivals: list[Arrival], broken: frozenset[str] = frozenset(), now_ms: int | None = None
     ) -> list[Arrival]:
         """Returns those whose predecessor is missing."""
-        early: list[Arrival] = []
-        stored: list[Stored] = []
+        admissions: list[Admission] = []
 
         def batches() -> Iterator[Batch]:
             pipeline, some, seen = self._publisher.pipeline, arrivals, set[str]()
@@ -206,10 +205,7 @@ class Predictor:
                 for together in pipeline.slices(some, _SLICE):
                     begun = self._clock_s()
                     admission = pipeline.prepare(self._windows, together, self._since_ms, broken, now_ms, self._ahead)
-                    early.extend(admission.early)
-                    stored.extend(admission.batch.stored)
-                    held = len(self._held) + len(early)
-                    self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, held)
+                    admissions.append(admission)
                     self._publisher.stage("prepare", begun)
                     yield admission.batch
                 # What came meanwhile goes on behind them, unless it reads bars that are still on their way.
@@ -217,7 +213,11 @@ class Predictor:
                 some = [] if pipeline.markets else self._inbox.take_now(_MOST_BARS, but=seen)
 
         await self._publisher.publish(batches())
-        self._fill(stored)
+        # What is told of them is told when they are out: nobody waits for it as they do for the predictions.
+        early = [one for admission in admissions for one in admission.early]
+        for admission in admissions:
+            self._watcher.admitted(admission.fates, admission.batch, self._inbox.depth, len(self._held) + len(early))
+            self._fill(admission.batch.stored)
         return early
 
     def _fill(self, stored: Iterable[Stored]) -> None:

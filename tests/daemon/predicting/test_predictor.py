@@ -16,7 +16,6 @@ from core.windows import Fate, Windows
 from daemon.inbox import Inbox
 from daemon.ports import Engine, Entry, Float32s
 from daemon.predicting import predictor
-from daemon.predicting.batch import Batch
 from daemon.predicting.held import Held
 from daemon.predicting.keeper import Keeper
 from daemon.predicting.pipeline import Pipeline
@@ -84,12 +83,12 @@ class Notebook:
         self.ready: list[int] = []
         self.store: list[str] = []
 
-    def admitted(self, fates: Mapping[Fate, int], batch: Batch, *_: int) -> None:
+    def admitted(self, fates: Mapping[Fate, int], *_: object) -> None:
         self.fates += [fate for fate, count in fates.items() for _ in range(count)]
-        self.diary += [f"admitted {one.arrival.bar.symbol}" for one in batch.stored]
 
     def stage(self, name: str, _: float) -> None:
         self.stages.add(name)
+        self.diary += ["prepared"] if name == "prepare" else []
 
     def published_now(self, spoken: Spoken) -> None:
         self.messages += map(decode, spoken.words)
@@ -180,7 +179,7 @@ async def test_what_came_meanwhile_goes_on_behind_others_but_never_beside_bars_o
             bench.windows.put(a_bar(number, symbol))
     some = (("A", NEEDED), ("B", NEEDED), ("A", NEEDED + 1))
     await bench.feed(*(an_arrival(a_bar(number, symbol)) for symbol, number in some))
-    assert bench.store.diary == ["admitted A", "admitted B", "stored A", "stored B", "admitted A", "stored A"]
+    assert bench.store.diary == ["prepared", "prepared", "stored A", "stored B", "prepared", "stored A"]
 
 
 async def test_a_model_that_says_no_number_is_told_of_aloud(caplog: pytest.LogCaptureFixture):
