@@ -11,6 +11,7 @@ all of it.
 import argparse
 import importlib.util
 import json
+import math
 import os
 import statistics
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.house import conditions
-from benchmarks.peers.peer import CHANNEL, NAMES
+from benchmarks.peers.peer import CHANNEL, NAMES, STREAMS_A_SOCKET
 from benchmarks.running.processes import running, told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.burst import KEPT, bursts
@@ -45,7 +46,8 @@ def write_scene(folder: Path, bundle: Bundle, scene: scenes.Scene, features: str
 
 async def burst_ms(name: str, folder: Path, scene: scenes.Scene) -> list[float]:
     """Milliseconds from the first bar to the last prediction, of every burst but the first."""
-    exchange = [sys.executable, "-m", "benchmarks.speed.venue", "bars.parquet", str(_SPEED), "1"]
+    exchange = [sys.executable, "-m", "benchmarks.speed.venue", "bars.parquet", str(_SPEED)]
+    exchange.append(str(math.ceil(len(scene.symbols) / STREAMS_A_SOCKET)))
     async with EmbeddedServer(folder / name) as server:
         with ExitStack() as stack:
             socket = str(folder / name / "redis.sock")

@@ -1,4 +1,4 @@
-"""bytewax 0.21 in its documented style: a websocket as a partition, windows as state by key, the model on batches."""
+"""bytewax 0.21 in its documented style: a websocket a partition, windows as state by key, the model on batches."""
 
 import asyncio
 import time
@@ -22,10 +22,10 @@ from benchmarks.peers.peer import CHANNEL, Peer, bar_of, message
 _BATCH = 256
 
 
-async def _frames(peer: Peer) -> AsyncIterator[tuple[str, Any]]:
+async def _frames(peer: Peer, requests: list[str]) -> AsyncIterator[tuple[str, Any]]:
     decoder = msgspec.json.Decoder()
     async with websockets.connect(f"{peer.websocket}/stream", compression=None) as socket:
-        for request in peer.subscriptions():
+        for request in requests:
             await socket.send(request)
         async for frame in socket:
             bar = bar_of(decoder.decode(frame))
@@ -34,8 +34,9 @@ async def _frames(peer: Peer) -> AsyncIterator[tuple[str, Any]]:
 
 
 class _Partition(StatefulSourcePartition[Any, None]):
-    def __init__(self, peer: Peer) -> None:
-        self._batches = batch_async(_frames(peer), timedelta(milliseconds=5), _BATCH, asyncio.new_event_loop())
+    def __init__(self, peer: Peer, requests: list[str]) -> None:
+        frames, loop = _frames(peer, requests), asyncio.new_event_loop()
+        self._batches = batch_async(frames, timedelta(milliseconds=5), _BATCH, loop)
 
     def next_batch(self) -> list[Any]:
         return next(self._batches)
@@ -49,10 +50,10 @@ class _Venue(FixedPartitionedSource[Any, None]):
         self._peer = peer
 
     def list_parts(self) -> list[str]:
-        return ["one"]
+        return [str(number) for number in range(len(self._peer.sockets()))]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Partition:  # noqa: ARG002 - its port
-        return _Partition(self._peer)
+        return _Partition(self._peer, self._peer.sockets()[int(for_part)])
 
 
 class _Channel(StatelessSinkPartition[Any]):

@@ -15,10 +15,10 @@ _BATCH = 256
 Arrived = tuple[str, int, list[float], int]
 
 
-async def read(peer: Peer, queue: asyncio.Queue[Arrived]) -> None:
+async def read(peer: Peer, requests: list[str], queue: asyncio.Queue[Arrived]) -> None:
     decoder = msgspec.json.Decoder()
     async with websockets.connect(f"{peer.websocket}/stream", compression=None) as socket:
-        for request in peer.subscriptions():
+        for request in requests:
             await socket.send(request)
         async for frame in socket:
             bar = bar_of(decoder.decode(frame))
@@ -31,7 +31,8 @@ async def serve(peer: Peer) -> None:
     windows_NL5 = peer.history_NL5
     queue: asyncio.Queue[Arrived] = asyncio.Queue()
     async with Redis.from_url(peer.redis) as client, asyncio.TaskGroup() as tasks:
-        tasks.create_task(read(peer, queue))
+        for requests in peer.sockets():
+            tasks.create_task(read(peer, requests, queue))
         while True:
             batch = [await queue.get()]
             while len(batch) < _BATCH and not queue.empty():

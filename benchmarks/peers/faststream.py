@@ -30,10 +30,10 @@ def run(peer: Peer) -> None:
         (said,) = await asyncio.to_thread(peer.predict, np.array([windows[bar["symbol"]]]))
         return message(bar["symbol"], bar["opened_at_ms"], bar["received_at_ms"], float(said))
 
-    async def read() -> None:
+    async def read(requests: list[str]) -> None:
         decoder = msgspec.json.Decoder()
         async with websockets.connect(f"{peer.websocket}/stream", compression=None) as socket:
-            for request in peer.subscriptions():
+            for request in requests:
                 await socket.send(request)
             async for frame in socket:
                 bar = bar_of(decoder.decode(frame))
@@ -43,6 +43,6 @@ def run(peer: Peer) -> None:
 
     @app.after_startup
     async def begin() -> None:
-        reading.add(asyncio.create_task(read()))
+        reading.update(asyncio.create_task(read(requests)) for requests in peer.sockets())
 
     asyncio.run(app.run())

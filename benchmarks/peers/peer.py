@@ -21,6 +21,9 @@ from core.features import FeatureSet
 
 NAMES: Final = ("tutorial", "competent", "bytewax", "faststream")
 CHANNEL: Final = "predictions"
+STREAMS_A_SOCKET: Final = 1_000
+"""Binance takes 1,024."""
+_STREAMS_A_MESSAGE: Final = 100
 Floats = npt.NDArray[np.float64]
 
 
@@ -44,13 +47,15 @@ class Peer(msgspec.Struct, frozen=True):
         said: npt.NDArray[np.float32] = self.session.run(["return_1"], {"bars": self.rows(bars_NL5)})[0]
         return said
 
-    def subscriptions(self) -> list[str]:
-        """The messages to the exchange, 200 streams each."""
+    def sockets(self) -> list[list[str]]:
+        """For each socket the messages to the exchange, 100 streams each."""
         streams = [f"{symbol.lower()}@kline_1m" for symbol in self.symbols]
-        return [
-            json.dumps({"method": "SUBSCRIBE", "params": streams[at : at + 100], "id": at})
-            for at in range(0, len(streams), 100)
+        asked = [
+            json.dumps({"method": "SUBSCRIBE", "params": streams[at : at + _STREAMS_A_MESSAGE], "id": at})
+            for at in range(0, len(streams), _STREAMS_A_MESSAGE)
         ]
+        each = STREAMS_A_SOCKET // _STREAMS_A_MESSAGE
+        return [asked[at : at + each] for at in range(0, len(asked), each)]
 
 
 def bar_of(event: Any) -> tuple[str, int, list[float]] | None:
