@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import select
 import statistics
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 import numpy as np
@@ -46,6 +47,7 @@ _SAID: Final = {
     "last": "last prediction",
 }
 MOMENTS: Final = tuple(_SAID)
+_SAMPLED_EVERY_S: Final = 0.25
 _AFTERMATH_S: Final = 1.0
 """After the last message the daemon still tells its metrics."""
 KEPT: Final = Path(tempfile.gettempdir()) / "gaze-bench"
@@ -94,11 +96,13 @@ def bursts(
         stack.enter_context(begun(play, scene))
         assert subscriber.stdout is not None
         seen = []
-        before, used = metrics(play.serves["http"]), cpu_seconds(pids)
+        before = metrics(play.serves["http"])
         for number in range(scene.live):
+            samples = sampled(pids, subscriber.stdout)
             moments = json.loads(subscriber.stdout.readline())
-            show_progress(graph, number, scene.live - 1)
             used_now = cpu_seconds(pids)
+            used = next((used for at_s, used in reversed(samples) if at_s < moments["received"]), samples[0][1])
+            show_progress(graph, number, scene.live - 1)
             now = until_idle(play.serves["http"], len(scene.symbols))
             seen.append(
                 {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
@@ -106,9 +110,20 @@ def bursts(
                 | {"windows": {graph: now.windows[graph] - before.windows[graph] for graph in now.windows}}
                 | {"cpu_ms": {name: (used_now[name] - used[name]) * 1e3 for name in pids}}
             )
-            before, used = now, cpu_seconds(pids)
-            seen[-1]["idle_cpu_ms"] = (used["daemon"] - used_now["daemon"]) * 1e3
+            before = now
+            seen[-1]["idle_cpu_ms"] = (cpu_seconds(pids)["daemon"] - used_now["daemon"]) * 1e3
         return {"bursts": seen[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
+
+
+def sampled(pids: dict[str, int], until: IO[str]) -> list[tuple[float, dict[str, float]]]:
+    """Unix seconds, and the CPU seconds of each process until then, several times until there is something to read.
+
+    What they do while they wait for a burst is none of its cost.
+    """
+    samples = [(time.time(), cpu_seconds(pids))]
+    while not select.select([until], [], [], _SAMPLED_EVERY_S)[0]:
+        samples.append((time.time(), cpu_seconds(pids)))
+    return samples
 
 
 def show_progress(graph: str, done: int, of: int) -> None:

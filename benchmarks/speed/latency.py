@@ -1,11 +1,11 @@
 """One bar at a time: from the venue's word to the prediction at a subscriber.
 
-    gaze bench latency [--symbols 60] [--minutes 12] [--graph auto] [--json] [--keep]
+    gaze bench latency [--symbols 60] [--minutes 12] [--apart 25] [--graph auto] [--json] [--keep]
 
 A venue that has its words ready and the subscriber run in this process, so both ends read one clock; the daemon and its
-server are processes of their own. The bars of a minute close one after the other, 25 ms apart. Beside it stands the
-bare row, the whole graph on one window in memory, and one round trip to the server: between the minutes, and as far
-apart, for whoever has waited finds cores asleep and caches that others have filled; and in a loop without a pause.
+server are processes of their own. The bars of a minute close one after the other, so many milliseconds apart. Beside it
+stands the bare row, the whole graph on one window in memory, and one round trip to the server: between the minutes, and
+as far apart, for whoever has waited finds cores asleep and caches that others have filled; and in a loop.
 """
 
 import argparse
@@ -39,9 +39,8 @@ from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market, Update
 
 _SPEED: Final = 6.0
-_APART_S: Final = 0.025
-_MOST_SYMBOLS: Final = 60
-"""More would not all be told within ten seconds of the venue's time: later ones would be asked of history."""
+_MOST_VENUE_S: Final = 9.0
+"""Within so much of the venue's time all bars of a minute are told: later ones would be asked of history."""
 _FEWEST_MINUTES: Final = 2
 _IN_A_LOOP: Final = 2_000
 _WARM: Final = 200
@@ -65,8 +64,6 @@ class Seen(msgspec.Struct, frozen=True):
 class OneByOne(Venue):
     """Tells one bar after the other, and notes when."""
 
-    apart_ms = int(_APART_S * _SPEED * 1_000)
-
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.at_s: dict[Key, float] = {}
@@ -84,7 +81,13 @@ class Subscriber:
     """
 
     def __init__(
-        self, path: Path, channel: str, a_minute: int, row: Callable[[], object], stages: Callable[[], Stages]
+        self,
+        path: Path,
+        channel: str,
+        a_minute: int,
+        apart_s: float,
+        row: Callable[[], object],
+        stages: Callable[[], Stages],
     ) -> None:
         self.at_s: dict[Key, float] = {}
         self.bare_ms: list[float] = []
@@ -93,6 +96,7 @@ class Subscriber:
         self._path = path
         self._channel = channel
         self._a_minute = a_minute
+        self._apart_s = apart_s
         self._row = row
         self._stages = stages
 
@@ -113,16 +117,19 @@ class Subscriber:
                 if self.at_s and len(self.at_s) % self._a_minute == 0:
                     self.stages_s.append(self._stages())
                     time.sleep(_AFTERMATH_S)
-                    self.bare_ms += _each_ms(lambda: (self._row(), client.ping()), self._a_minute, _APART_S)
+                    self.bare_ms += _each_ms(lambda: (self._row(), client.ping()), self._a_minute, self._apart_s)
 
 
-async def single_bars(bundle: Bundle, scene: scenes.Scene, folder: Path, graph: str, row: Callable[[], object]) -> Seen:
+async def single_bars(
+    bundle: Bundle, scene: scenes.Scene, folder: Path, graph: str, apart_s: float, row: Callable[[], object]
+) -> Seen:
     """Bars one by one, and between them the bare row; the first minute is left out: it warms everything up."""
     market = Market(barfile.read(folder / "bars.parquet"), updates=0, close_delay_ms=(0, 0))
     clock = VenueClock(market.first_ms, _SPEED)
     symbols = len(scene.symbols)
     with ExitStack() as stack:
         async with OneByOne(market, dialect("binance", market), clock) as venue:
+            venue.apart_ms = int(apart_s * _SPEED * 1_000)
             listens = {"websocket": venue.websocket_url, "rest": venue.rest_url}
             (folder / "gaze.toml").write_text(scenes.settings(bundle, scene, listens, "onnxruntime", graph))
             run = running([*GAZE, "run", "gaze.toml", "--json"], folder, "daemon.log")
@@ -130,7 +137,7 @@ async def single_bars(bundle: Bundle, scene: scenes.Scene, folder: Path, graph: 
             await asyncio.to_thread(until_ready, serves["http"])
             telling = asyncio.create_task(venue.tell_forever())
             path, channel = folder / "state" / "redis.sock", f"gaze:predictions:{bundle.manifest.name}"
-            subscriber = Subscriber(path, channel, symbols, row, lambda: metrics(serves["http"]).stages)
+            subscriber = Subscriber(path, channel, symbols, apart_s, row, lambda: metrics(serves["http"]).stages)
             await asyncio.to_thread(subscriber.listen, symbols * scene.live)
             telling.cancel()
             await asyncio.wait([telling])
@@ -168,7 +175,7 @@ def _percentiles(taken_ms: list[float]) -> dict[str, float]:
     return {"p50": float(np.percentile(taken_ms, 50)), "p99": float(np.percentile(taken_ms, 99))}
 
 
-def measure(symbols: int, minutes: int, graph: str) -> dict[str, Any]:
+def measure(symbols: int, minutes: int, graph: str, apart_s: float) -> dict[str, Any]:
     """Single bars, and bare rows and round trips."""
     load = os.getloadavg()
     bundle = scenes.make_bundle(KEPT, "hourly_lstm", "stock_41")
@@ -185,12 +192,13 @@ def measure(symbols: int, minutes: int, graph: str) -> dict[str, Any]:
         trip = _percentiles(round_trips(folder / "trips")[_WARM:])
         scenes.write_bars(scene, folder / "bars.parquet")
         scenes.fill_store(scene, bundle, folder / "state")
-        seen = asyncio.run(single_bars(bundle, scene, folder, graph, run_row))
+        seen = asyncio.run(single_bars(bundle, scene, folder, graph, apart_s, run_row))
     bar, bare = _percentiles(seen.bars), _percentiles(seen.bare)
     return {
         "benchmark": "latency",
         **conditions(load),
         "symbols": symbols,
+        "apart_ms": apart_s * 1e3,
         "graph": graph,
         "bars": len(seen.bars),
         "bar_ms": bar,
@@ -205,18 +213,26 @@ def measure(symbols: int, minutes: int, graph: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--symbols", type=int, default=_MOST_SYMBOLS, help=f"at most {_MOST_SYMBOLS}")
+    parser.add_argument("--symbols", type=int, default=60)
     parser.add_argument("--minutes", type=int, default=12, help=f"at least {_FEWEST_MINUTES}")
+    parser.add_argument("--apart", type=float, default=25.0, help="milliseconds between two bars")
     parser.add_argument("--graph", default="auto", choices=("auto", "full", "stream"))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/latency.json")
     asked = parser.parse_args()
-    if not 1 <= asked.symbols <= _MOST_SYMBOLS or asked.minutes < _FEWEST_MINUTES:
-        parser.error(f"expected 1 to {_MOST_SYMBOLS} symbols and {_FEWEST_MINUTES} minutes or more; try: no options")
-    report = measure(asked.symbols, asked.minutes, asked.graph)
+    if asked.minutes < _FEWEST_MINUTES:
+        parser.error(f"expected {_FEWEST_MINUTES} minutes or more, found {asked.minutes}; try: --minutes 12")
+    venue_s = asked.symbols * asked.apart / 1e3 * _SPEED
+    if not (asked.symbols > 0 and 0 < venue_s <= _MOST_VENUE_S):
+        parser.error(
+            f"{asked.symbols} symbols {asked.apart:g} ms apart take {venue_s:g} s of the venue's time, "
+            f"at most {_MOST_VENUE_S:g} can be had; try: --symbols 60 --apart 25"
+        )
+    report = measure(asked.symbols, asked.minutes, asked.graph, asked.apart / 1e3)
     if told(report, "latency", as_json=asked.json, keep=asked.keep):
         return
-    print(f"{report['bars']} single bars, {report['machine']}, load {report['load_before']}, commit {report['commit']}")
+    print(f"{report['bars']} bars {report['apart_ms']:g} ms apart")
+    print(f"{report['machine']}, load {report['load_before']}, commit {report['commit']}")
     for name in ("bar_ms", "bare_ms", "ratio", "row_in_a_loop_ms", "trip_in_a_loop_ms", "ratio_to_a_loop"):
         print(f"{name:<20} p50 {report[name]['p50']:8.3f}   p99 {report[name]['p99']:8.3f}")
     print("stages in the daemon", ", ".join(f"{name} {taken:.3f} ms" for name, taken in report["stages_ms"].items()))

@@ -4,7 +4,7 @@ Shapes: N predictions, L bars needed (window and lookback), T window steps, F fe
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -66,12 +66,16 @@ class Pipeline:
         self.markets = tuple(dict.fromkeys([*(one.symbol for one in self._inputs.markets), *members]))
         """Symbols whose bars are read beside those of every other."""
 
-    def slices(self, arrivals: Sequence[Arrival], bars: int) -> Iterable[Sequence[Arrival]]:
-        """The same in slices of so many, where preparing one after the other is preparing all at once."""
-        together = self.markets or len({arrival.bar.symbol for arrival in arrivals}) < len(arrivals)
-        if together or len(arrivals) <= bars:
-            return [arrivals]
-        return [arrivals[first : first + bars] for first in range(0, len(arrivals), bars)]
+    def slices(self, arrivals: Sequence[Arrival], sizes: Iterator[int]) -> Iterator[Sequence[Arrival]]:
+        """The same in slices of these sizes, where preparing one after the other is preparing all at once."""
+        if self.markets or len({arrival.bar.symbol for arrival in arrivals}) < len(arrivals):
+            yield arrivals
+            return
+        first = 0
+        while first < len(arrivals):
+            size = next(sizes)
+            yield arrivals[first : first + size]
+            first += size
 
     def prepare(
         self,

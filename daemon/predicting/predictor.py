@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import chain, repeat
 from typing import Protocol
 
 from core.bars import Arrival
@@ -17,7 +18,7 @@ from daemon.predicting.batch import Admission, Batch
 from daemon.predicting.behind import Stored
 from daemon.predicting.held import Held
 from daemon.predicting.pipeline import Pipeline
-from daemon.predicting.publisher import Committer, Publisher
+from daemon.predicting.publisher import Committer, Publisher, once
 
 log = logging.getLogger("gaze.predictor")
 
@@ -25,6 +26,8 @@ _VENUE_TIME_S = 5.0
 """The other symbols wait no longer than this for the venue's clock."""
 _MOST_BARS = 4_096
 """Bars taken at once."""
+_FIRST_SLICES = (64, 128, 256)
+"""Bars of a burst prepared first: the store has them soon, and works from then on."""
 _SLICE = 512
 """Bars prepared at once, while those before are with the engine and the store."""
 _SYMBOLS_AT_ONCE = 256
@@ -144,7 +147,7 @@ class Predictor:
             if batch.predicted:
                 log.info("finishing what was begun before", extra={"bars": len(batch.predicted)})
                 self._publisher.stage("prepare", begun)
-                await self._publisher.publish([batch])
+                await self._publisher.publish(once([batch]))
 
     async def _take(self) -> list[Arrival] | None:
         """What came, or nothing when a wait for a missing bar is over; None when the inbox is closed and empty."""
@@ -198,21 +201,26 @@ class Predictor:
     ) -> list[Arrival]:
         """Returns those whose predecessor is missing."""
         admissions: list[Admission] = []
+        pipeline, first, seen = self._publisher.pipeline, [arrivals], set[str]()
+        sizes = chain(_FIRST_SLICES, repeat(_SLICE))
 
-        def batches() -> Iterator[Batch]:
-            pipeline, some, seen = self._publisher.pipeline, arrivals, set[str]()
+        def meanwhile() -> list[Arrival]:
+            """What came goes on behind them, unless it reads bars that are still on their way."""
+            return [] if pipeline.markets else self._inbox.take_now(_MOST_BARS, but=seen)
+
+        def ready() -> Iterator[Batch]:
+            some = first.pop() if first else meanwhile()
             while some:
-                for together in pipeline.slices(some, _SLICE):
+                for together in pipeline.slices(some, sizes):
                     begun = self._clock_s()
                     admission = pipeline.prepare(self._windows, together, self._since_ms, broken, now_ms, self._ahead)
                     admissions.append(admission)
                     self._publisher.stage("prepare", begun)
                     yield admission.batch
-                # What came meanwhile goes on behind them, unless it reads bars that are still on their way.
                 seen.update(one.bar.symbol for one in some)
-                some = [] if pipeline.markets else self._inbox.take_now(_MOST_BARS, but=seen)
+                some = meanwhile()
 
-        await self._publisher.publish(batches())
+        await self._publisher.publish(ready)
         # What is told of them is told when they are out: nobody waits for it as they do for the predictions.
         early = [one for admission in admissions for one in admission.early]
         for admission in admissions:

@@ -41,6 +41,30 @@ _Said = tuple[Pipeline, Batch, dict[str, Float32s]]
 """A part, what the model said of it, and the pipeline that was it."""
 
 
+class _Way:
+    """Parts under way, oldest first: `said`, of which the engine has said what it says or will, and `sent`.
+
+    Beside each part that is said stands the batch of which it is the last.
+    """
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self.tasks = tasks
+        self.said: deque[tuple[asyncio.Task[_Said], Batch | None]] = deque()
+        self.sent: deque[asyncio.Task[None]] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the engine has all that it is to have at once."""
+        return len(self.said) == _PARTS_SAID
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the engine has said the oldest part, and the store is to have another."""
+        while self.sent and self.sent[0].done():
+            self.sent.popleft()
+        return bool(self.said) and self.said[0][0].done() and len(self.sent) < _PARTS_SENT
+
+
 class Watcher(Protocol):
     """What is told of the way, for metrics, probes and the status page."""
 
@@ -102,48 +126,52 @@ class Publisher:
         self._answered_s = -math.inf
         """When the store answered last."""
 
-    async def publish(self, batches: Iterable[Batch]) -> None:
-        """Keep all of them, and publish what is predicted. Each is asked for when the engine has room for it."""
+    async def publish(self, ready: Callable[[], Iterable[Batch]]) -> None:
+        """Keep all batches that are ready, and publish what is predicted. Each is made when the engine has room for it.
+
+        `ready` is asked again whenever the store has answered, until it has none and all are with the store.
+        """
         serving, predicted = self.pipeline, False
         async with asyncio.TaskGroup() as tasks:
-            said: deque[tuple[asyncio.Task[_Said], Batch | None]] = deque()
-            sent: deque[asyncio.Task[None]] = deque()
-
-            async def send_oldest() -> None:
-                oldest, whole = said.popleft()
-                await self._send(await oldest, whole, sent, tasks)
-
-            for batch in batches:
-                predicted = predicted or bool(batch.predicted)
-                parts = batch.parts(_ROWS_A_PART)
-                for part in parts:
-                    said.append((tasks.create_task(self._say(part, serving)), batch if part is parts[-1] else None))
-                    if len(said) == _PARTS_SAID:
-                        await send_oldest()
-            while said:
-                await send_oldest()
+            way = _Way(tasks)
+            while True:
+                for batch in ready():
+                    predicted = predicted or bool(batch.predicted)
+                    await self._begin(batch, serving, way)
+                while way.said:
+                    await self._send_oldest(way)
+                if not way.sent:
+                    break
+                await way.sent.popleft()
         if self._former is not None and predicted:
             self._trial -= 1
             if not self._trial:
                 self._former = None
 
-    async def _send(
-        self, said: _Said, whole: Batch | None, sent: deque[asyncio.Task[None]], tasks: asyncio.TaskGroup
-    ) -> None:
-        """Put what the model said of a part into words, and begin to send them, behind the parts before.
+    async def _begin(self, batch: Batch, serving: Pipeline, way: _Way) -> None:
+        """Give its parts to the engine, and send what that has said before."""
+        parts = batch.parts(_ROWS_A_PART)
+        for part in parts:
+            saying = way.tasks.create_task(self._say(part, serving))
+            way.said.append((saying, batch if part is parts[-1] else None))
+            # Where the model is called on the loop, it has said it now.
+            await asyncio.sleep(0)
+            while way.is_full or way.goes_on:
+                await self._send_oldest(way)
 
-        `whole`: the batch of which it is the last part.
-        """
-        pipeline, part, outputs = said
+    async def _send_oldest(self, way: _Way) -> None:
+        """Put what the model said of a part into words, and begin to send them, behind the parts before."""
+        saying, whole = way.said.popleft()
+        pipeline, part, outputs = await saying
         begun = self._clock_s()
         entries, spoken = pipeline.finish(part, outputs, self._wall_ms(), self._standing())
         _tell_unsaid(part, spoken)
         self.stage("finish", begun)
         if not entries:
             return
-        if len(sent) == _PARTS_SENT:
-            await sent.popleft()
-        sent.append(tasks.create_task(self._commit(part, entries, spoken, whole)))
+        if len(way.sent) == _PARTS_SENT:
+            await way.sent.popleft()
+        way.sent.append(way.tasks.create_task(self._commit(part, entries, spoken, whole)))
         # The server gets them before the next part is made.
         await asyncio.sleep(0)
 
@@ -173,9 +201,11 @@ class Publisher:
         begun = max(begun, self._answered_s)
         self._answered_s = self._clock_s()
         self._waited(self._answered_s - begun)
+        self._watcher.stage("commit", self._answered_s - begun)
+        # The part behind it goes to the store before this one is told of.
+        await asyncio.sleep(0)
         self._windows.publish_all([(one.arrival.bar, one.revision) for one in part.predicted])
         self._watcher.published_now(spoken.of(went_out))
-        self.stage("commit", begun)
         if whole is not None:
             self._committed(whole)
 
@@ -224,6 +254,12 @@ class Publisher:
         if former is not None:
             self._serve(former.pipeline, former.engine)
             former.went_back(why)
+
+
+def once(batches: Iterable[Batch]) -> Callable[[], Iterable[Batch]]:
+    """These are ready, and nothing comes after them."""
+    one_by_one = iter(batches)
+    return lambda: one_by_one
 
 
 def _tell_unsaid(batch: Batch, spoken: Spoken) -> None:

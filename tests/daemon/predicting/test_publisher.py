@@ -12,7 +12,7 @@ from daemon.ports import Entry, Standing
 from daemon.predicting import publisher
 from daemon.predicting.batch import Batch
 from daemon.predicting.pipeline import Pipeline
-from daemon.predicting.publisher import Publisher
+from daemon.predicting.publisher import Publisher, once
 from daemon.predicting.spoken import Spoken
 
 NEEDED = 28
@@ -57,11 +57,14 @@ class Bench:
         self.committed: list[list[str]] = []
         self.waited: list[float] = []
         self.now_s = 0.0
-        self.publisher = Publisher(
+        self.publisher = self.publisher_for(self.store)
+
+    def publisher_for(self, store: SlowStore) -> Publisher:
+        return Publisher(
             self.pipeline,
             self.windows,
             LastReturn(),
-            self.store,
+            store,
             watcher=self.notebook,
             waited=self.waited.append,
             committed=lambda batch: self.committed.append([one.arrival.bar.symbol for one in batch.stored]),
@@ -80,7 +83,7 @@ class Bench:
 
 async def test_parts_are_on_their_way_to_the_store_while_the_next_are_made():
     bench = Bench()
-    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    publishing = asyncio.create_task(bench.publisher.publish(once(bench.batches())))
     first, of_first = await bench.store.asked.get()
     second, of_second = await bench.store.asked.get()
     assert first + second == SYMBOLS[:2], "none is answered yet"
@@ -100,7 +103,7 @@ async def test_parts_are_on_their_way_to_the_store_while_the_next_are_made():
 
 async def test_a_message_that_was_out_before_is_not_told_again():
     bench = Bench()
-    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    publishing = asyncio.create_task(bench.publisher.publish(once(bench.batches())))
     for place in range(len(SYMBOLS)):
         _, answer = await bench.store.asked.get()
         answer.set_result([place != 1])
@@ -113,7 +116,7 @@ async def test_a_message_that_was_out_before_is_not_told_again():
 
 async def test_of_two_parts_on_their_way_at_once_no_second_is_waited_twice():
     bench = Bench()
-    publishing = asyncio.create_task(bench.publisher.publish(bench.batches()))
+    publishing = asyncio.create_task(bench.publisher.publish(once(bench.batches())))
     (_, of_first), (_, of_second) = await bench.store.asked.get(), await bench.store.asked.get()
     bench.now_s = 60.0
     of_first.set_result([True])
@@ -125,13 +128,53 @@ async def test_of_two_parts_on_their_way_at_once_no_second_is_waited_twice():
     assert sum(bench.waited) == 60.0
 
 
+async def test_what_is_ready_once_the_store_has_answered_goes_on_behind_it():
+    bench = Bench()
+    each = bench.batches()
+    turns = iter([[next(each)], [next(each)], []])
+    publishing = asyncio.create_task(bench.publisher.publish(lambda: next(turns)))
+    for symbol in SYMBOLS[:2]:
+        asked, answer = await bench.store.asked.get()
+        assert asked == [symbol]
+        answer.set_result([True])
+    await publishing
+    assert bench.notebook.told == SYMBOLS[:2]
+
+
+class OneAtATime(SlowStore):
+    """Takes the next only when it has the one before, and writes down who was told of by then."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.told_by_then: list[list[str]] = []
+        self._told = told
+        self._turn = asyncio.Lock()
+
+    async def commit(self, entries: Sequence[Entry]) -> list[bool]:
+        async with self._turn:
+            self.told_by_then.append([*self._told])
+            return await super().commit(entries)
+
+
+async def test_the_store_has_the_next_part_before_the_one_before_it_is_told_of():
+    bench = Bench()
+    store = OneAtATime(bench.notebook.told)
+    bench.publisher = bench.publisher_for(store)
+    publishing = asyncio.create_task(bench.publisher.publish(once(bench.batches())))
+    for _ in SYMBOLS:
+        _, answer = await store.asked.get()
+        answer.set_result([True])
+    await publishing
+    assert store.told_by_then == [[], [], SYMBOLS[:1], SYMBOLS[:2]]
+
+
 async def test_a_batch_is_told_as_one_when_the_store_has_its_last_part(monkeypatch: pytest.MonkeyPatch):
     """Whoever computes a window again must know of a revision in a later part of the same batch."""
     monkeypatch.setattr(publisher, "_ROWS_A_PART", 1)
     bench = Bench()
     arrivals = [an_arrival(a_bar(NEEDED, symbol)) for symbol in SYMBOLS]
     batch = bench.pipeline.prepare(bench.windows, arrivals, {}).batch
-    publishing = asyncio.create_task(bench.publisher.publish([batch]))
+    publishing = asyncio.create_task(bench.publisher.publish(once([batch])))
     for _ in SYMBOLS:
         assert bench.committed == []
         _, answer = await bench.store.asked.get()
