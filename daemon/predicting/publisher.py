@@ -1,7 +1,7 @@
 """Batches on their way out, the hot path of a burst: through the model, into messages, to the store, part by part.
 
     batches -> parts -> infer -> finish -> commit -> told
-    of 512              model    messages  one call   metrics, status page
+    up to 512           model    messages  one call   metrics, status page
 
 Each batch is prepared when the engine has room for it, while parts before it are put into words, or are on their way
 to the store. What brings a batch here is told in ARCHITECTURE.md, under the life of a frame.
@@ -60,9 +60,8 @@ class _Way:
     @property
     def goes_on(self) -> bool:
         """Whether the engine has said the oldest part, and the store is to have another."""
-        while self.sent and self.sent[0].done():
-            self.sent.popleft()
-        return bool(self.said) and self.said[0][0].done() and len(self.sent) < _PARTS_SENT
+        on_their_way = sum(not one.done() for one in self.sent)
+        return bool(self.said) and self.said[0][0].done() and on_their_way < _PARTS_SENT
 
 
 class Watcher(Protocol):
