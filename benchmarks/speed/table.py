@@ -17,6 +17,7 @@ PAGES = {
     "speed": HOUSE / "README.md",
     "burst": HOUSE / "docs" / "explanation" / "burst.md",
     "stages": HOUSE / "docs" / "explanation" / "burst.md",
+    "alone": HOUSE / "docs" / "explanation" / "burst.md",
     "capacity": HOUSE / "docs" / "how-to" / "monitoring.md",
     "needs": HOUSE / "docs" / "how-to" / "cluster.md",
 }
@@ -95,6 +96,33 @@ def stages() -> str:
     return "\n".join([*lines, *(f"{one['symbols']:,} symbols, {where(one)}." for one in several[-1:])]) + "\n"
 
 
+def alone() -> str:
+    """What one bar took, and what a bare row, as Markdown."""
+    one = read("latency")
+    if one is None:
+        return ""
+    told = {
+        "one bar, from the venue's word to the subscriber": "{bar_ms:.2f} ms",
+        "a bare row and a round trip to Redis, as far apart": "{bare_ms:.2f} ms",
+        "ratio": "{ratio:.1f}",
+        "a bare row in a loop": "{row_in_a_loop_ms:.2f} ms",
+        "a round trip in a loop": "{trip_in_a_loop_ms:.2f} ms",
+        "ratio to the two": "{ratio_to_a_loop:.1f}",
+    }
+    lines = ["| | p50 | p99 |", "|---|---|---|"]
+    for what, told_as in told.items():
+        both = (
+            told_as.format(
+                **{name: found[at] for name, found in one.items() if isinstance(found, dict) and at in found}
+            )
+            for at in ("p50", "p99")
+        )
+        lines.append(f"| {what} | {' | '.join(both)} |")
+    taken = ", ".join(f"{name} {taken_ms:.2f} ms" for name, taken_ms in one["stages_ms"].items())
+    lines += ["", f"Its stages in the daemon, on average: {taken}. {one['bars']} bars {one['apart_ms']:g} ms apart;"]
+    return "\n".join([*lines, f"{where(one)}."]) + "\n"
+
+
 def capacity() -> str:
     """What so many symbols take, as Markdown."""
     lines = [
@@ -122,7 +150,7 @@ def put(name: str, text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into the README and the pages")
-    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "capacity": capacity()}
+    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "alone": alone(), "capacity": capacity()}
     if found := read("capacity"):
         tables["needs"] = needs(found)
     print("\n".join(tables.values()), end="")
