@@ -101,8 +101,9 @@ def bursts(
             samples = sampled(pids, subscriber.stdout)
             moments = json.loads(subscriber.stdout.readline())
             used_now = cpu_seconds(pids)
+            # The first may come before anybody looks, and warms up anyway.
             used = next((used for at_s, used in reversed(samples) if at_s < moments["received"]), samples[0][1])
-            show_progress(graph, number, scene.live - 1)
+            show_progress(f"{graph}: burst", number, scene.live - 1)
             now = until_idle(play.serves["http"], len(scene.symbols))
             seen.append(
                 {moment: (moments[moment] - moments["received"]) * 1e3 for moment in MOMENTS}
@@ -126,10 +127,10 @@ def sampled(pids: dict[str, int], until: IO[str]) -> list[tuple[float, dict[str,
     return samples
 
 
-def show_progress(graph: str, done: int, of: int) -> None:
-    """Which burst has been seen, on a terminal; the first one warms up."""
+def show_progress(what: str, done: int, of: int) -> None:
+    """Which of so many has been seen, on a terminal; number 0 warms up."""
     if sys.stderr.isatty():
-        print(f"\r{graph}: burst {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
+        print(f"\r{what} {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
 
 def bare_inputs(bundle: Bundle, scene: scenes.Scene) -> dict[str, npt.NDArray[np.float32]]:

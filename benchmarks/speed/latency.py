@@ -29,7 +29,7 @@ from benchmarks.house import GAZE, conditions
 from benchmarks.running.processes import running, told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.bare import BareModel
-from benchmarks.speed.burst import KEPT, bare_inputs, metrics
+from benchmarks.speed.burst import KEPT, bare_inputs, metrics, show_progress
 from benchmarks.speed.play import until_ready
 from benchmarks.speed.venue import Venue
 from core import barfile
@@ -116,6 +116,7 @@ class Subscriber:
                         self.at_s[found[1].decode(), int(found[2])] = now
                 if self.at_s and len(self.at_s) % self._a_minute == 0:
                     self.stages_s.append(self._stages())
+                    show_progress("minute", len(self.stages_s) - 1, closes // self._a_minute - 1)
                     time.sleep(_AFTERMATH_S)
                     self.bare_ms += _each_ms(lambda: (self._row(), client.ping()), self._a_minute, self._apart_s)
 

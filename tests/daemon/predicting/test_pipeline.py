@@ -1,5 +1,4 @@
 import itertools
-from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -288,9 +287,11 @@ def test_a_burst_is_cut_into_slices_and_what_depends_on_each_other_is_not():
     pipeline = a_pipeline()
     burst = [an_arrival(a_bar(NEEDED, symbol)) for symbol in "ABCDE"]
     assert [len(some) for some in pipeline.slices(burst, iter([1, 2, 2]))] == [1, 2, 2]
-    assert [one for some in pipeline.slices(burst, repeat(2)) for one in some] == burst
-    assert [*pipeline.slices(burst[:2], repeat(2))] == [burst[:2]]
+    assert [one for some in pipeline.slices(burst, itertools.repeat(2)) for one in some] == burst
+    assert [*pipeline.slices(burst[:2], itertools.repeat(2))] == [burst[:2]]
     again = [*burst, an_arrival(a_bar(NEEDED + 1, "A"))]
-    assert [*pipeline.slices(again, repeat(2))] == [again], "the later bar of a symbol is judged beside the one before"
+    assert [*pipeline.slices(again, itertools.repeat(2))] == [again], (
+        "the later bar of a symbol is judged beside the one before"
+    )
     pipeline.markets = ("BTCUSDT",)
-    assert [*pipeline.slices(burst, repeat(2))] == [burst], "a market's bar may be the last of them"
+    assert [*pipeline.slices(burst, itertools.repeat(2))] == [burst], "a market's bar may be the last of them"
