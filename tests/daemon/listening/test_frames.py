@@ -5,7 +5,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Final
 
@@ -52,18 +52,23 @@ async def a_connection(
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         accepted = base64.b64encode(hashlib.sha1(key + GUID).digest())
         writer.write(answer + extension + b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n" + behind)
-        await reader.read(1)
+        with suppress(ConnectionError):
+            await reader.read(1)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        gone.set()
 
+    gone = asyncio.Event()
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"ws://127.0.0.1:{port}/"
-    async with (
-        server,
-        asyncio.timeout(PATIENCE_S),
-        connect(url, create_connection=kind, max_size=FRAME_BYTES, proxy=None, ping_interval=None) as connection,
-    ):
-        yield connection
+    async with server, asyncio.timeout(PATIENCE_S):
+        async with connect(
+            url, create_connection=kind, max_size=FRAME_BYTES, proxy=None, ping_interval=None
+        ) as connection:
+            yield connection
+        await gone.wait()
 
 
 async def told(connection: ClientConnection, chunks: Sequence[bytes]) -> tuple[list[bytes], str]:

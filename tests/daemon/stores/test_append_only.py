@@ -182,6 +182,7 @@ async def test_where_it_cannot_be_rewritten_that_is_said(server: EmbeddedServer,
     async with redis.Redis.from_url(server.url) as client:
         await client.acl_setuser("default", enabled=True, nopass=True, commands=["-bgrewriteaof"])
     # What the server holds of its clients' commands counts as used until it lets go of it.
-    async with kept_short(server, Work(busy=False)), asyncio.timeout(100):
+    work = Work(busy=False)
+    async with kept_short(server, work), asyncio.timeout(100):
         while "cannot be made short" not in caplog.text:
-            await asyncio.sleep(0)
+            await work.asked(1)
