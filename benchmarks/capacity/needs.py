@@ -47,7 +47,7 @@ def report(asked: argparse.Namespace) -> dict[str, Any]:
         speed = asked.speed or venue_speed(symbols)
         use = asyncio.run(measure(bundle, symbols, count, asked.bars, updates, speed, asked.graph))
         if use.looked < ENOUGH:
-            print(f"bars left {use.looked:.0%} of the time to look at idling; try: --speed 1", file=sys.stderr)
+            print(f"bars left {use.looked:.0%} of the time to look at idling; try: --speed 1.5", file=sys.stderr)
         return use
 
     alone = [run(size, 1) for size in sizes]
@@ -119,7 +119,7 @@ def main() -> None:
     looked = min(use["looked"] for use in (*found["alone"], found["pair"], found["spoken"], *found["checked"]))
     if asked.keep and looked < ENOUGH:
         show(found)
-        sys.exit("not kept: bars ran into each other; try: --speed 1, or a machine with nothing else to do")
+        sys.exit("not kept: bars ran into each other; try: --speed 1.5, or a machine with nothing else to do")
     if not told(found, "capacity", as_json=asked.json, keep=asked.keep):
         show(found)
 

@@ -28,9 +28,12 @@ class Play(msgspec.Struct, frozen=True):
     serves: dict[str, str]
 
 
-def venue_speed(symbols: int) -> int:
-    """Venue seconds a second: a burst must be over long before bars count as overdue, ten venue seconds after."""
-    return 1 if symbols > 10_000 else 2 if symbols > 5_000 else 6
+def venue_speed(symbols: int) -> float:
+    """Venue seconds a second: a burst must be over long before bars count as overdue, ten venue seconds after.
+
+    And the next is to come before a socket that says nothing for a minute is taken for lost.
+    """
+    return 1.5 if symbols > 30_000 else 2 if symbols > 5_000 else 6
 
 
 @contextmanager

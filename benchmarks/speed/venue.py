@@ -3,16 +3,17 @@
     python -m benchmarks.speed.venue BARS.parquet SPEED SUBSCRIBERS [UPDATES]
 
 The stand-in exchange of `gaze exchange`, whose own work at a close would take the cores that a burst is measured on.
-All frames are made before its clock starts, in Binance's words; it ends by SIGTERM. UPDATES: so often each bar is told
-before it closes, all symbols together.
+Its words are Binance's, made before it listens, and its frames before its clock starts; it ends by SIGTERM. UPDATES:
+so often each bar is told before it closes, all symbols together.
 """
 
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Final, Self
 
 import uvloop
 from websockets.frames import Frame, Opcode
@@ -24,6 +25,8 @@ from daemon.exchange.dialects import dialect
 from daemon.exchange.market import Market, Update
 from daemon.exchange.server import Exchange
 
+_STILL_HERE: Final = Frame(Opcode.TEXT, b'{"result":null,"id":0}').serialize(mask=False)
+
 
 class Venue(Exchange):
     """An exchange without faults, whose bars all close as their interval ends."""
@@ -31,19 +34,30 @@ class Venue(Exchange):
     apart_ms = 0
     """So far apart the bars of one interval are told, by the venue's clock."""
 
+    async def __aenter__(self) -> Self:
+        """Listen, once all that will be told is in words."""
+        self._told = [
+            (at_ms, updates, {update.bar.symbol: self._dialect.tell(update) for update in updates})
+            for at_ms, updates in self.moments()
+        ]
+        return await super().__aenter__()
+
     async def tell_forever(self) -> None:
         """Tell every close to the clients that have subscribed by now, then stay."""
         await self._gathered()
-        moments = []
-        for at_ms, told in self.moments():
-            moments.append((at_ms, told, self._words(told)))
+        framed = []
+        for at_ms, updates, words in self._told:
+            framed.append((at_ms, updates, self._framed(words)))
             await asyncio.sleep(0)
+        # A socket that says nothing for a minute is taken for lost.
+        for client in self._clients:
+            client.write(_STILL_HERE)
         self.clock.start()
-        for at_ms, told, words in moments:
+        for at_ms, updates, frames in framed:
             await self.clock.reach(at_ms)
-            self.tells(told)
-            for client, frames in words:
-                client.write(frames)
+            self.tells(updates)
+            for client, its_frames in frames:
+                client.write(its_frames)
         await asyncio.Event().wait()
 
     def moments(self) -> Iterator[tuple[int, list[Update]]]:
@@ -60,19 +74,17 @@ class Venue(Exchange):
     def tells(self, updates: Sequence[Update]) -> None:
         """These are told now."""
 
-    def _words(self, updates: Iterable[Update]) -> list[tuple[Client, bytes]]:
-        told = [(update.bar.symbol, self._dialect.tell(update)) for update in updates]
+    def _framed(self, words: Mapping[str, bytes]) -> list[tuple[Client, bytes]]:
+        places = {symbol: place for place, symbol in enumerate(words)}
         return [
             (
                 client,
                 b"".join(
-                    Frame(Opcode.TEXT, client.session.wrap(symbol, words)).serialize(mask=False)
-                    for symbol, words in told
-                    if symbol in symbols
+                    Frame(Opcode.TEXT, client.session.wrap(symbol, words[symbol])).serialize(mask=False)
+                    for symbol in sorted(places.keys() & client.symbols, key=places.__getitem__)
                 ),
             )
             for client in self._clients
-            for symbols in [frozenset(client.symbols)]
         ]
 
 

@@ -40,7 +40,7 @@ class Client:
 
     def write(self, frames: bytes) -> None:
         """Send websocket frames as they are on the wire."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frames)
 
     async def hear(self, request: str, now_ms: int) -> None:
@@ -111,8 +111,8 @@ class Client:
     def break_within(self, frame: bytes) -> None:
         """Send a part of a frame and be gone."""
         self.gone()
+        self.write(half(frame))
         if self._transport is not None:
-            self._transport.write(half(frame))
             self._transport.close()
 
     async def leave(self, farewell: bytes | None, code: int) -> None:
