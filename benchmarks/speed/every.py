@@ -2,9 +2,9 @@
 
     gaze bench speed [--only burst,latency,scale,peers,stages]
 
-Bursts, one bar alone, 10 to 30,000 symbols, other pipelines, and where each microsecond goes, with its picture; then
-the tables in the README, in docs/explanation/burst.md and in docs/how-to/monitoring.md. The better part of an hour
-on two cores.
+Bursts, one bar alone, 10 to 100,000 symbols (for which 16 GB of memory are to be free), other pipelines, and where each
+microsecond goes, with its picture; then the tables in the README, in docs/explanation/burst.md and in
+docs/how-to/monitoring.md. The better part of an hour on two cores.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _PICTURE: Final = HOUSE / "docs" / "images" / "burst.svg"
 STEPS: Final = {
     "burst": ["--symbols", "1000,10000", "--bursts", "5"],
     "latency": [],
-    "scale": [],
+    "scale": ["--symbols", "10,100,1000,10000,30000,100000", "--bursts", "5"],
     "peers": [],
     "stages": ["--picture", str(_PICTURE)],
 }

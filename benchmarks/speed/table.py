@@ -12,12 +12,14 @@ from typing import Any
 from benchmarks.capacity.page import needs
 from benchmarks.house import HOUSE, RESULTS
 from benchmarks.speed.clocked import MEANINGS
+from benchmarks.speed.scale import cpu_us
 
 PAGES = {
     "speed": HOUSE / "README.md",
     "burst": HOUSE / "docs" / "explanation" / "burst.md",
     "stages": HOUSE / "docs" / "explanation" / "burst.md",
     "alone": HOUSE / "docs" / "explanation" / "burst.md",
+    "scale": HOUSE / "docs" / "explanation" / "burst.md",
     "capacity": HOUSE / "docs" / "how-to" / "monitoring.md",
     "needs": HOUSE / "docs" / "how-to" / "cluster.md",
 }
@@ -49,8 +51,10 @@ def rows() -> list[tuple[str, str, str]]:
         out = f"p50 {bar['p50']:.2f} ms, p99 {bar['p99']:.2f} ms: {bare}"
         told.append(("one bar alone, from the venue's word to the subscriber", out, where(one)))
     if many := read("scale"):
-        each = ", ".join(f"{one['symbols']:,}: {one['ms']['last'] * 1e3 / one['symbols']:.0f}" for one in many)
-        told.append(("microseconds a symbol, by how many close at once", each, where(many[-1])))
+        each = ", ".join(f"{one['symbols']:,}: {cpu_us(one):.0f}" for one in many)
+        told.append(
+            ("microseconds of CPU time a symbol, all processes, by how many close at once", each, where(many[-1]))
+        )
     if one := read("peers"):
         mine = one["last_ms"]["gaze, stream graph"]
         others = {name: last for name, last in one["last_ms"].items() if not name.startswith("gaze")}
@@ -123,6 +127,22 @@ def alone() -> str:
     return "\n".join([*lines, f"{where(one)}."]) + "\n"
 
 
+def scaled() -> str:
+    """Bursts of more and more symbols, as Markdown."""
+    lines = [
+        "| symbols | last prediction | ratio | a symbol | CPU time a symbol, all processes | daemon's memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    several = read("scale") or []
+    for one in several:
+        last_ms = one["ms"]["last"]
+        lines.append(
+            f"| {one['symbols']:,} | {last_ms:,.0f} ms | {one['ratio']:.1f} | {last_ms * 1e3 / one['symbols']:,.0f} us "
+            f"| {cpu_us(one):,.0f} us | {one['memory_mib']['daemon']:,.0f} MiB |"
+        )
+    return "\n".join([*lines, "", *(f"{where(one)}." for one in several[-1:])]) + "\n"
+
+
 def capacity() -> str:
     """What so many symbols take, as Markdown."""
     lines = [
@@ -150,7 +170,8 @@ def put(name: str, text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into the README and the pages")
-    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "alone": alone(), "capacity": capacity()}
+    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "alone": alone()}
+    tables |= {"scale": scaled(), "capacity": capacity()}
     if found := read("capacity"):
         tables["needs"] = needs(found)
     print("\n".join(tables.values()), end="")
