@@ -218,10 +218,12 @@ async def test_what_was_put_away_of_a_stream_that_has_lost_its_end_is_left_and_w
         await scene.notebook.until(39)
         await until_kept(scene, 39)
     writer = Record(url, KEYS, KEYS.stream)
-    await writer.append([encode(one) for one in in_order(closes[40:])], 1)
+    # The server trims whole blocks: of fewer there may be no whole close left.
+    await writer.append([encode(one) for one in in_order(closes[40:])], 30)
     await writer.close()
     there = a_watch()
     there.take(one for one in recorded(await left(url), "digest"))
+    assert 0 < there.closes < 40
     async with Scene(url) as scene:
         assert all_of(await scene.notebook.until(there.closes)) == all_of(there)
 
