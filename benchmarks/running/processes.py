@@ -5,17 +5,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.house import HOUSE, RESULTS
+
+_LAST_WORDS: Final = 2_000
 
 
 @contextmanager
 def running(command: list[str], folder: Path, log: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """A process that first says in one line of JSON where it listens, ended by its own id."""
+    """A process that first says in one line of JSON where it listens, ended by its own id.
+
+    Where it failed before, its last words go to standard error.
+    """
     environment = os.environ | {"PYTHONPATH": str(HOUSE)}
     with (folder / log).open("w") as errors:
         process = subprocess.Popen(
@@ -28,9 +33,18 @@ def running(command: list[str], folder: Path, log: str) -> Iterator[tuple[subpro
             sys.exit((folder / log).read_text())
         yield process, json.loads(line)
     finally:
+        if process.poll():
+            print((folder / log).read_text()[-_LAST_WORDS:], file=sys.stderr)
         process.terminate()
         process.wait(timeout=60)
         process.stdout.close()
+
+
+def see_all_run(processes: Iterable[subprocess.Popen[str]]) -> None:
+    """Ends the benchmark where one of them has ended: what it was to say never comes."""
+    for process in processes:
+        if process.poll() is not None:
+            sys.exit(f"{subprocess.list2cmdline(process.args)} has ended, with status {process.returncode}")  # type: ignore[arg-type]
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:

@@ -19,8 +19,10 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import Popen
 from typing import IO, Any, Final
 
 import msgspec
@@ -28,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.house import GAZE, conditions
-from benchmarks.running.processes import child_of, cpu_seconds, memory_mib, running, told
+from benchmarks.running.processes import child_of, cpu_seconds, memory_mib, running, see_all_run, told
 from benchmarks.speed import scene as scenes
 from benchmarks.speed.bare import BareModel
 from benchmarks.speed.play import begun, playing
@@ -98,7 +100,7 @@ def bursts(
         seen = []
         before = metrics(play.serves["http"])
         for number in range(scene.live):
-            samples = sampled(pids, subscriber.stdout)
+            samples = sampled(pids, subscriber.stdout, [play.venue, play.daemon, subscriber])
             moments = json.loads(subscriber.stdout.readline())
             used_now = cpu_seconds(pids)
             # The first may come before anybody looks, and warms up anyway.
@@ -116,13 +118,16 @@ def bursts(
         return {"bursts": seen[1:], "memory_mib": {name: memory_mib(pid) for name, pid in pids.items()}}
 
 
-def sampled(pids: dict[str, int], until: IO[str]) -> list[tuple[float, dict[str, float]]]:
+def sampled(
+    pids: dict[str, int], until: IO[str], processes: Sequence[Popen[str]]
+) -> list[tuple[float, dict[str, float]]]:
     """Unix seconds, and the CPU seconds of each process until then, several times until there is something to read.
 
     What they do while they wait for a burst is none of its cost.
     """
     samples = [(time.time(), cpu_seconds(pids))]
     while not select.select([until], [], [], _SAMPLED_EVERY_S)[0]:
+        see_all_run(processes)
         samples.append((time.time(), cpu_seconds(pids)))
     return samples
 
