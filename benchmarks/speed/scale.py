@@ -2,7 +2,7 @@
 
     gaze bench scale [--symbols 10,100,1000,10000,30000] [--graph stream] [--bursts 3] [--json] [--keep]
 
-Each as in `gaze bench burst`. 100,000 symbols take 15 GB of memory, 6 of them the daemon's.
+Each as in `gaze bench burst`. 100,000 symbols take 15 GB of memory, 7 of them the daemon's.
 """
 
 import argparse

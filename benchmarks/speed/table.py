@@ -7,7 +7,8 @@
 
 import argparse
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from benchmarks.capacity.page import needs
 from benchmarks.house import HOUSE, RESULTS
@@ -160,22 +161,42 @@ def capacity() -> str:
     return "\n".join([*lines, "", f"{''.join(told)}."]) + "\n"
 
 
+def needed() -> str:
+    """What many symbols need, as Markdown."""
+    return needs(read("capacity"))
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "speed": page,
+    "burst": bursts,
+    "stages": stages,
+    "alone": alone,
+    "scale": scaled,
+    "capacity": capacity,
+    "needs": needed,
+}
+
+
+def parts(name: str) -> tuple[str, str, str]:
+    """The page of this table: what stands before it, the table, and what stands behind it."""
+    before, rest = PAGES[name].read_text().split(f"<!-- {name} -->\n")
+    table, behind = rest.split(f"<!-- /{name} -->\n")
+    return before, table, behind
+
+
 def put(name: str, text: str) -> None:
     """Write between the marks of this name in its page."""
-    path, begin, end = PAGES[name], f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-    before, rest = path.read_text().split(begin)
-    path.write_text(before + begin + text + end + rest.split(end)[1])
+    before, _, behind = parts(name)
+    PAGES[name].write_text(f"{before}<!-- {name} -->\n{text}<!-- /{name} -->\n{behind}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into the README and the pages")
-    tables = {"speed": page(), "burst": bursts(), "stages": stages(), "alone": alone()}
-    tables |= {"scale": scaled(), "capacity": capacity()}
-    if found := read("capacity"):
-        tables["needs"] = needs(found)
+    asked = parser.parse_args()
+    tables = {name: make() for name, make in TABLES.items()}
     print("\n".join(tables.values()), end="")
-    if parser.parse_args().write:
+    if asked.write:
         for name, text in tables.items():
             put(name, text)
 

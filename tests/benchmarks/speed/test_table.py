@@ -1,26 +1,15 @@
 """The pages tell what the benchmarks left, and what they say of it in words is so."""
 
-from collections.abc import Callable
-
 import pytest
 
 from benchmarks.speed import table
 from benchmarks.speed.scale import cpu_us
 
-TABLES: dict[str, Callable[[], str]] = {
-    "speed": table.page,
-    "burst": table.bursts,
-    "stages": table.stages,
-    "alone": table.alone,
-    "scale": table.scaled,
-    "capacity": table.capacity,
-}
 
-
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", table.TABLES)
 def test_a_page_has_the_table_of_what_was_kept(name: str):
-    _, rest = table.PAGES[name].read_text().split(f"<!-- {name} -->\n")
-    assert rest.split(f"<!-- /{name} -->\n")[0] == TABLES[name]()
+    _, told, _ = table.parts(name)
+    assert told == table.TABLES[name]()
 
 
 def test_a_symbol_costs_what_it_costs_of_1_000_within_30_percent():
